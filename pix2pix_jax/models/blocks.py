@@ -1,0 +1,196 @@
+"""The block that all networks here are built of, and its variants.
+
+Arrays are NHWC. Parameters are float32; `dtype` is the dtype of computation.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from pix2pix_jax.models.convolutions import conv, depth_to_space, up_conv
+from pix2pix_jax.models.layers import Dtype, kernel_init, make_norm
+
+Function = Callable[[Array], Array]
+
+leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.2)
+
+
+def mish(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """X * tanh(softplus(x)) (Misra, 2019)."""
+    return x * jnp.tanh(jax.nn.softplus(x))
+
+
+def identity(x: Array) -> Array:
+    """Return the argument."""
+    return x
+
+
+ACTIVATIONS: dict[str, Function] = {
+    "relu": nn.relu,
+    "leaky_relu": leaky_relu,
+    "swish": nn.swish,
+    "mish": mish,
+    "gelu": nn.gelu,
+}
+
+
+class Conv(nn.Module):
+    """A convolution; which one, is an argument.
+
+    Attributes:
+        features: Output channels.
+        convolve: `down_conv`, `up_conv`, `conv` with stride and padding bound, or one like them.
+        kernel_size: Side of the kernel.
+        expansion: How many times as many channels the kernel has as the output.
+        use_bias: Whether a bias is added.
+        spectral_norm: Whether the kernel is divided by its largest singular value.
+        train: Whether the estimate of that value is improved.
+        dtype: Dtype of computation.
+    """
+
+    features: int
+    convolve: Callable[[Array, Array], Array] = conv
+    kernel_size: int = 4
+    expansion: int = 1
+    use_bias: bool = True
+    spectral_norm: bool = False
+    train: bool = True
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
+        """Convolve, and add the bias."""
+        side, features = self.kernel_size, self.features * self.expansion
+        kernel = self.param("kernel", kernel_init, (side, side, x.shape[-1], features))
+        if self.spectral_norm:
+            vector = self.variable("batch_stats", "u", jnp.ones, (features,))
+            kernel, new_vector = spectral_normalize(kernel, vector.value)
+            updating = self.train and not self.is_initializing()
+            if updating and self.is_mutable_collection("batch_stats"):
+                vector.value = new_vector
+        y = self.convolve(x.astype(self.dtype), kernel.astype(self.dtype))
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return y
+
+
+def spectral_normalize(
+    kernel: Float[Array, "k k in out"], vector: Float[Array, " out"]
+) -> tuple[Float[Array, "k k in out"], Float[Array, " out"]]:
+    """Divide a kernel by its largest singular value (Miyato et al., 2018, algorithm 1).
+
+    Args:
+        kernel: Weights, seen as a matrix of k * k * in rows and out columns.
+        vector: Estimate of the singular vector, of any length but 0; a step of the power iteration
+            makes it better.
+
+    Returns:
+        The kernel and the better estimate. No gradient passes through the estimates.
+    """
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    left = lax.stop_gradient(_unit(matrix @ vector))
+    right = lax.stop_gradient(_unit(left @ matrix))
+    return kernel / (left @ matrix @ right), right
+
+
+def _unit(vector: Array) -> Array:
+    return vector / (jnp.linalg.norm(vector) + 1e-12)
+
+
+class Block(nn.Module):
+    """Activation, convolution, norm, activation; any of them may be missing.
+
+    Attributes:
+        features: Output channels.
+        convolve: The convolution, see `Conv`.
+        train: Whether batch norm uses the batch at hand.
+        before: Activation before the convolution.
+        after: Activation after the norm.
+        norm: One of `layers.NORMS`; `none`: no norm.
+        kernel_size: Side of the kernel.
+        expansion: See `Conv`.
+        use_bias: Whether the convolution has a bias.
+        spectral_norm: See `Conv`.
+        dtype: Dtype of computation.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+    """
+
+    features: int
+    convolve: Callable[[Array, Array], Array]
+    train: bool
+    before: Function = identity
+    after: Function = identity
+    norm: str = "instance"
+    kernel_size: int = 4
+    expansion: int = 1
+    use_bias: bool = True
+    spectral_norm: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
+        """Apply the block."""
+        layer = Conv(
+            self.features,
+            self.convolve,
+            self.kernel_size,
+            self.expansion,
+            self.use_bias,
+            self.spectral_norm,
+            self.train,
+            self.dtype,
+            name="conv",
+        )
+        x = layer(self.before(x))
+        if self.norm != "none":
+            norm = make_norm(self.norm, axis_name=self.axis_name, dtype=self.dtype, name="norm")
+            x = norm(x, train=self.train)
+        return self.after(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Upsampling:
+    """How a block doubles the sides of an image.
+
+    Attributes:
+        convolve: The convolution.
+        kernel_size: Side of its kernel.
+        expansion: See `Conv`.
+    """
+
+    convolve: Callable[[Array, Array], Array]
+    kernel_size: int
+    expansion: int = 1
+
+    def bind(self, block: Callable[..., Block]) -> Callable[..., Block]:
+        """Return `block` with this upsampling as its convolution."""
+        return functools.partial(
+            block,
+            convolve=self.convolve,
+            kernel_size=self.kernel_size,
+            expansion=self.expansion,
+        )
+
+
+def nearest_conv(x: Array, kernel: Array) -> Array:
+    """Repeat every pixel, then convolve (Odena et al., 2016): no checkerboard."""
+    return conv(jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2), kernel, padding=1)
+
+
+def shuffled_conv(x: Array, kernel: Array) -> Array:
+    """Convolve to four times the channels and spread them over the pixels (Shi et al., 2016)."""
+    return depth_to_space(conv(x, kernel, padding=1))
+
+
+UPSAMPLINGS = {
+    "transposed": Upsampling(up_conv, 4),
+    "nearest": Upsampling(nearest_conv, 3),
+    "pixel_shuffle": Upsampling(shuffled_conv, 3, expansion=4),
+}

@@ -1,0 +1,91 @@
+"""The convolutions that all networks here are made of, as plain functions.
+
+Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
+Padding stands outside of the convolutions: inside, XLA's CPU backend takes up to 50 times longer
+for the gradient of the kernel.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(
+    x: Float[Array, "n h w in"],
+    kernel: Float[Array, "k k in out"],
+    *,
+    stride: int = 1,
+    padding: int = 0,
+) -> Float[Array, "n h2 w2 out"]:
+    """Convolve, with zeros around the image.
+
+    Args:
+        x: Images or features.
+        kernel: Weights.
+        stride: Step of the window.
+        padding: Rows and columns of zeros on each side.
+
+    Returns:
+        Features of floor((h + 2 * padding - k) / stride) + 1 rows.
+    """
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    return lax.conv_general_dilated(x, kernel, (stride, stride), "VALID", None, None, _DIMENSIONS)
+
+
+def down_conv(
+    x: Float[Array, "n h w in"], kernel: Float[Array, "4 4 in out"]
+) -> Float[Array, "n h2 w2 out"]:
+    """Halve both sides: 4x4 convolution, stride 2, padding 1.
+
+    Args:
+        x: Images or features.
+        kernel: Weights.
+
+    Returns:
+        Features of floor(h / 2) x floor(w / 2).
+    """
+    return conv(x, kernel, stride=2, padding=1)
+
+
+def up_conv(
+    x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]
+) -> Float[Array, "n h2 w2 out"]:
+    """Double both sides: transposed convolution of stride 2, of a 4x4 or 3x3 kernel.
+
+    The same as `flax.linen.ConvTranspose(out, (4, 4), (2, 2), 'SAME')` with the same kernel, in
+    the sub-pixel form (Shi et al., 2016, "Is the deconvolution layer the same as a convolutional
+    layer?"): one 2x2 convolution to four times the channels, whose output is spread over a grid
+    twice as fine. On a CPU the kernel gradient of the library's form takes some ten times longer.
+    A 3x3 kernel is the reference's in its ResNet (padding 1, output padding 1): a 4x4 kernel whose
+    first row and column are zero.
+
+    Args:
+        x: Features.
+        kernel: Weights, in the layout of `flax.linen.ConvTranspose`.
+
+    Returns:
+        Features of (2 * h) x (2 * w).
+    """
+    missing = 4 - kernel.shape[0]
+    kernel = jnp.pad(kernel, ((missing, 0), (missing, 0), (0, 0), (0, 0)))
+    features_in, features_out = kernel.shape[2:]
+    # Tap 2 * a + b of the kernel belongs to offset a of the 2x2 kernel and to output phase 1 - b.
+    taps = kernel.reshape(2, 2, 2, 2, features_in, features_out)[:, ::-1, :, ::-1]
+    small_kernel = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, features_in, 4 * features_out)
+    return depth_to_space(conv(x, small_kernel, padding=1))[:, 1:-1, 1:-1]
+
+
+def depth_to_space(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
+    """Spread four channels over the pixels of a grid twice as fine (Shi et al., 2016).
+
+    Args:
+        x: Features; channel (2 * i + j) * d + k belongs to row i and column j of a 2x2 block.
+
+    Returns:
+        Features of (2 * h) x (2 * w) with a quarter of the channels.
+    """
+    n, h, w, c = x.shape
+    blocks = x.reshape(n, h, w, 2, 2, c // 4)
+    return jnp.swapaxes(blocks, 2, 3).reshape(n, 2 * h, 2 * w, c // 4)

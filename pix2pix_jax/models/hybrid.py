@@ -1,0 +1,83 @@
+"""The hybrid generator: DCGAN downsampling, residual blocks, transposed upsampling."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Block, leaky_relu
+from pix2pix_jax.models.convolutions import conv, down_conv
+from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, dropout, widen
+
+
+class Hybrid(nn.Module):
+    """A ResNet whose encoder is that of DCGAN (Radford et al., 2016).
+
+    The third model of a course report that compared it with a U-Net and a ResNet on Cityscapes.
+    A 3x3 convolution; strided 4x4 convolutions with norm and LeakyReLU(0.2), which double the
+    features up to eight times as many; residual blocks of 3x3 convolutions; as many upsamplings as
+    there were strided convolutions; a 3x3 convolution and tanh. No skip connections. The input's
+    sides must be multiples of 2 ** downsamplings.
+
+    Attributes:
+        out_channels: Channels of the output image.
+        base_features: Features of the first layer.
+        downsamplings: Number of strided convolutions.
+        blocks: Number of residual blocks.
+        norm: One of `layers.NORMS`.
+        activation: Of residual blocks and decoder, one of `blocks.ACTIVATIONS`.
+        upsample: One of `blocks.UPSAMPLINGS`.
+        dropout: Rate between the two convolutions of a residual block.
+        remat: Whether blocks are computed again in the backward pass instead of kept.
+        dtype: Dtype of computation; the result is float32.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+    """
+
+    out_channels: int = 3
+    base_features: int = 64
+    downsamplings: int = 3
+    blocks: int = 6
+    norm: str = "instance"
+    activation: str = "relu"
+    upsample: str = "transposed"
+    dropout: float = 0.5
+    remat: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        source: Float[Array, "n h w c"],
+        *,
+        train: bool,
+        dropout_keys: Key[Array, " n"] | None = None,
+    ) -> Float[Array, "n h w out"]:
+        """Translate images; arguments and result as those of `UNet`."""
+        steps = range(self.downsamplings + 1)
+        widths = [self.base_features * min(2**step, 8) for step in steps]
+        activation = ACTIVATIONS[self.activation]
+        block = partial(
+            nn.remat(Block) if self.remat else Block,
+            train=train,
+            norm=self.norm,
+            use_bias=self.norm not in NORMS_WITH_OFFSET,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+        )
+        same = partial(block, convolve=partial(conv, padding=1), kernel_size=3)
+        down = partial(block, convolve=down_conv, after=leaky_relu)
+        up = UPSAMPLINGS[self.upsample].bind(partial(block, after=activation))
+
+        x = same(widths[0], after=leaky_relu, name="first")(source)
+        for number, width in enumerate(widths[1:]):
+            x = down(width, name=f"down_{number}")(x)
+        for number in range(self.blocks):
+            y = same(widths[-1], after=activation, name=f"block_{number}_0")(x)
+            y = dropout(y, self.dropout, dropout_keys, number)
+            x = x + same(widths[-1], name=f"block_{number}_1")(y)
+        for number, width in enumerate(widths[-2::-1]):
+            x = up(width, name=f"up_{number}")(x)
+        x = same(self.out_channels, norm="none", use_bias=True, name="last")(x)
+        return jnp.tanh(widen(x))

@@ -1,0 +1,186 @@
+"""Layers shared by the networks: norms and dropout.
+
+Arrays are NHWC. Parameters and norm statistics are float32; `dtype` is the dtype of computation.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Key
+
+from pix2pix_jax.errors import InputError
+
+Dtype = Any
+NORMS = ("batch", "group", "instance", "instance_affine", "none")
+# Norms that add an offset undo the bias of the convolution before them: it is left out there.
+NORMS_WITH_OFFSET = ("batch", "group", "instance_affine")
+_GROUPS = 32  # Wu & He, 2018
+EPSILON = 1e-5
+
+# Isola et al., 2017, appendix 6.2: weights from a Gaussian of mean 0 and deviation 0.02.
+kernel_init = nn.initializers.normal(0.02)
+
+
+def widen(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Convert to float32 what has fewer bits: statistics and results need them."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def scale_init(key: Key[Array, ""], shape: Sequence[int], dtype: Dtype = jnp.float32) -> Array:
+    """Draw batch-norm scales from N(1, 0.02), as the reference does."""
+    return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+class InstanceNorm(nn.Module):
+    """Instance norm without running statistics (Ulyanov et al., 2016).
+
+    Attributes:
+        affine: Whether a learnt scale and offset follow; the reference has none.
+        dtype: Dtype of the result; statistics are always float32.
+    """
+
+    affine: bool = False
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
+        """Give every channel of every image mean 0 and variance 1; `train` changes nothing."""
+        x = widen(x)
+        centered = x - jnp.mean(x, axis=(1, 2), keepdims=True)
+        variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
+        x = centered * lax.rsqrt(variance + EPSILON)
+        if self.affine:
+            scale = self.param("scale", scale_init, (x.shape[-1],))
+            x = x * scale + self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        return x.astype(self.dtype)
+
+
+class GroupNorm(nn.Module):
+    """Group norm (Wu & He, 2018), of 32 groups or as many as divide the channels.
+
+    Attributes:
+        dtype: Dtype of the result; statistics are always float32.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
+        """Normalise the groups of channels of every image; `train` changes nothing."""
+        groups = math.gcd(x.shape[-1], _GROUPS)
+        layer = nn.GroupNorm(
+            groups,
+            epsilon=EPSILON,
+            use_fast_variance=False,
+            dtype=self.dtype,
+            scale_init=scale_init,
+        )
+        return layer(widen(x))
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over the global batch, with PyTorch's running statistics (Ioffe & Szegedy, 2015).
+
+    Three uses: in training the statistics are those of the global batch; at test time, as the
+    paper has it, each image's own (train=True under `jax.vmap` over single images, without an
+    axis name); or the running ones (train=False). The running variance is the unbiased one, which
+    is what the reference keeps and what its weight files hold; flax's own layer keeps the biased.
+
+    Attributes:
+        momentum: Share of the old running statistics that a step keeps (PyTorch's is 1 - this).
+        axis_name: Mapped axis of the devices that share a batch; None on one device.
+        dtype: Dtype of the result; statistics are always float32.
+    """
+
+    momentum: float = 0.9
+    axis_name: str | None = None
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
+        """Normalise every channel; with `train`, by the batch at hand, updating the statistics."""
+        channels = (x.shape[-1],)
+        scale = self.param("scale", scale_init, channels)
+        bias = self.param("bias", nn.initializers.zeros, channels)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
+        running_var = self.variable("batch_stats", "var", jnp.ones, channels)
+        x = widen(x)
+        if train:
+            mean, var, count = self._batch_statistics(x)
+            if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
+                unbiased = var * (count / max(count - 1, 1))
+                keep = self.momentum
+                running_mean.value = keep * running_mean.value + (1 - keep) * mean
+                running_var.value = keep * running_var.value + (1 - keep) * unbiased
+        else:
+            mean, var = running_mean.value, running_var.value
+        return ((x - mean) * (lax.rsqrt(var + EPSILON) * scale) + bias).astype(self.dtype)
+
+    def _batch_statistics(
+        self, x: Float[Array, "n h w c"]
+    ) -> tuple[Float[Array, " c"], Float[Array, " c"], int]:
+        """Return mean and biased variance over the global batch, and how many values each has."""
+        count = x.shape[0] * x.shape[1] * x.shape[2]
+        mean = jnp.mean(x, axis=(0, 1, 2))
+        if self.axis_name is None:
+            return mean, jnp.mean(jnp.square(x - mean), axis=(0, 1, 2)), count
+        mean = lax.pmean(mean, self.axis_name)
+        var = lax.pmean(jnp.mean(jnp.square(x - mean), axis=(0, 1, 2)), self.axis_name)
+        return mean, var, count * lax.axis_size(self.axis_name)
+
+
+def make_norm(kind: str, *, axis_name: str | None, dtype: Dtype, name: str) -> nn.Module:
+    """Build a norm layer.
+
+    Args:
+        kind: One of `NORMS`.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        dtype: Dtype of the result.
+        name: Name of the layer in the parameter tree.
+
+    Returns:
+        A module called as `norm(x, train=...)`.
+
+    Raises:
+        InputError: `kind` is unknown.
+    """
+    if kind == "batch":
+        return BatchNorm(axis_name=axis_name, dtype=dtype, name=name)
+    if kind == "group":
+        return GroupNorm(dtype=dtype, name=name)
+    if kind in ("instance", "instance_affine"):
+        return InstanceNorm(affine=kind == "instance_affine", dtype=dtype, name=name)
+    choices = ", ".join(kind for kind in NORMS if kind != "none")
+    raise InputError(f"model.norm={kind!r}: choose from {choices}")
+
+
+def dropout(
+    x: Float[Array, "n h w c"], rate: float, keys: Key[Array, " n"] | None, place: int
+) -> Float[Array, "n h w c"]:
+    """Zero a share of each example's values, by that example's own key (Srivastava et al., 2014).
+
+    flax's layer draws one mask for the whole batch, which then depends on how the batch is spread
+    over devices. Here the mask belongs to the example.
+
+    Args:
+        x: Features.
+        rate: Share of values set to zero, in [0, 1); the others are scaled by 1 / (1 - rate).
+        keys: One random key per example; None switches dropout off.
+        place: Number of the layer in its network: no two share a mask.
+
+    Returns:
+        Features of the same shape.
+    """
+    if keys is None or rate == 0:
+        return x
+
+    def draw(key: Key[Array, ""]) -> Array:
+        return jax.random.bernoulli(jax.random.fold_in(key, place), 1 - rate, x.shape[1:])
+
+    keep = jax.vmap(draw)(keys)
+    return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)

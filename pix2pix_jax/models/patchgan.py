@@ -1,0 +1,156 @@
+"""Discriminators: PatchGAN, PixelGAN, and PatchGANs at several scales."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pix2pix_jax.models.blocks import Block, leaky_relu
+from pix2pix_jax.models.convolutions import conv, down_conv
+from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, widen
+
+# One scale of a discriminator: its logits, and the features of its hidden layers.
+Scale = tuple[Float[Array, "n _ _ 1"], tuple[Array, ...]]
+
+
+class PatchGAN(nn.Module):
+    """Real or fake for every overlapping patch (Isola et al., 2017, section 3.2.2).
+
+    `layers` 4x4 convolutions of stride 2 and two of stride 1, padding 1. Three layers judge patches
+    of 70x70 pixels: 2,767,809 parameters with instance norm and 6 input channels, 2,768,705 with
+    batch norm, 30x30 logits at 256x256 pixels. One to six layers: 16, 34, 70, 142, 286, 574 pixels.
+
+    Attributes:
+        base_features: Features of the first layer; they double up to eight times as many.
+        layers: Number of stride-2 layers.
+        norm: One of `layers.NORMS`; the first and the last convolution have none.
+        conditional: Whether the source is judged along with the image.
+        spectral_norm: Whether every kernel is divided by its largest singular value.
+        dtype: Dtype of computation; logits are float32.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+    """
+
+    base_features: int = 64
+    layers: int = 3
+    norm: str = "instance"
+    conditional: bool = True
+    spectral_norm: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
+    ) -> tuple[Scale, ...]:
+        """Judge images, given the sources they should belong to.
+
+        Args:
+            source: Input of the generator, in [-1, 1].
+            image: Target or fake, in [-1, 1].
+            train: Whether batch norm uses the batch at hand (True) or running statistics.
+
+        Returns:
+            A tuple of one scale: the logits of the patches, above 0 for real, and the features of
+            the hidden layers.
+        """
+        block = partial(
+            Block,
+            train=train,
+            spectral_norm=self.spectral_norm,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+        )
+        hidden = partial(
+            block, after=leaky_relu, norm=self.norm, use_bias=self.norm not in NORMS_WITH_OFFSET
+        )
+        same = partial(conv, padding=1)  # of stride 1: it shrinks each side by one
+        x = jnp.concatenate([source, image], axis=-1) if self.conditional else image
+        first = block(self.base_features, down_conv, after=leaky_relu, norm="none", name="conv_0")
+        features = [first(x)]
+        for layer in range(1, self.layers + 1):
+            width = self.base_features * min(2**layer, 8)
+            convolve = down_conv if layer < self.layers else same
+            features.append(hidden(width, convolve, name=f"conv_{layer}")(features[-1]))
+        last = block(1, same, norm="none", name=f"conv_{self.layers + 1}")
+        return ((widen(last(features[-1])), tuple(features)),)
+
+
+class PixelGAN(nn.Module):
+    """Real or fake for every pixel by itself: 1x1 convolutions (Isola et al., 2017, section 4.4).
+
+    8,897 parameters with instance norm and 6 input channels, 9,024 with batch norm.
+
+    Attributes:
+        base_features: Features of the first layer; the second has twice as many.
+        norm: One of `layers.NORMS`, of the second layer.
+        conditional: Whether the source is judged along with the image.
+        spectral_norm: Whether every kernel is divided by its largest singular value.
+        dtype: Dtype of computation; logits are float32.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+    """
+
+    base_features: int = 64
+    norm: str = "instance"
+    conditional: bool = True
+    spectral_norm: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
+    ) -> tuple[Scale, ...]:
+        """Judge every pixel; arguments and result as those of `PatchGAN`."""
+        use_bias = self.norm not in NORMS_WITH_OFFSET
+        block = partial(
+            Block,
+            convolve=conv,
+            kernel_size=1,
+            train=train,
+            spectral_norm=self.spectral_norm,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+        )
+        x = jnp.concatenate([source, image], axis=-1) if self.conditional else image
+        hidden = partial(block, after=leaky_relu)
+        first = hidden(self.base_features, norm="none", name="conv_0")(x)
+        second = hidden(2 * self.base_features, norm=self.norm, use_bias=use_bias, name="conv_1")(
+            first
+        )
+        # The reference leaves this one's bias to the norm as well.
+        logits = block(1, norm="none", use_bias=use_bias, name="conv_2")(second)
+        return ((widen(logits), (first, second)),)
+
+
+class MultiscaleGAN(nn.Module):
+    """The same PatchGAN at several scales of the image (Wang et al., 2018, pix2pixHD, section 3.2).
+
+    Attributes:
+        scales: Number of scales; each next one sees the image at half the size.
+        patch: Builds the PatchGAN of a scale, given its `name`.
+    """
+
+    scales: int = 2
+    patch: partial[PatchGAN] = partial(PatchGAN)
+
+    @nn.compact
+    def __call__(
+        self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
+    ) -> tuple[Scale, ...]:
+        """Judge the image at every scale, the finest first; arguments as those of `PatchGAN`."""
+        outputs: tuple[Scale, ...] = ()
+        for scale in range(self.scales):
+            outputs += self.patch(name=f"scale_{scale}")(source, image, train=train)
+            source, image = _halve(source), _halve(image)
+        return outputs
+
+
+# Averages of 3x3 windows; at the edges the mean is over the pixels there are.
+_halve = partial(
+    nn.avg_pool,
+    window_shape=(3, 3),
+    strides=(2, 2),
+    padding=((1, 1), (1, 1)),
+    count_include_pad=False,
+)

@@ -1,0 +1,86 @@
+"""The ResNet generator (Johnson et al., 2016, as the reference has it)."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Block, Upsampling
+from pix2pix_jax.models.convolutions import conv, up_conv
+from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, dropout, widen
+
+
+def reflect_conv(x: Array, kernel: Array) -> Array:
+    """Convolve with the image mirrored at its edges: the size stays."""
+    pad = kernel.shape[0] // 2
+    return conv(jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect"), kernel)
+
+
+class ResNet(nn.Module):
+    """A 7x7 convolution, two of stride 2, residual blocks, two upsamplings, a 7x7 convolution.
+
+    The layers are those of the reference's `resnet_9blocks` (11,378,179 parameters with instance
+    norm, 11,383,427 with batch norm, at 64 features) and `resnet_6blocks` (7,837,699; 7,841,411).
+    The input's sides must be multiples of 4, and at least 8.
+
+    Attributes:
+        out_channels: Channels of the output image.
+        base_features: Features of the first layer; the residual blocks have four times as many.
+        blocks: Number of residual blocks.
+        norm: One of `layers.NORMS`.
+        activation: One of `blocks.ACTIVATIONS`.
+        upsample: One of `blocks.UPSAMPLINGS`.
+        dropout: Rate between the two convolutions of a residual block.
+        remat: Whether blocks are computed again in the backward pass instead of kept.
+        dtype: Dtype of computation; the result is float32.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+    """
+
+    out_channels: int = 3
+    base_features: int = 64
+    blocks: int = 9
+    norm: str = "instance"
+    activation: str = "relu"
+    upsample: str = "transposed"
+    dropout: float = 0.5
+    remat: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        source: Float[Array, "n h w c"],
+        *,
+        train: bool,
+        dropout_keys: Key[Array, " n"] | None = None,
+    ) -> Float[Array, "n h w out"]:
+        """Translate images; arguments and result as those of `UNet`."""
+        width, activation = self.base_features, ACTIVATIONS[self.activation]
+        block = partial(
+            nn.remat(Block) if self.remat else Block,
+            train=train,
+            norm=self.norm,
+            use_bias=self.norm not in NORMS_WITH_OFFSET,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+        )
+        down = partial(block, convolve=partial(conv, stride=2, padding=1), kernel_size=3)
+        same = partial(block, convolve=reflect_conv, kernel_size=3)
+        # The reference's transposed convolutions have 3x3 kernels here, 4x4 ones in the U-Net.
+        upsampling = UPSAMPLINGS[self.upsample]
+        upsampling = Upsampling(up_conv, 3) if upsampling.convolve is up_conv else upsampling
+        up = upsampling.bind(partial(block, after=activation))
+
+        x = same(width, kernel_size=7, after=activation, name="first")(source)
+        x = down(2 * width, after=activation, name="down_0")(x)
+        x = down(4 * width, after=activation, name="down_1")(x)
+        for number in range(self.blocks):
+            y = same(4 * width, after=activation, name=f"block_{number}_0")(x)
+            y = dropout(y, self.dropout, dropout_keys, number)
+            x = x + same(4 * width, name=f"block_{number}_1")(y)
+        x = up(2 * width, name="up_0")(x)
+        x = up(width, name="up_1")(x)
+        x = same(self.out_channels, kernel_size=7, norm="none", use_bias=True, name="last")(x)
+        return jnp.tanh(widen(x))

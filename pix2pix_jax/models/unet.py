@@ -1,0 +1,112 @@
+"""The U-Net generator (Isola et al., 2017, section 3.2.1 and appendix 6.1.1)."""
+
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Block, leaky_relu
+from pix2pix_jax.models.convolutions import down_conv
+from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, dropout, widen
+
+DROPOUT_PLACEMENTS = ("paper", "reference")
+
+
+def dropout_levels(placement: str, levels: int) -> range:
+    """Return the decoder levels that drop out, counted from the outermost, 0.
+
+    Args:
+        placement: `reference`: the levels next to the innermost, all but the four outermost;
+            `paper` (its Torch code): the innermost and the two next to it.
+        levels: Depth of the U-Net.
+
+    Returns:
+        The levels.
+    """
+    if placement == "reference":
+        return range(4, levels - 1)
+    return range(max(levels - 3, 1), levels)
+
+
+class UNet(nn.Module):
+    """Encoder and decoder of `levels` stride-2 4x4 convolutions with skip connections.
+
+    The layers are those of the reference's `unet_256` (8 levels) and `unet_128` (7 levels):
+    54,409,603 parameters with instance norm at 8 levels and 64 features, 54,413,955 with batch
+    norm. The input's sides must be multiples of 2 ** levels.
+
+    Attributes:
+        out_channels: Channels of the output image.
+        base_features: Features of the outermost level; they double up to eight times as many.
+        levels: How often the sides are halved, at least 2.
+        unet_skips: Whether encoder levels are handed over to the decoder; without, it is the
+            paper's encoder-decoder (section 4.2).
+        norm: One of `layers.NORMS`.
+        activation: Of the decoder. The encoder has LeakyReLU(0.2) with `relu`, else the same.
+        upsample: One of `blocks.UPSAMPLINGS`.
+        dropout: Rate at the decoder levels that have dropout.
+        dropout_placement: See `dropout_levels`.
+        remat: Whether blocks are computed again in the backward pass instead of kept.
+        dtype: Dtype of computation; the result is float32.
+        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+    """
+
+    out_channels: int = 3
+    base_features: int = 64
+    levels: int = 8
+    unet_skips: bool = True
+    norm: str = "instance"
+    activation: str = "relu"
+    upsample: str = "transposed"
+    dropout: float = 0.5
+    dropout_placement: str = "reference"
+    remat: bool = False
+    dtype: Dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        source: Float[Array, "n h w c"],
+        *,
+        train: bool,
+        dropout_keys: Key[Array, " n"] | None = None,
+    ) -> Float[Array, "n h w out"]:
+        """Translate images.
+
+        Args:
+            source: Images in [-1, 1].
+            train: Whether batch norm uses the batch at hand (True) or running statistics.
+            dropout_keys: One key per example; None switches dropout off.
+
+        Returns:
+            Images in [-1, 1], float32.
+        """
+        widths = [self.base_features * min(2**level, 8) for level in range(self.levels)]
+        innermost = self.levels - 1
+        decoder_activation = ACTIVATIONS[self.activation]
+        encoder_activation = leaky_relu if self.activation == "relu" else decoder_activation
+        block = partial(
+            nn.remat(Block) if self.remat else Block,
+            train=train,
+            use_bias=self.norm not in NORMS_WITH_OFFSET,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+        )
+        down = partial(block, convolve=down_conv)
+        up = UPSAMPLINGS[self.upsample].bind(partial(block, before=decoder_activation))
+
+        x = down(widths[0], norm="none", name="down_0")(source)
+        skips = [x]
+        for level in range(1, self.levels):
+            norm = self.norm if level < innermost else "none"
+            x = down(widths[level], norm=norm, before=encoder_activation, name=f"down_{level}")(x)
+            skips.append(x)
+        dropping = dropout_levels(self.dropout_placement, self.levels)
+        for level in range(innermost, 0, -1):
+            x = up(widths[level - 1], norm=self.norm, name=f"up_{level}")(x)
+            x = dropout(x, self.dropout, dropout_keys, level) if level in dropping else x
+            x = jnp.concatenate([skips[level - 1], x], axis=-1) if self.unet_skips else x
+        x = up(self.out_channels, norm="none", use_bias=True, name="up_0")(x)
+        return jnp.tanh(widen(x))
