@@ -1,0 +1,16 @@
+"""Label map -> photo of a facade, the paper's facades set (Isola et al., 2017, appendix 6.2).
+
+    python scripts/train.py --config configs/facades.py
+
+400 training pairs in data/facades/train, photo left and labels right, 200 epochs at batch 1.
+"""
+
+from pix2pix_jax.config import default_config
+
+
+def get_config():
+    config = default_config()
+    config.data.source = "side_by_side"
+    config.data.root = "data/facades"
+    config.data.direction = "BtoA"
+    return config

@@ -1,0 +1,161 @@
+"""What is measured while a run trains: losses, speed, and the bar that shows them."""
+
+import math
+import pathlib
+import time
+from collections import deque
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+from tqdm import tqdm
+
+from pix2pix_jax.errors import InputError
+
+# Losses are looked at so many steps late: the device never waits for the host to read them.
+_LAG = 2
+_TRACED_STEPS = 10
+
+# Losses that the bar has room for.
+_SHOWN = ("g_loss", "d_loss")
+
+Losses = dict[str, float]
+
+
+class NonFiniteError(InputError):
+    """The networks have left the numbers: what they are now must not be saved."""
+
+
+class Progress:
+    """Collects the losses of steps; a loss that is not finite ends the run."""
+
+    def __init__(
+        self, first: int, stop: int, global_batch: int, names_of: Callable[[int], list[str]]
+    ) -> None:
+        """Show the bar.
+
+        Args:
+            first: Step that the run goes on from.
+            stop: Step at which it is complete.
+            global_batch: Images in a step.
+            names_of: Names of the pairs of a step, for the message when a loss is not finite.
+        """
+        self._bar = tqdm(total=stop, initial=first, unit="step", disable=None, smoothing=0.05)
+        self._global_batch = global_batch
+        self._names_of = names_of
+        self._pending: deque[tuple[int, dict[str, jax.Array]]] = deque()
+        self._since_row: list[Losses] = []
+        self._since_epoch: list[Losses] = []
+        self._begun = time.monotonic()
+        self._timed_seconds = 0.0
+        self._timed_steps = 0
+
+    def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
+        """Take the losses of step number `step`, which the device may still be computing."""
+        self._pending.append((step, metrics))
+        while len(self._pending) > _LAG:
+            self._fetch()
+        self._bar.update()
+        self._timed_steps += 1
+        if step % 10 == 0 and self._since_epoch:
+            newest = self._since_epoch[-1]
+            self._bar.set_postfix_str(
+                f"{self._global_batch * (self._bar.format_dict['rate'] or 0):.1f} img/s, "
+                + ", ".join(f"{name} {newest[name]:.3g}" for name in _SHOWN if name in newest),
+                refresh=False,
+            )
+
+    def start(self) -> None:
+        """Start the clock: what follows is training."""
+        self._begun = time.monotonic()
+
+    def pause(self) -> None:
+        """Stop the clock: what follows is not training."""
+        self.flush()
+        self._timed_seconds += time.monotonic() - self._begun
+
+    def flush(self) -> None:
+        """Wait for the losses of all steps; after this the state is known to be finite."""
+        while self._pending:
+            self._fetch()
+
+    def row(self) -> Losses:
+        """Return the mean losses of the steps since the last row; empty where there was none."""
+        self.flush()
+        rows, self._since_row = self._since_row, []
+        return _means(rows)
+
+    def epoch(self) -> Losses:
+        """Return the mean losses of the steps since the last epoch's end."""
+        self.flush()
+        rows, self._since_epoch = self._since_epoch, []
+        return _means(rows)
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of training alone, over all devices, without compilation; 0 if not yet known."""
+        return self._global_batch * self._timed_steps / max(self._timed_seconds, 1e-9)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(text)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+    def _fetch(self) -> None:
+        step, metrics = self._pending.popleft()
+        losses = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"step {step}: {name} is {value} on {', '.join(self._names_of(step))}. Nothing "
+                    "was saved since the last checkpoint; lower optimizer.learning_rate, or look "
+                    "at these pairs"
+                )
+        self._since_row.append(losses)
+        self._since_epoch.append(losses)
+
+
+class Trace:
+    """A `jax.profiler` trace of ten steps: a start's second ten, or its first if it is short."""
+
+    def __init__(self, folder: pathlib.Path | None, first: int, stop: int) -> None:
+        """Choose the steps.
+
+        Args:
+            folder: Where the trace is written; None: there is none.
+            first: Step that the run goes on from.
+            stop: Step at which it is complete.
+        """
+        self._folder = folder
+        self._begin = first + (_TRACED_STEPS if stop - first >= 2 * _TRACED_STEPS else 0)
+        self._running = False
+
+    def before(self, step: int) -> None:
+        """Start the trace, if the step that follows `step` is its first."""
+        if self._folder is not None and step == self._begin:
+            options = jax.profiler.ProfileOptions()
+            # Tracing Python's calls swaps the states of all threads, those that TensorStore ends
+            # in the middle of a checkpoint's write included: the process crashes.
+            options.python_tracer_level = 0
+            jax.profiler.start_trace(str(self._folder), profiler_options=options)
+            self._running = True
+
+    def after(self, step: int, state: PyTree) -> None:
+        """End the trace, if `step` was its last, once its result `state` is there."""
+        if self._running and step == self._begin + _TRACED_STEPS:
+            jax.block_until_ready(state)
+            self.close()
+
+    def close(self) -> None:
+        """End the trace where it is still running."""
+        if self._running:
+            jax.profiler.stop_trace()
+        self._running = False
+
+
+def _means(rows: list[Losses]) -> Losses:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}

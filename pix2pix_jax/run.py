@@ -1,0 +1,252 @@
+"""A run, built from its config: what can be wrong is found before any file is written."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import optax
+from ml_collections import ConfigDict
+
+from pix2pix_jax import config as config_lib
+from pix2pix_jax import config_files
+from pix2pix_jax.accumulation import make_accumulating_step
+from pix2pix_jax.augment import random_crop_and_flip
+from pix2pix_jax.checkpoints import Checkpoints
+from pix2pix_jax.data import build_source
+from pix2pix_jax.data.order import Timeline
+from pix2pix_jax.data.pipeline import Pairs, load_pairs
+from pix2pix_jax.errors import InputError
+from pix2pix_jax.losses import Losses, build_losses
+from pix2pix_jax.models import Networks, build_networks
+from pix2pix_jax.optimizers import Schedule, build_optimizer, build_schedule
+from pix2pix_jax.train_state import TrainState, create_train_state
+from pix2pix_jax.train_step import (
+    DEVICES,
+    TrainStep,
+    compile_train_step,
+    make_regression_step,
+    make_train_step,
+)
+from pix2pix_jax.warm_start import check_init_from
+from pix2pix_jax.workdir import CONFIG_FILE, refuse_other_network, resume_timeline
+
+Optimizers = tuple[optax.GradientTransformation, optax.GradientTransformation]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What the training loop works with.
+
+    Attributes:
+        config: The whole configuration.
+        workdir: The run's folder.
+        train_pairs: Training pairs at load size.
+        val_pairs: Held-out pairs at image size.
+        timeline: Order of the training pairs.
+        stop: Number of steps at which the run is complete.
+        schedule: From step to learning rate.
+        train_step: The compiled step.
+        generator: The generator for inference, without an axis name.
+        first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
+        tx: Optimisers of generator and discriminator.
+        networks: Generator and discriminator as they are trained; the latter may be None.
+    """
+
+    config: ConfigDict
+    workdir: pathlib.Path
+    train_pairs: Pairs
+    val_pairs: Pairs
+    timeline: Timeline
+    stop: int
+    schedule: Schedule
+    train_step: TrainStep
+    generator: nn.Module
+    first_step: int
+    tx: Optimizers
+    networks: Networks
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs, the last perhaps cut short, that the run has when complete."""
+        return self.timeline.epoch(self.stop - 1) + 1
+
+    def create_state(self) -> TrainState:
+        """Create the state of step 0."""
+        data = self.config.data
+        size = config_lib.pair_of(data.image_size)
+        return create_train_state(
+            *self.networks,
+            *self.tx,
+            source_shape=(*size, data.source_channels),
+            target_shape=(*size, data.target_channels),
+            seed=self.config.seed,
+            initializer=self.config.model.initializer,
+            with_ema=self.config.train.ema_decay > 0,
+        )
+
+    def meta(self) -> dict[str, Any]:
+        """Return what a checkpoint must remember besides the state."""
+        return {
+            **dataclasses.asdict(self.timeline),
+            "direction": self.config.data.direction,
+        }
+
+
+def prepare_run(config: ConfigDict, workdir: pathlib.Path, *, allow_change: bool = False) -> Run:
+    """Build a run, or find out where an earlier one goes on.
+
+    Args:
+        config: Configuration.
+        workdir: The run's folder; it need not exist.
+        allow_change: Whether a run may go on with another batch, seed or data set.
+
+    Returns:
+        The run; nothing has been written.
+
+    Raises:
+        InputError: Config, data and devices do not fit together, or the folder holds a run that
+            does not fit the config.
+    """
+    config_lib.validate(config)
+    losses = build_losses(**config.loss)
+    axis_name = DEVICES if jax.device_count() > 1 else None
+    networks = build_networks(config, axis_name)
+    global_batch = choose_global_batch(config.train, jax.device_count())
+    refuse_impossible(config, global_batch // jax.device_count())
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        step = checkpoints.latest
+        meta = None if step is None else checkpoints.restore_meta(step)
+    if meta is not None and "imported" in meta:
+        raise InputError(
+            f"{workdir}: holds imported weights, no run that could go on; choose another "
+            f"--workdir, and start from them with --config.train.init_from={workdir}"
+        )
+    if meta is not None:
+        refuse_other_network(config_files.load_json(workdir / CONFIG_FILE), config)
+    elif config.train.init_from:
+        check_init_from(config)
+    train_pairs, val_pairs = load_splits(config)
+    timeline = Timeline(len(train_pairs), global_batch, config.seed)
+    if step is not None and meta is not None:
+        timeline = resume_timeline(timeline, meta, step, config.data.direction, allow_change)
+    stop = config.train.steps or timeline.end_of(config.train.epochs)
+    schedules = build_schedules(config, timeline, timeline.epoch(stop - 1) + 1)
+    options = config.optimizer
+    g_tx, d_tx = (
+        build_optimizer(schedule, options.b1, options.b2, options.clip_norm)
+        for schedule in schedules
+    )
+    return Run(
+        config=config,
+        workdir=workdir,
+        train_pairs=train_pairs,
+        val_pairs=val_pairs,
+        timeline=timeline,
+        stop=stop,
+        schedule=schedules[0],
+        train_step=compile_train_step(
+            build_train_step(config, networks, (g_tx, d_tx), losses), jax.local_devices()
+        ),
+        generator=build_networks(config)[0],
+        first_step=step or 0,
+        tx=(g_tx, d_tx),
+        networks=networks,
+    )
+
+
+def build_schedules(config: ConfigDict, timeline: Timeline, epochs: int) -> tuple[Schedule, ...]:
+    """Build the learning-rate schedules of generator and discriminator."""
+    g_rate = config.optimizer.learning_rate
+    d_rate = config.optimizer.discriminator_learning_rate or g_rate
+    return tuple(
+        build_schedule(config.lr.schedule, rate, timeline.epoch, epochs, config.lr.decay_epochs)
+        for rate in (g_rate, d_rate)
+    )
+
+
+def build_train_step(
+    config: ConfigDict, networks: Networks, tx: Optimizers, losses: Losses
+) -> TrainStep:
+    """Choose the step that the config asks for."""
+    generator, discriminator = networks
+    augment = functools.partial(
+        random_crop_and_flip,
+        image_size=config_lib.pair_of(config.data.image_size),
+        flip=config.augment.flip,
+    )
+    options: dict[str, Any] = {
+        "ema_decay": config.train.ema_decay,
+        "axis_name": DEVICES if jax.device_count() > 1 else None,
+    }
+    if discriminator is None:
+        return make_regression_step(generator, tx[0], losses, augment, **options)
+    make = make_train_step
+    if config.train.accumulate > 1:
+        make = functools.partial(make_accumulating_step, parts=config.train.accumulate)
+    return make(generator, discriminator, *tx, losses, augment, **options)
+
+
+def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
+    """Raise InputError where settings that are right by themselves do not go together."""
+    d_norm = config.model.discriminator_norm or config.model.norm
+    if config.loss.gan == "wgangp" and d_norm == "batch":
+        print(
+            "warning: loss.gan='wgangp' with batch norm in the discriminator: its gradient penalty "
+            "is meant for each example by itself; model.discriminator_norm=instance keeps it so"
+        )
+    parts = config.train.accumulate
+    if parts == 1:
+        return
+    if "batch" in (config.model.norm, d_norm):
+        raise InputError(
+            f"train.accumulate={parts} with batch norm (model.norm, model.discriminator_norm): it "
+            "would see the parts instead of the batch; choose another norm, or 1"
+        )
+    if config.loss.gan == "none":
+        raise InputError(f"train.accumulate={parts} with loss.gan='none': not provided; choose 1")
+    if device_batch % parts:
+        raise InputError(
+            f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
+            "(train.batch_size)"
+        )
+
+
+def choose_global_batch(train: ConfigDict, device_count: int) -> int:
+    """Return the number of pairs in a step over all devices.
+
+    Raises:
+        InputError: It is no multiple of the number of devices.
+    """
+    total = train.global_batch_size or train.batch_size * device_count
+    if total % device_count:
+        near = max(total // device_count, 1) * device_count
+        raise InputError(
+            f"train.global_batch_size={total}: not divisible by the {device_count} devices; "
+            f"choose {near} or {near + device_count}"
+        )
+    return total
+
+
+def load_splits(config: ConfigDict) -> tuple[Pairs, Pairs]:
+    """Read the training pairs at load size and the validation pairs at image size."""
+    data = config.data
+    sources = [build_source(data, split, config.seed) for split in ("train", "val")]
+    options = {"workers": data.workers, "on_error": data.on_error}
+    train = load_pairs(
+        sources[0],
+        config_lib.load_size(config),
+        cache_gigabytes=data.cache_gigabytes,
+        label="train pairs",
+        **options,
+    )
+    val = load_pairs(
+        sources[1],
+        config_lib.pair_of(data.image_size),
+        cache_gigabytes=data.cache_gigabytes - train.gigabytes,
+        label="val pairs",
+        **options,
+    )
+    return train, val

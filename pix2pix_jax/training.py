@@ -1,0 +1,243 @@
+"""The training loop and nothing else."""
+
+import dataclasses
+import itertools
+import pathlib
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from pix2pix_jax.checkpoints import Checkpoints
+from pix2pix_jax.data.pipeline import HostBatch, prefetch, train_batches
+from pix2pix_jax.devices import enable_compilation_cache, release_free_memory
+from pix2pix_jax.errors import InputError
+from pix2pix_jax.evaluation import Scores, evaluate_baselines
+from pix2pix_jax.interruption import StopRequest
+from pix2pix_jax.progress import NonFiniteError, Progress, Trace
+from pix2pix_jax.reporting import (
+    checkpoint_metrics,
+    eval_options,
+    last_line,
+    log_epoch,
+    position,
+    save_is_due,
+    show_and_evaluate,
+    summarise,
+)
+from pix2pix_jax.run import Run, prepare_run
+from pix2pix_jax.train_state import TrainState
+from pix2pix_jax.train_step import Batch, TrainStep, place_state
+from pix2pix_jax.warm_start import with_networks_of
+from pix2pix_jax.workdir import record_start, write_json
+from pix2pix_jax.writers import Writer, build_writers
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        step: Number of steps taken.
+        summary: What `summary.json` says; empty where the run was stopped before its end.
+        stopped_by: Signal that stopped it; None where it came to its end.
+    """
+
+    step: int
+    summary: dict[str, Any]
+    stopped_by: signal.Signals | None = None
+
+
+def train_and_evaluate(
+    config: ConfigDict,
+    workdir: str | pathlib.Path,
+    *,
+    allow_change: bool = False,
+    profile: bool = False,
+    command: str = "",
+) -> Result:
+    """Train from the newest checkpoint in `workdir`, or from the start, to the end of the config.
+
+    Args:
+        config: As from `default_config` or a config file.
+        workdir: The run's folder, made where missing: checkpoints, samples, metrics, summary.
+        allow_change: Whether an earlier run may go on with another batch, seed or data set.
+        profile: Whether a `jax.profiler` trace of ten steps is written to `workdir/profile`.
+        command: Command line, for the record.
+
+    Returns:
+        How the run ended. On SIGTERM or SIGINT it finishes the step, saves and returns.
+
+    Raises:
+        InputError: Config, data or workdir are wrong, the device's memory is too small, or a loss
+            is not finite.
+    """
+    started = time.monotonic()
+    enable_compilation_cache(config.compilation_cache)
+    run = prepare_run(config, pathlib.Path(workdir), allow_change=allow_change)
+    summary_file = run.workdir / "summary.json"
+    if run.first_step >= run.stop and summary_file.exists():
+        print(f"{run.workdir}: complete at step {run.first_step}; raise train.epochs to go on")
+        return Result(run.first_step, {})
+    record_start(run.workdir, config, first_step=run.first_step, command=command)
+    summary_file.unlink(missing_ok=True)
+    keep = {"keep": config.checkpoint.keep, "keep_period": config.checkpoint.keep_period_epochs}
+    writer = build_writers(run.workdir, run.first_step, tensorboard=config.log.tensorboard)
+    try:
+        with StopRequest() as stop, Checkpoints(run.workdir, **keep) as checkpoints:
+            result = _train(run, checkpoints, writer, stop, profile=profile)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise InputError(
+            "out of device memory: lower train.batch_size, data.image_size or "
+            "model.base_features, or set model.dtype=bfloat16, model.remat=True or train.accumulate"
+        ) from error
+    finally:
+        writer.close()
+    if result.stopped_by is None:
+        result.summary["seconds"] = round(time.monotonic() - started, 1)
+        write_json(summary_file, result.summary)
+        print(last_line(run, result.summary))
+    return result
+
+
+def _train(
+    run: Run, checkpoints: Checkpoints, writer: Writer, stop: StopRequest, *, profile: bool
+) -> Result:
+    """Take the run's steps, with all that happens between them."""
+    state, step = _first_state(run, checkpoints), run.first_step
+    baselines = evaluate_baselines(run.train_pairs, run.val_pairs, **eval_options(run))
+    scores: Scores = {}
+    if step == 0 or step >= run.stop:
+        scores = show_and_evaluate(run, state, step, writer)
+    train_step, batches = run.train_step, _batches(run, step)
+    if step < run.stop:
+        batches, train_step = _compile(train_step, state, batches)
+    trace = Trace(run.workdir / "profile" if profile else None, step, run.stop)
+    progress = Progress(step, run.stop, run.timeline.global_batch, lambda done: _names(run, done))
+    try:
+        while step < run.stop and stop.signal is None:
+            end = min(run.timeline.end_of(run.timeline.epoch(step) + 1), run.stop)
+            release_free_memory()  # what an evaluation or a save has left
+            progress.start()
+            while step < end and stop.signal is None:
+                batch = next(batches)
+                trace.before(step)
+                state, metrics = train_step(state, batch)
+                step += 1
+                progress.add(step, metrics)
+                trace.after(step, state)
+                if step % run.config.log.every_steps == 0 and step < end:
+                    writer.scalars(step, {**position(run, step), **progress.row()})
+            progress.pause()
+            if step == end:
+                scores = show_and_evaluate(run, state, step, writer)
+                log_epoch(run, step, writer, progress, scores)
+                if save_is_due(run, step):
+                    checkpoints.save(state, run.meta(), checkpoint_metrics(run, step, scores))
+        if step < run.stop:
+            return _stopped(run, checkpoints, state, step, stop, progress)
+        checkpoints.wait()
+    except NonFiniteError:
+        raise
+    except (InputError, OSError) as error:
+        _rescue(run, checkpoints, state, step, progress, error)
+        raise
+    finally:
+        trace.close()
+        progress.close()
+    return Result(step, summarise(run, step, progress, scores, baselines))
+
+
+def _stopped(
+    run: Run,
+    checkpoints: Checkpoints,
+    state: TrainState,
+    step: int,
+    stop: StopRequest,
+    progress: Progress,
+) -> Result:
+    """Save what has been learnt when asked to stop."""
+    assert stop.signal is not None
+    if step > 0:
+        progress.say(f"{stop.signal.name}: saving step {step} ...")
+        checkpoints.save(state, run.meta(), None)
+        checkpoints.wait()
+    progress.say(f"saved step {step} in {run.workdir}; the same command goes on from there")
+    return Result(step, {}, stop.signal)
+
+
+def _rescue(
+    run: Run,
+    checkpoints: Checkpoints,
+    state: TrainState,
+    step: int,
+    progress: Progress,
+    error: Exception,
+) -> None:
+    """Save what has been learnt before a file or the disk ends the run by `error`."""
+    if step == run.first_step:
+        return
+    try:
+        progress.flush()
+        checkpoints.save(state, run.meta(), None)
+        checkpoints.wait()
+    except (InputError, OSError) as second:
+        error.add_note(f"step {step} could not be saved either: {second}")
+
+
+def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
+    """Restore the newest checkpoint, or create the state of step 0."""
+    if run.first_step == 0:
+        state = run.create_state()
+        if run.config.train.init_from:
+            state = with_networks_of(state, run.config)
+        return place_state(state, jax.devices())
+    state = checkpoints.restore(run.first_step, jax.eval_shape(run.create_state))
+    epoch = run.timeline.epoch(run.first_step)
+    print(
+        f"{run.workdir}: goes on from step {run.first_step} (epoch {epoch + 1} of {run.epochs}) "
+        f"at a learning rate of {float(run.schedule(run.first_step)):.3g}"
+    )
+    # A seed that was changed, with --allow-change, holds from here on.
+    return place_state(state.replace(rng=jax.random.key(run.config.seed)), jax.devices())
+
+
+def _batches(run: Run, step: int) -> Iterator[Batch]:
+    """Yield this process's batches from `step` on, placed on the devices ahead of their use."""
+    share = run.timeline.global_batch // jax.process_count()
+    places = range(jax.process_index() * share, (jax.process_index() + 1) * share)
+    batches = train_batches(
+        run.train_pairs, run.timeline, step, run.stop, places, run.config.data.workers
+    )
+
+    def place(batch: HostBatch) -> Batch:
+        if jax.device_count() == 1:
+            return jax.device_put(batch)
+        # pmap wants a leading axis of devices, and places its arguments itself.
+        count = jax.local_device_count()
+        return {name: part.reshape(count, -1, *part.shape[1:]) for name, part in batch.items()}
+
+    return prefetch(batches, place)
+
+
+def _compile(
+    train_step: TrainStep, state: TrainState, batches: Iterator[Batch]
+) -> tuple[Iterator[Batch], TrainStep]:
+    """Compile the step for the first batch, and return all batches with the compiled step.
+
+    Ahead of the first step: the compiler's memory is free again when the step needs its own.
+    """
+    first = next(batches)
+    compiled = train_step.lower(state, first).compile()  # type: ignore[attr-defined]
+    release_free_memory()
+    return itertools.chain([first], batches), compiled
+
+
+def _names(run: Run, step: int) -> list[str]:
+    """Return the names of the pairs that the step of number `step`, counted from 1, has seen."""
+    return [run.train_pairs.names[index] for index in run.timeline.indices(step - 1)]
