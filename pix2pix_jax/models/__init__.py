@@ -83,6 +83,18 @@ def _build_hybrid(model: ConfigDict, image_size: tuple[int, int], **shared: Any)
     return Hybrid(blocks=model.blocks, downsamplings=model.downsamplings, **shared)
 
 
+def size_multiple(model: ConfigDict, image_size: tuple[int, int]) -> int:
+    """Return what the sides of an image must be multiples of for a config's generator.
+
+    Args:
+        model: The section `model` of a configuration.
+        image_size: Height and width that it is trained with: they decide the levels of a U-Net.
+    """
+    if model.generator == "unet":
+        return 2 ** unet_levels(model.levels, image_size)
+    return 2**model.downsamplings if model.generator == "hybrid" else 4
+
+
 GENERATORS = {"unet": _build_unet, "resnet": _build_resnet, "hybrid": _build_hybrid}
 
 

@@ -6,6 +6,7 @@ Arrays are NHWC. Parameters are float32; `dtype` is the dtype of computation.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -14,7 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from pix2pix_jax.models.convolutions import conv, depth_to_space, up_conv
-from pix2pix_jax.models.layers import Dtype, kernel_init, make_norm
+from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, kernel_init, make_norm
 
 Function = Callable[[Array], Array]
 
@@ -153,6 +154,23 @@ class Block(nn.Module):
             norm = make_norm(self.norm, axis_name=self.axis_name, dtype=self.dtype, name="norm")
             x = norm(x, train=self.train)
         return self.after(x)
+
+
+def block_of(generator: Any, *, train: bool) -> Callable[..., Block]:
+    """Bind what all blocks of a generator share: its norm, dtype, axis of devices and `remat`.
+
+    Args:
+        generator: A module with these attributes.
+        train: Whether batch norm uses the batch at hand.
+    """
+    return functools.partial(
+        nn.remat(Block) if generator.remat else Block,
+        train=train,
+        norm=generator.norm,
+        use_bias=generator.norm not in NORMS_WITH_OFFSET,
+        dtype=generator.dtype,
+        axis_name=generator.axis_name,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

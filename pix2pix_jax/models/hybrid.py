@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Block, leaky_relu
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv
-from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, dropout, widen
+from pix2pix_jax.models.layers import Dtype, dropout, widen
 
 
 class Hybrid(nn.Module):
@@ -58,14 +58,7 @@ class Hybrid(nn.Module):
         steps = range(self.downsamplings + 1)
         widths = [self.base_features * min(2**step, 8) for step in steps]
         activation = ACTIVATIONS[self.activation]
-        block = partial(
-            nn.remat(Block) if self.remat else Block,
-            train=train,
-            norm=self.norm,
-            use_bias=self.norm not in NORMS_WITH_OFFSET,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-        )
+        block = block_of(self, train=train)
         same = partial(block, convolve=partial(conv, padding=1), kernel_size=3)
         down = partial(block, convolve=down_conv, after=leaky_relu)
         up = UPSAMPLINGS[self.upsample].bind(partial(block, after=activation))

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Block, Upsampling
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Upsampling, block_of
 from pix2pix_jax.models.convolutions import conv, up_conv
-from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, dropout, widen
+from pix2pix_jax.models.layers import Dtype, dropout, widen
 
 
 def reflect_conv(x: Array, kernel: Array) -> Array:
@@ -58,14 +58,7 @@ class ResNet(nn.Module):
     ) -> Float[Array, "n h w out"]:
         """Translate images; arguments and result as those of `UNet`."""
         width, activation = self.base_features, ACTIVATIONS[self.activation]
-        block = partial(
-            nn.remat(Block) if self.remat else Block,
-            train=train,
-            norm=self.norm,
-            use_bias=self.norm not in NORMS_WITH_OFFSET,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-        )
+        block = block_of(self, train=train)
         down = partial(block, convolve=partial(conv, stride=2, padding=1), kernel_size=3)
         same = partial(block, convolve=reflect_conv, kernel_size=3)
         # The reference's transposed convolutions have 3x3 kernels here, 4x4 ones in the U-Net.

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Block, leaky_relu
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
 from pix2pix_jax.models.convolutions import down_conv
-from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, dropout, widen
+from pix2pix_jax.models.layers import Dtype, dropout, widen
 
 DROPOUT_PLACEMENTS = ("paper", "reference")
 
@@ -87,13 +87,7 @@ class UNet(nn.Module):
         innermost = self.levels - 1
         decoder_activation = ACTIVATIONS[self.activation]
         encoder_activation = leaky_relu if self.activation == "relu" else decoder_activation
-        block = partial(
-            nn.remat(Block) if self.remat else Block,
-            train=train,
-            use_bias=self.norm not in NORMS_WITH_OFFSET,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-        )
+        block = block_of(self, train=train)
         down = partial(block, convolve=down_conv)
         up = UPSAMPLINGS[self.upsample].bind(partial(block, before=decoder_activation))
 
@@ -105,7 +99,7 @@ class UNet(nn.Module):
             skips.append(x)
         dropping = dropout_levels(self.dropout_placement, self.levels)
         for level in range(innermost, 0, -1):
-            x = up(widths[level - 1], norm=self.norm, name=f"up_{level}")(x)
+            x = up(widths[level - 1], name=f"up_{level}")(x)
             x = dropout(x, self.dropout, dropout_keys, level) if level in dropping else x
             x = jnp.concatenate([skips[level - 1], x], axis=-1) if self.unet_skips else x
         x = up(self.out_channels, norm="none", use_bias=True, name="up_0")(x)
