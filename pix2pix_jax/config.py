@@ -5,7 +5,6 @@ sets what its experiment needs. A key that does not exist cannot be set.
 """
 
 import difflib
-import math
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -28,14 +27,29 @@ def default_config() -> ConfigDict:
 
 def _add_data(config: ConfigDict) -> None:
     config.data = ConfigDict()
-    config.data.source = "synthetic"  # where pairs come from: side_by_side, synthetic
-    config.data.root = ""  # folder with train/, val/ and, if any, test/
-    config.data.direction = "AtoB"  # A is the left half; BtoA swaps source and target
+    # Where pairs come from: side_by_side, folders, single, synthetic, tfds:<name>, pix2pix:<name>
+    config.data.source = "synthetic"
+    config.data.root = ""  # folder of the data set; of tfds and pix2pix: where it is kept
+    config.data.archive = ""  # of pix2pix:<name>: a local .tar.gz, or a folder that has it
+    config.data.direction = "AtoB"  # A is left, or in folder A; BtoA swaps source and target
+    config.data.tfds_source = ""  # image feature of tfds:<name>; '': its first
+    config.data.tfds_target = ""  # '': its second, or its only one
+    config.data.unpaired = "fail"  # an A without its B in folders: fail, or skip and count
+    config.data.split = ()  # shares (0.7, 0.15, 0.15) or counts of all files; (): folders as given
+    config.data.max_pairs = 0  # at most so many pairs of each split; 0: all
+    config.data.patch_size = ()  # cut each pair into as many patches of that size as fit; (): whole
+    # resize_and_crop (load_size, then a random crop), resize, crop, scale_width,
+    # scale_width_and_crop (load_size's width), none
+    config.data.resize = "resize_and_crop"
     config.data.image_size = (256, 256)  # height and width that the networks see; one number: both
     config.data.load_size = ()  # size that crops are cut from; (): image_size * 286 / 256
-    config.data.source_channels = 3  # 1 (gray) or 3 (RGB)
+    config.data.source_channels = 3  # 1 gray, 3 RGB, 4 RGBA; any number from .npy and .tif
     config.data.target_channels = 3
-    config.data.max_pairs = 0  # at most so many pairs of each split; 0: all
+    config.data.source_dtype = "uint8"  # what files hold: uint8, uint16, float32
+    config.data.target_dtype = "uint8"
+    config.data.source_range = ()  # values that become -1 and 1; (): the dtype's range, float: 0, 1
+    config.data.target_range = ()
+    config.data.source_classes = 0  # the source's pixels are indices of so many classes; 0: colours
     config.data.synthetic_pairs = (400, 40, 40)  # train, val and test pairs of source 'synthetic'
     config.data.on_error = "fail"  # a file that cannot be read: fail, or skip and count
     config.data.cache_gigabytes = (
@@ -43,8 +57,23 @@ def _add_data(config: ConfigDict) -> None:
     )
     config.data.workers = 8  # threads that read and decode
 
-    config.augment = ConfigDict()
-    config.augment.flip = True  # mirror half of the training pairs left to right
+    config.derive = ConfigDict()  # of single images (and tfds with one): what the source is made by
+    config.derive.kind = ""  # gray, lab, edges, blur, downscale, mask
+    config.derive.edge_low = 100.0  # Canny's thresholds
+    config.derive.edge_high = 200.0
+    config.derive.edge_blur = 0.0  # Gaussian before Canny, in pixels
+    config.derive.blur_sigma = 2.0  # of blur, in pixels
+    config.derive.downscale = 4  # factor
+    config.derive.mask_share = 0.25  # area of the hole
+
+    config.augment = ConfigDict()  # of training pairs: the same geometric draw for both sides
+    config.augment.flip = True  # mirror half of the pairs left to right
+    config.augment.vertical_flip = False  # and top to bottom
+    config.augment.rotate = False  # by 0, 90, 180 or 270 degrees; square images only
+    config.augment.color_jitter = (0.0, 0.0, 0.0)  # strengths of brightness, contrast, saturation
+    config.augment.jitter_side = "source"  # source, target, both
+    config.augment.cutout = 0.0  # side of a hole in the source, as a share of the image's
+    config.augment.mosaic = 0.0  # share of examples that are put together from four pairs
 
 
 def _add_networks(config: ConfigDict) -> None:
@@ -104,18 +133,28 @@ def _add_training(config: ConfigDict) -> None:
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every_epochs = 10
-    config.checkpoint.keep = 3  # newest ones kept, besides the best by validation L1
+    config.checkpoint.keep = 3  # newest ones kept, besides the best
+    config.checkpoint.best_metric = "l1"  # of the validation pairs: one of eval.metrics
     config.checkpoint.keep_period_epochs = 0  # also keep every multiple of so many epochs; 0: none
 
     config.eval = ConfigDict()
     config.eval.batch_size = 8  # images at once, over all devices
     config.eval.max_images = 0  # at most so many validation pairs; 0: all
+    config.eval.train_images = 0  # so many training pairs, without augmentation, are scored as well
+    config.eval.metrics = ("l1", "psnr")  # docs/evaluation.md lists them
+    config.eval.palette = "cityscapes"  # of label metrics: cityscapes, or a JSON file
+    config.eval.every_epochs = 1  # 0: only with eval.every_steps, checkpoints and at the end
+    config.eval.every_steps = 0  # also within epochs; 0: not
     config.eval.mode = "paper"  # paper: dropout on, batch norm by each image; deterministic
 
     config.log = ConfigDict()
     config.log.every_steps = 100  # rows of metrics.csv between epochs' ends
     config.log.grid_images = 4  # validation pairs in the image grids
+    config.log.bands = ()  # channels that pictures show, one or three; (): the first
     config.log.tensorboard = True
+    config.log.report = True  # report.html in the workdir, where the extra report is installed
+    config.log.wandb = False  # Weights & Biases (extra wandb)
+    config.log.wandb_project = "pix2pix_jax"
 
 
 def pair_of(size: int | tuple[int, ...]) -> tuple[int, int]:
@@ -130,111 +169,17 @@ def pair_of(size: int | tuple[int, ...]) -> tuple[int, int]:
     return (size[0], size[-1]) if isinstance(size, tuple) else (size, size)
 
 
-def load_size(config: ConfigDict) -> tuple[int, int]:
-    """Return the height and width that training crops are cut from."""
-    if config.data.load_size:
-        return pair_of(config.data.load_size)
-    height, width = pair_of(config.data.image_size)
+def load_size(data: ConfigDict) -> tuple[int, int]:
+    """Return the height and width that training crops are cut from, from the section `data`."""
+    if data.load_size:
+        return pair_of(data.load_size)
+    height, width = pair_of(data.image_size)
     return round(height * _AUTOMATIC_JITTER), round(width * _AUTOMATIC_JITTER)
 
 
-def validate(config: ConfigDict) -> None:
-    """Check structure and ranges; names of models and the like are checked by their builders.
-
-    Args:
-        config: A whole configuration.
-
-    Raises:
-        InputError: A value is out of its range. The message names key, value and range.
-    """
-    for key, low in _LEAST.items():
-        value = get(config, key)
-        if not value >= low or not math.isfinite(value):
-            raise InputError(f"{key}={value}: must be at least {low}, and finite")
-    for key, high in _MOST.items():
-        if get(config, key) > high:
-            raise InputError(f"{key}={get(config, key)}: must be at most {high}")
-    if config.seed >= 2**32:
-        raise InputError(f"seed={config.seed}: must be below 2**32, the size of JAX's keys")
-    for key, choices in _CHOICES.items():
-        value = get(config, key)
-        if value not in choices:
-            raise InputError(f"{key}={value!r}: choose from {', '.join(map(str, choices))}")
-    for key, lengths in (("data.image_size", (1, 2)), ("data.load_size", (0, 1, 2))):
-        size = get(config, key)
-        sides = [n for n in size if type(n) is int and 1 <= n <= _LARGEST_SIDE]
-        if len(size) not in lengths or len(sides) < len(size):
-            raise InputError(
-                f"{key}={size}: give one side or (height, width), in pixels, up to {_LARGEST_SIDE}"
-            )
-    sizes = zip(load_size(config), pair_of(config.data.image_size), strict=True)
-    if any(load < crop for load, crop in sizes):
-        raise InputError(
-            f"data.load_size={config.data.load_size}: must not be smaller than "
-            f"data.image_size={config.data.image_size}, which is cut from it"
-        )
-    if not 0 <= config.model.dropout < 1:
-        raise InputError(f"model.dropout={config.model.dropout}: must be in [0, 1)")
-    for key in ("optimizer.b1", "optimizer.b2", "train.ema_decay", "loss.label_smoothing"):
-        if not 0 <= get(config, key) < 1:
-            raise InputError(f"{key}={get(config, key)}: must be in [0, 1)")
-    pairs = config.data.synthetic_pairs
-    if len(pairs) != 3 or any(type(n) is not int or n < 0 for n in pairs):
-        raise InputError(f"data.synthetic_pairs={pairs}: give the train, val and test counts")
-
-
-_LEAST = {
-    "seed": 0,
-    "data.max_pairs": 0,
-    "data.cache_gigabytes": 0,
-    "data.workers": 1,
-    "model.base_features": 1,
-    "model.levels": 0,
-    "model.blocks": 1,
-    "model.downsamplings": 1,
-    "model.discriminator_features": 0,
-    "model.discriminator_layers": 1,
-    "model.discriminator_scales": 1,
-    "loss.reconstruction_weight": 0,
-    "loss.discriminator_weight": 0,
-    "loss.feature_matching_weight": 0,
-    "loss.gradient_penalty_weight": 0,
-    "optimizer.learning_rate": 0,
-    "optimizer.discriminator_learning_rate": 0,
-    "optimizer.clip_norm": 0,
-    "lr.decay_epochs": 0,
-    "train.batch_size": 1,
-    "train.global_batch_size": 0,
-    "train.epochs": 1,
-    "train.steps": 0,
-    "train.accumulate": 1,
-    "checkpoint.every_epochs": 1,
-    "checkpoint.keep": 1,
-    "checkpoint.keep_period_epochs": 0,
-    "eval.batch_size": 1,
-    "eval.max_images": 0,
-    "log.every_steps": 1,
-    "log.grid_images": 1,
-}
-_LARGEST_SIDE = 2**15
-# A step's number is an int32; the others are far beyond what any machine holds.
-_MOST = {
-    "train.steps": 2**31 - 1,
-    "train.epochs": 10**6,
-    "train.batch_size": 2**16,
-    "train.global_batch_size": 2**20,
-    "eval.batch_size": 2**16,
-    "model.base_features": 2**12,
-    "data.workers": 2**10,
-}
-_CHOICES = {
-    "data.direction": ("AtoB", "BtoA"),
-    "data.source_channels": (1, 3),
-    "data.target_channels": (1, 3),
-    "data.on_error": ("fail", "skip"),
-    "model.dtype": ("bfloat16", "float32"),
-    "eval.mode": ("deterministic", "paper"),
-}
+def source_depth(config: ConfigDict) -> int:
+    """Return the number of channels that the networks see of a source."""
+    return config.data.source_classes or config.data.source_channels
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:

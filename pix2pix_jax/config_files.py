@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax import images
+from pix2pix_jax.atomic import atomic_path
 from pix2pix_jax.config import default_config, flatten, get
 from pix2pix_jax.errors import InputError
 
@@ -60,6 +60,8 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     value: Any = text
     if kind is bool:
         value = _BOOLS.get(text.lower(), text)
+    elif kind is tuple and all(part.strip().isidentifier() for part in text.split(",")):
+        value = tuple(part.strip() for part in text.split(","))
     elif kind is not str or text[:1] in ("'", '"'):
         try:
             value = ast.literal_eval(text)
@@ -106,7 +108,7 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
 
 def save_json(config: ConfigDict, path: pathlib.Path) -> None:
     """Write every key and value as JSON; the file appears whole or not at all."""
-    with images.atomic_path(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(flatten(config), indent=2) + "\n")
 
 

@@ -1,161 +1,121 @@
-"""Image files and arrays: read, write, resize, arrange; the only place where ranges are converted.
+"""Image arrays: resize, change channels, arrange; (height, width, channels).
 
-Images are (height, width, channels): integers at the file boundary, float32 in [-1, 1] inside.
+Files hold unsigned integers or float32; `encodings.py` says how these stand for the network's
+float32 in [-1, 1]. Functions that name no dtype take uint8, uint16 and float32.
 """
 
-import contextlib
-import os
-import pathlib
-import struct
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Integer, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from jaxtyping import Float, Shaped, UInt8
+from PIL import Image
 
 from pix2pix_jax.errors import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-_WHITE = (255, 255, 255)
-# Pillow reports a broken file by any of these, depending on the format and the place.
-_BROKEN_FILE = (
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+Stored = Shaped[np.ndarray, "h w c"]
+DTYPES = ("float32", "uint16", "uint8")
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601: gray from red, green and blue
+_RGB, _RGBA = 3, 4
+_BICUBIC, _NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
 
 
-def to_float(image: Integer[Array | np.ndarray, "*shape"]) -> Float[Array, "*shape"]:
-    """Map an unsigned integer image onto [-1, 1]; on the device and under `jit`.
-
-    Args:
-        image: Any unsigned integer dtype; its whole range is used.
-
-    Returns:
-        float32; 0 becomes -1 and the dtype's largest value 1.
-    """
-    half = float(jnp.iinfo(image.dtype).max) / 2
-    return jnp.asarray(image).astype(jnp.float32) / half - 1
-
-
-def to_uint8(image: Float[Array | np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+def to_uint8(image: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     """Map [-1, 1] onto 0..255, rounding to the nearest level; values outside are clipped."""
     levels = np.rint((np.asarray(image, np.float32) + 1) * np.float32(127.5))
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
-def read(path: str | os.PathLike, channels: int = 3) -> UInt8[np.ndarray, "h w channels"]:
-    """Read an image file as 8-bit gray or RGB.
+def white(dtype: np.dtype) -> float:
+    """Return the value of white: an integer type's largest; 1 for float32."""
+    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
-    The EXIF orientation is applied, palettes are looked up, transparency is laid over white, and
-    16-bit gray is scaled to 8 bits.
+
+def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray, "h w channels"]:
+    """Give an image another number of channels, by rule.
+
+    Two channels are gray and alpha, four are RGBA. Alpha is laid over white where it is not wanted,
+    and opaque where it is missing; gray is repeated; RGB becomes gray by its luma.
 
     Args:
-        path: File to read, in any format that Pillow knows.
-        channels: 1 for gray, 3 for RGB.
+        image: Pixels.
+        channels: Number of channels wanted.
+        what: Name of the image, for the message.
 
     Returns:
-        The pixels.
+        The image itself where it has as many already.
 
     Raises:
-        InputError: The file is missing, no image, truncated or too large to be one.
+        InputError: There is no rule from the one number to the other.
     """
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            return _to_channels(image, channels)
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image file") from None
-    except _BROKEN_FILE as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read as an image ({reason})") from None
+    there = image.shape[-1]
+    if there == channels:
+        return image
+    if channels not in (1, _RGB, _RGBA) or there not in (1, 2, _RGB, _RGBA):
+        raise InputError(
+            f"{what}: has {there} channels, expected {channels}; set data.source_channels and "
+            "data.target_channels to what the files have"
+        )
+    if there in (2, _RGBA):  # an alpha channel that is not wanted: 2 -> 4 is laid over white, too
+        image = _over_white(image)
+    if channels == 1:
+        return image if image.shape[-1] == 1 else _luma(image)
+    colour = image if image.shape[-1] == _RGB else np.repeat(image, _RGB, axis=-1)
+    if channels == _RGB:
+        return colour
+    opaque = np.full((*colour.shape[:2], 1), white(colour.dtype), colour.dtype)
+    return np.concatenate([colour, opaque], axis=-1)
 
 
-def _to_channels(image: Image.Image, channels: int) -> UInt8[np.ndarray, "h w channels"]:
-    """Convert any Pillow mode to 8-bit gray or RGB."""
-    if image.mode.startswith("I"):  # 16-bit gray, which Pillow's own conversion would clip
-        gray = np.rint(np.asarray(image, np.float64) / 257).clip(0, 255).astype(np.uint8)
-        image = Image.fromarray(gray)
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.new("RGB", image.size, _WHITE)
-        image.paste(layer, mask=layer.getchannel("A"))
-    pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], channels)
+def _over_white(image: Stored) -> Shaped[np.ndarray, "h w _"]:
+    full = white(image.dtype)
+    alpha = image[..., -1:].astype(np.float64) / full
+    mixed = image[..., :-1] * alpha + full * (1 - alpha)
+    return _cast(mixed, image.dtype)
 
 
-def write(path: str | os.PathLike, image: UInt8[np.ndarray, "h w c"]) -> None:
-    """Write a PNG; the file appears whole or not at all.
-
-    Args:
-        path: File to write; its folder must exist.
-        image: Gray (one channel) or RGB.
-    """
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
+def _luma(image: Stored) -> Shaped[np.ndarray, "h w 1"]:
+    if image.dtype == np.uint8:  # as Pillow rounds it, for results equal to other programs'
+        return np.array(Image.fromarray(image).convert("L"))[..., None]
+    return _cast(image.astype(np.float64) @ np.array(LUMA)[:, None], image.dtype)
 
 
-@contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Give a temporary file that takes the place of `path` when the block ends well.
-
-    Args:
-        path: The file wanted; an old one of that name is replaced.
-
-    Yields:
-        A path in the same folder, to be written.
-    """
-    path = pathlib.Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = pathlib.Path(name)
-    try:
-        yield temporary
-        # mkstemp makes private files; a result should have the rights of any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _cast(image: Shaped[np.ndarray, "h w c"], dtype: np.dtype) -> Stored:
+    """Round to an integer dtype within its range, or convert to float32."""
+    if np.issubdtype(dtype, np.integer):
+        image = np.rint(image).clip(0, white(dtype))
+    return image.astype(dtype)
 
 
 def resize(
-    image: UInt8[np.ndarray, "h w c"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "h2 w2 c"]:
+    image: Stored, size: tuple[int, int], *, nearest: bool = False
+) -> Shaped[np.ndarray, "h2 w2 c"]:
     """Resize with Pillow's antialiasing bicubic filter, as the reference does.
 
     Args:
-        image: Gray or RGB pixels.
+        image: Pixels; gray and RGB of 8 bits are filtered in 8 bits, all others in float32.
         size: Height and width wanted.
+        nearest: Whether each result is the nearest pixel instead: for class indices.
 
     Returns:
         The image itself where it has that size already.
     """
     if image.shape[:2] == tuple(size):
         return image
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    resized = np.array(picture.resize((size[1], size[0]), Image.Resampling.BICUBIC))
-    return resized.reshape(*size, image.shape[-1])
-
-
-def resize_float(
-    image: Float[np.ndarray, "h w c"], size: tuple[int, int]
-) -> Float[np.ndarray, "h2 w2 c"]:
-    """Resize floating-point pixels, channel by channel, with the same filter as `resize`."""
+    wanted, method = (size[1], size[0]), _NEAREST if nearest else _BICUBIC
+    if image.dtype == np.uint8 and image.shape[-1] in (1, _RGB):
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        return np.asarray(picture.resize(wanted, method)).reshape(*size, image.shape[-1])
     planes = [
-        Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize(
-            (size[1], size[0]), Image.Resampling.BICUBIC
-        )
+        Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize(wanted, method)
         for plane in np.moveaxis(image, -1, 0)
     ]
-    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+    return _cast(np.stack([np.asarray(plane) for plane in planes], axis=-1), image.dtype)
+
+
+def centre_crop(image: Stored, size: tuple[int, int]) -> Shaped[np.ndarray, "h2 w2 c"]:
+    """Cut the middle of an image that is at least of that height and width."""
+    top, left = ((side - wanted) // 2 for side, wanted in zip(image.shape, size, strict=False))
+    return image[top : top + size[0], left : left + size[1]]
 
 
 def grid(
@@ -179,23 +139,3 @@ def grid(
             top, left = i * (height + gap), j * (width + gap)
             canvas[top : top + height, left : left + width] = image
     return canvas
-
-
-def find(folder: str | os.PathLike) -> list[pathlib.Path]:
-    """List the image files under a folder, sub-folders included, in the order of their paths.
-
-    Args:
-        folder: Folder to search.
-
-    Returns:
-        Paths whose suffix is one of `SUFFIXES`, in upper or lower case; hidden files and folders
-        are left out.
-    """
-    root = pathlib.Path(folder)
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )

@@ -4,14 +4,15 @@ import math
 import pathlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import PyTree
 from tqdm import tqdm
 
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.errors import NonFiniteError
 
 # Losses are looked at so many steps late: the device never waits for the host to read them.
 _LAG = 2
@@ -21,10 +22,7 @@ _TRACED_STEPS = 10
 _SHOWN = ("g_loss", "d_loss")
 
 Losses = dict[str, float]
-
-
-class NonFiniteError(InputError):
-    """The networks have left the numbers: what they are now must not be saved."""
+T = TypeVar("T")
 
 
 class Progress:
@@ -50,6 +48,14 @@ class Progress:
         self._begun = time.monotonic()
         self._timed_seconds = 0.0
         self._timed_steps = 0
+        self._waited_seconds = 0.0
+
+    def wait_for(self, batches: Iterator[T]) -> T:
+        """Take the next batch, and note how long that took."""
+        begun = time.monotonic()
+        batch = next(batches)
+        self._waited_seconds += time.monotonic() - begun
+        return batch
 
     def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
         """Take the losses of step number `step`, which the device may still be computing."""
@@ -96,6 +102,16 @@ class Progress:
     def images_per_second(self) -> float:
         """Speed of training alone, over all devices, without compilation; 0 if not yet known."""
         return self._global_batch * self._timed_steps / max(self._timed_seconds, 1e-9)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Time of training alone per step; 0 if not yet known."""
+        return self._timed_seconds / max(self._timed_steps, 1)
+
+    @property
+    def data_wait(self) -> float:
+        """Share of the time of training that was spent waiting for data, in [0, 1]."""
+        return self._waited_seconds / max(self._timed_seconds, 1e-9)
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""

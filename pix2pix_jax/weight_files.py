@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pix2pix_jax import images
+from pix2pix_jax.atomic import atomic_path
 from pix2pix_jax.errors import InputError
 
 Weights = dict[str, np.ndarray]
@@ -79,7 +79,7 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     # In C order, also where they are views: safetensors writes the memory as it lies.
     plain = {name: np.array(array, order="C") for name, array in arrays.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with images.atomic_path(path) as temporary:
+    with atomic_path(path) as temporary:
         save(temporary, plain)
 
 

@@ -5,6 +5,7 @@ on the map. The numbers come from a generator keyed by integers: a pair depends 
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -258,11 +259,11 @@ def draw_pair(seed: int, index: int, size: int) -> tuple[Picture, Picture]:
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPairs:
-    """Drawn pairs by index: `(source, target)`, uint8 RGB of `size` x `size`.
+    """Drawn pairs by index: `(source, target)`, uint8 RGB, square.
 
     Attributes:
         count: number of pairs.
-        size: side in pixels, at least 16.
+        side: of the pictures in pixels, at least 16.
         seed: names the data set, 0 to 2**64 - 1.
         split: 'train', 'val' or 'test'; each has pairs of its own.
         direction: 'AtoB' for photo to map, 'BtoA' for map to photo.
@@ -272,7 +273,7 @@ class SyntheticPairs:
     """
 
     count: int
-    size: int
+    side: int
     seed: int
     split: str
     direction: str = "AtoB"
@@ -281,10 +282,10 @@ class SyntheticPairs:
         for name, choices in (("split", SPLITS), ("direction", DIRECTIONS)):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {choices}")
-        for name, low in (("count", 0), ("size", MIN_SIZE), ("seed", 0)):
+        for name, low in (("count", 0), ("side", MIN_SIZE), ("seed", 0)):
             _check_range(name, getattr(self, name), low)
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """One name for each pair, such as 'train_00012'."""
         return tuple(f"{self.split}_{index:05d}" for index in range(self.count))
@@ -296,5 +297,9 @@ class SyntheticPairs:
         if not 0 <= index < self.count:
             raise IndexError(f"index {index} is outside 0 to {self.count - 1}")
         number = SPLITS.index(self.split) * 2**60 + int(index)  # no count reaches another split
-        pair = draw_pair(self.seed, number, self.size)
+        pair = draw_pair(self.seed, number, self.side)
         return pair if self.direction == "AtoB" else pair[::-1]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a pair."""
+        return self.side, self.side

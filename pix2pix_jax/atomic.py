@@ -1,0 +1,40 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Give a temporary file that takes the place of `path` when the block ends well.
+
+    Args:
+        path: The file wanted; an old one of that name is replaced.
+
+    Yields:
+        A path in the same folder, to be written.
+    """
+    path = pathlib.Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        # mkstemp makes private files; a result should have the rights of any new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Write a JSON file; it appears whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n")

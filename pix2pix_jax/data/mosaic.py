@@ -1,0 +1,75 @@
+"""Mosaics: four pairs in one picture (YOLOv4: Bochkovskiy et al., 2020, section 3.3)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Shaped
+
+from pix2pix_jax.data.sources import Pair
+
+_CENTRE = (0.25, 0.75)  # so that each of the four has at least a sixteenth of the picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Mosaic:
+    """How an example is put together.
+
+    Attributes:
+        others: Numbers of the pairs at the top right, bottom left and bottom right; the example's
+            own pair is at the top left.
+        centre: Where the four meet: shares of height and width, each in [0.25, 0.75].
+    """
+
+    others: tuple[int, int, int]
+    centre: tuple[float, float]
+
+
+def draw_mosaic(seed: int, step: int, place: int, count: int, probability: float) -> Mosaic | None:
+    """Draw whether and how an example becomes a mosaic: a pure function of its arguments.
+
+    Args:
+        seed: Seed of the run.
+        step: Number of the training step.
+        place: Place of the example in the global batch.
+        count: Number of pairs to choose from, at least 1; a pair may be chosen more than once.
+        probability: Share of examples that become mosaics, in [0, 1].
+
+    Returns:
+        The mosaic, the same on every machine; None with probability 1 - `probability`.
+    """
+    # Philox takes two words: the three numbers are hashed.
+    entropy = np.array([seed, step, place], "<u8").view("<u4")
+    key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
+    random = np.random.Generator(np.random.Philox(key=key))
+    if random.random() >= probability:
+        return None
+    first, second, third = random.integers(count, size=3).tolist()
+    down, right = random.uniform(*_CENTRE, size=2).tolist()
+    return Mosaic((first, second, third), (down, right))
+
+
+def compose(mosaic: Mosaic, pairs: Sequence[Pair]) -> Pair:
+    """Put four pairs together; each pixel keeps its position and its value.
+
+    Args:
+        mosaic: Where they meet.
+        pairs: The pairs at the top left, top right, bottom left and bottom right, all of one size
+            and dtype.
+
+    Returns:
+        A pair of that size and dtype.
+    """
+    sources, targets = zip(*pairs, strict=True)
+    return _compose(sources, mosaic.centre), _compose(targets, mosaic.centre)
+
+
+def _compose(
+    images: Sequence[Shaped[np.ndarray, "h w c"]], centre: tuple[float, float]
+) -> Shaped[np.ndarray, "h w c"]:
+    top_left, top_right, bottom_left, bottom_right = images
+    height, width, _ = top_left.shape
+    row, column = round(centre[0] * height), round(centre[1] * width)
+    top = np.hstack([top_left[:row, :column], top_right[:row, column:]])
+    bottom = np.hstack([bottom_left[row:, :column], bottom_right[row:, column:]])
+    return np.vstack([top, bottom])

@@ -1,0 +1,280 @@
+"""The published pix2pix data sets (Isola et al., 2017), prepared with TFDS on first use.
+
+Neither preparing nor reading needs TensorFlow: `tfds.core.GeneratorBasedBuilder` wants it for more
+than 1 GB of images, `tfds.core.ShardBasedBuilder` does not.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import functools
+import io
+import itertools
+import math
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from pix2pix_jax import image_files
+from pix2pix_jax.data import archives
+from pix2pix_jax.data.sources import SPLITS, Pair, Source, split_in_halves
+from pix2pix_jax.data.tfds_pairs import Records, build_split, is_prepared, open_records
+from pix2pix_jax.encodings import Encoding
+from pix2pix_jax.errors import InputError
+
+BASE_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
+PUBLISHED = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day")
+# SHA-256 of the archives; '': not known yet, then that of the first download holds.
+CHECKSUMS = dict.fromkeys(PUBLISHED, "")
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_SHARD_BYTES = 2**27  # TFDS keeps a shard in memory while it writes it
+Example = tuple[str, dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedPairs:
+    """Side-by-side images of a prepared set: A in their left, B in their right half.
+
+    Attributes:
+        records: The encoded images.
+        names: Names of the files they were, sorted.
+        places: Number of each in the records.
+        direction: `AtoB`: A is the source; `BtoA`: B is.
+        source: How sources are stored.
+        target: How targets are stored.
+    """
+
+    records: Records
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+    direction: str
+    source: Encoding
+    target: Encoding
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Pair:
+        name = self.names[index]
+        file = self.records.open(self.places[index], "image", name)
+        halves = split_in_halves(image_files.read_stored(file, name=name), name)
+        if self.direction == "BtoA":
+            halves = halves[::-1]
+        return self.source.convert(halves[0], name), self.target.convert(halves[1], name)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of one half."""
+        height, width = self[index][0].shape[:2]
+        return height, width
+
+
+def build_published(
+    name: str,
+    split: str,
+    *,
+    source: Encoding,
+    target: Encoding,
+    data_dir: str = "",
+    archive: str = "",
+    direction: str = "AtoB",
+) -> Source:
+    """Build the pairs of one split of a published set.
+
+    Args:
+        name: One of `PUBLISHED`.
+        split: `train`, `val`, `test`, or `all`.
+        source: How sources are stored.
+        target: How targets are stored.
+        data_dir: As for `prepare`.
+        archive: As for `prepare`.
+        direction: `AtoB`: the left half is the source; `BtoA`: the right half is.
+
+    Returns:
+        The pairs in the order of their files' names, none of them read yet.
+
+    Raises:
+        InputError: As for `prepare`, or the set has no such split.
+    """
+    builder = prepare(name, data_dir, archive=archive)
+    what = f"data.source='pix2pix:{name}'"
+
+    def build(split: str) -> PublishedPairs:
+        stored = builder.info.metadata["names"][split]
+        # By the parts of the path, as files in folders are sorted.
+        places = sorted(range(len(stored)), key=lambda place: stored[place].split("/"))
+        names = tuple(stored[place] for place in places)
+        records = open_records(builder, split, what)
+        return PublishedPairs(records, names, tuple(places), direction, source, target)
+
+    return build_split(builder.info.splits, split, what, build)
+
+
+def prepare(name: str, data_dir: str = "", *, archive: str = "", base_url: str = BASE_URL) -> Any:
+    """Download a published set and prepare it as array_record, where that is not done yet.
+
+    Args:
+        name: One of `PUBLISHED`.
+        data_dir: Where TFDS keeps its sets; '': its own place. Archives lie in `downloads` there.
+        archive: A local `.tar.gz`, or a folder that has `<name>.tar.gz`; '': it is downloaded.
+        base_url: Where the archives are.
+
+    Returns:
+        The builder of the prepared set.
+
+    Raises:
+        InputError: The name is unknown, the archive cannot be had or is broken, or the set cannot
+            be written. What is half done does not count as prepared.
+    """
+    if name not in PUBLISHED:
+        near = difflib.get_close_matches(name, PUBLISHED, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"data.source='pix2pix:{name}': {guess}Choose from {', '.join(PUBLISHED)}")
+    builder = _open_builder(name, data_dir)
+    if is_prepared(builder):
+        return builder
+    builder.archive = _find_archive(name, builder, archive, base_url)
+    _build(builder)
+    prepared = _open_builder(name, data_dir)
+    if not is_prepared(prepared):  # TFDS takes any folder of that name for a prepared set
+        raise InputError(f"{builder.data_dir}: holds no prepared set; delete that folder")
+    counts = ", ".join(f"{key} {split.num_examples}" for key, split in prepared.info.splits.items())
+    print(f"prepared pix2pix:{name} ({counts}) in {prepared.data_dir}")
+    return prepared
+
+
+def _open_builder(name: str, data_dir: str) -> Any:
+    from google.protobuf.json_format import ParseError
+
+    place = pathlib.Path(data_dir).expanduser() if data_dir else None
+    try:
+        return builder_class()(config=name, data_dir=place)
+    except ParseError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"data.source='pix2pix:{name}': its description is broken ({reason}); delete the "
+            f"folder pix2pix/{name} in {place or 'the data_dir of TFDS'}"
+        ) from None
+
+
+def _find_archive(name: str, builder: Any, archive: str, base_url: str) -> pathlib.Path:
+    """Return the archive of a set, checked; it is downloaded where it is not there."""
+    downloads = pathlib.Path(builder.data_dir_root, "downloads")
+    path = pathlib.Path(archive).expanduser() if archive else downloads
+    if path.is_dir() or not archive:
+        path = path / f"{name}.tar.gz"
+    if path.is_file():
+        archives.verify(path, CHECKSUMS[name])
+    elif archive:
+        raise InputError(f"data.archive={archive!r}: there is no {path}")
+    else:
+        hint = (
+            f"on a machine without network put {path.name} into {downloads}, or set data.archive "
+            "to where it is"
+        )
+        url = f"{base_url.rstrip('/')}/{path.name}"
+        archives.download(url, path, sha256=CHECKSUMS[name], hint=hint)
+    return path
+
+
+def _build(builder: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints lines of unknown sizes
+            builder.download_and_prepare(
+                file_format="array_record",
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+            )
+    except (OSError, RuntimeError) as error:  # RuntimeError: array_record could not write
+        if not is_prepared(builder):  # by another process at the same time
+            reason = getattr(error, "strerror", None) or str(error).split(";")[0]
+            raise InputError(f"{builder.data_dir}: cannot be written ({reason})") from None
+
+
+@functools.cache
+def builder_class() -> Any:
+    """Return the TFDS builder of the published sets, a class; TFDS is imported only now."""
+    import tensorflow_datasets as tfds
+
+    class Pix2Pix(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+        """Side-by-side images as the bytes of their files, in the order of the archive.
+
+        Attributes:
+            archive: The `.tar.gz` that the set is prepared from.
+        """
+
+        name = "pix2pix"
+        VERSION = tfds.core.Version("1.0.0")
+        BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in PUBLISHED]  # noqa: RUF012
+        archive = pathlib.Path()
+
+        def _info(self) -> Any:
+            return tfds.core.DatasetInfo(
+                builder=self,
+                description="Paired images, A in the left and B in the right half.",
+                features=tfds.features.FeaturesDict(
+                    {"image": tfds.features.Image(), "name": tfds.features.Text()}
+                ),
+                homepage="https://phillipi.github.io/pix2pix/",
+                metadata=tfds.core.MetadataDict(),
+            )
+
+        def _shard_iterators_per_split(
+            self, dl_manager: Any
+        ) -> dict[str, list[Callable[[], Iterator[Example]]]]:
+            sizes = _sizes(self.archive)
+            self.info.metadata["names"] = {split: list(files) for split, files in sizes.items()}
+            return {split: _shards(self.archive, split, files) for split, files in sizes.items()}
+
+    return Pix2Pix
+
+
+def _images(archive: pathlib.Path) -> Iterator[tuple[str, str, bytes]]:
+    """Yield split, name and content of the image files of an archive, in its own order."""
+    for member, data in archives.iterate_members(archive):
+        path = pathlib.PurePosixPath(member)
+        split = next((part for part in path.parts[:-1] if part in SPLITS), None)
+        hidden = any(part.startswith(".") for part in path.parts)
+        if split is not None and path.suffix.lower() in _SUFFIXES and not hidden:
+            name = "/".join(path.parts[path.parts.index(split) + 1 :])
+            yield split, name, data
+
+
+def _sizes(archive: pathlib.Path) -> dict[str, dict[str, int]]:
+    """Read an archive once to its end, and return the number of bytes of `{split: {name: ...}}`."""
+    sizes: dict[str, dict[str, int]] = {}
+    bar = tqdm(desc=f"checking {archive.name}", unit="image", disable=None, leave=False)
+    with bar:
+        for split, name, data in _images(archive):
+            files = sizes.setdefault(split, {})
+            if name in files:
+                raise InputError(f"{archive}: has {split}/{name} twice; get it again")
+            files[name] = len(data)
+            bar.update()
+    if not sizes:
+        raise InputError(f"{archive}: has no images in folders {', '.join(SPLITS)}")
+    return {split: sizes[split] for split in SPLITS if split in sizes}
+
+
+def _shards(
+    archive: pathlib.Path, split: str, sizes: dict[str, int]
+) -> list[Callable[[], Iterator[Example]]]:
+    """Divide a split into shards; they are written in turn, out of one pass over the archive."""
+    count = math.ceil(sum(sizes.values()) / _SHARD_BYTES)
+    length = math.ceil(len(sizes) / max(count, 1))
+
+    def examples() -> Iterator[Example]:
+        bar = tqdm(
+            desc=f"preparing {split}", total=len(sizes), unit="image", disable=None, leave=False
+        )
+        with bar:
+            for place, name, data in _images(archive):
+                if place == split:
+                    bar.update()
+                    yield name, {"image": data, "name": name}
+
+    stream = examples()
+    starts = range(0, len(sizes), length)
+    return [functools.partial(itertools.islice, stream, length) for _ in starts]

@@ -1,0 +1,184 @@
+"""Sources made of other sources: some of their pairs, several in a row, patches of each pair."""
+
+import bisect
+import dataclasses
+import functools
+import hashlib
+import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
+from pix2pix_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+    """Some pairs of a source.
+
+    Attributes:
+        source: The source.
+        indices: Numbers of the pairs, in the order wanted.
+    """
+
+    source: Source
+    indices: Sequence[int]
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the chosen pairs."""
+        names = self.source.names
+        return tuple(names[index] for index in self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Pair:
+        return self.source[self.indices[index]]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a pair."""
+        return self.source.size(self.indices[index])
+
+
+@dataclasses.dataclass(frozen=True)
+class Concatenated:
+    """Several sources as one.
+
+    Attributes:
+        parts: `{prefix: source}`; a pair's name is `prefix/name`.
+    """
+
+    parts: dict[str, Source]
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all pairs."""
+        return tuple(f"{key}/{name}" for key, part in self.parts.items() for name in part.names)
+
+    @functools.cached_property
+    def _starts(self) -> list[int]:
+        return [0, *itertools.accumulate(len(part) for part in self.parts.values())]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def _find(self, index: int) -> tuple[Source, int]:
+        number = bisect.bisect_right(self._starts, index) - 1
+        return list(self.parts.values())[number], index - self._starts[number]
+
+    def __getitem__(self, index: int) -> Pair:
+        part, inner = self._find(index)
+        return part[inner]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a pair."""
+        part, inner = self._find(index)
+        return part.size(inner)
+
+
+class Patches:
+    """Patches of the pairs of a source: as many as fit beside each other, evenly spread.
+
+    Attributes:
+        places: Number of the pair, top and left of each patch, in the order of the pairs.
+    """
+
+    def __init__(self, source: Source, size: tuple[int, int], workers: int) -> None:
+        """Look at the size of every pair.
+
+        Args:
+            source: The source.
+            size: Height and width of the patches.
+            workers: Threads that look.
+
+        Raises:
+            InputError: A pair is smaller than a patch.
+        """
+        self._source, self._size = source, size
+        with ThreadPoolExecutor(workers) as pool:
+            sizes = list(pool.map(self._whole_size, range(len(source))))
+        self.places: list[tuple[int, int, int]] = []
+        for index, whole in enumerate(sizes):
+            tops, lefts = (_starts(side, part) for side, part in zip(whole, size, strict=True))
+            if not tops or not lefts:
+                raise InputError(
+                    f"{source.names[index]}: {whole[0]} x {whole[1]} pixels (height, width), "
+                    f"smaller than data.patch_size={size}"
+                )
+            self.places += [(index, top, left) for top in tops for left in lefts]
+
+    def _whole_size(self, index: int) -> tuple[int, int]:
+        """Return a pair's size; one that cannot be read is one patch, whose reading says why."""
+        try:
+            return self._source.size(index)
+        except InputError:
+            return self._size
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The pairs' names with the place of the patch: `12_0_344.jpg`."""
+        names = self._source.names
+        parts = [(names[index].rpartition("."), top, left) for index, top, left in self.places]
+        return tuple(
+            f"{stem or tail}_{top}_{left}" + (f".{tail}" if stem else "")
+            for (stem, _, tail), top, left in parts
+        )
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Pair:
+        whole, top, left = self.places[index]
+        height, width = self._size
+        first, second = pair = self._source[whole]
+        check_sizes(pair, self._source.names[whole])
+        cut = (slice(top, top + height), slice(left, left + width))
+        return first[cut], second[cut]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a patch."""
+        return self._size
+
+
+def _starts(side: int, patch: int) -> list[int]:
+    """Return where patches begin: as many as fit, from the one border to the other."""
+    return np.rint(np.linspace(0, side - patch, side // patch)).astype(int).tolist()
+
+
+def choose_split(
+    names: Sequence[str], parts: Sequence[float | int], split: str, seed: int
+) -> list[int]:
+    """Choose the pairs of one split out of all, by a hash of each name and the seed.
+
+    A pair's place does not depend on which others there are: with shares, files that are added
+    later move no other one.
+
+    Args:
+        names: Names of all pairs.
+        parts: Shares of train, val and test that add up to 1, or three counts.
+        split: `train`, `val` or `test`.
+        seed: Seed of the split.
+
+    Returns:
+        Numbers of the chosen pairs, in their own order.
+
+    Raises:
+        InputError: The counts are more than there are.
+    """
+    hashes = [hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")) for name in names]
+    values = np.array([int.from_bytes(one.digest()[:6]) for one in hashes]) / 2.0**48
+    number = SPLITS.index(split)
+    ends = np.cumsum([0, *parts])
+    if sum(parts) > 1 + 1e-6:
+        if ends[-1] > len(names):
+            raise InputError(
+                f"data.split={tuple(parts)}: asks for {int(ends[-1])} pairs, there are {len(names)}"
+            )
+        order = np.argsort(values, kind="stable")
+        return sorted(order[int(ends[number]) : int(ends[number + 1])].tolist())
+    ends[-1] = 1.0
+    chosen = (values >= ends[number]) & (values < ends[number + 1])
+    return np.flatnonzero(chosen).tolist()

@@ -1,0 +1,73 @@
+"""The size that a pair has on its way to the network (`data.resize`)."""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from pix2pix_jax.config import load_size, pair_of
+from pix2pix_jax.errors import InputError
+
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shaping:
+    """How pairs of any size come to the size that the network sees.
+
+    Attributes:
+        mode: `resize_and_crop`: to `load_size`, then a random crop; `resize`: to `image_size`;
+            `crop`: a random crop of the image as it is; `scale_width`: to the width of `image_size`
+            with the image's own proportions; `scale_width_and_crop`: to the width of `load_size`,
+            then a random crop; `none`: the image as it is.
+        image_size: Height and width that the network sees.
+        load_size: Height and width before the crop.
+        training: Whether crops are random; else `resize_and_crop` is `resize`, and the other crops
+            are taken from the middle.
+    """
+
+    mode: str
+    image_size: Size
+    load_size: Size
+    training: bool
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all pairs have one size after `scaled`."""
+        return not self.mode.endswith("crop") or self.mode == "resize_and_crop"
+
+    def scaled(self, size: Size, name: str) -> Size:
+        """Return the height and width that an image is resized to, before any crop.
+
+        Args:
+            size: Height and width of the image.
+            name: Its name, for the message.
+
+        Raises:
+            InputError: The result does not fit `image_size`.
+        """
+        if self.mode == "resize_and_crop":
+            return self.load_size if self.training else self.image_size
+        if self.mode == "resize":
+            return self.image_size
+        result = size
+        if self.mode.startswith("scale_width"):
+            width = self.load_size[1] if self.mode.endswith("crop") else self.image_size[1]
+            result = (max(round(size[0] * width / size[1]), 1), width)
+        fits = all(have >= want for have, want in zip(result, self.image_size, strict=True))
+        if self.uniform and result != self.image_size:
+            raise InputError(
+                f"{name}: {result[0]} x {result[1]} pixels (height, width) after "
+                f"data.resize={self.mode!r}, expected data.image_size={self.image_size}; set that, "
+                "or choose data.resize=resize"
+            )
+        if not fits:
+            raise InputError(
+                f"{name}: {result[0]} x {result[1]} pixels (height, width), too small for a crop "
+                f"of data.image_size={self.image_size}; choose data.resize=resize_and_crop"
+            )
+        return result
+
+
+def build_shaping(data: ConfigDict, *, training: bool) -> Shaping:
+    """Build the shaping that the config's `data` section means."""
+    return Shaping(data.resize, pair_of(data.image_size), load_size(data), training)
