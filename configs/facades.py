@@ -2,7 +2,8 @@
 
     python scripts/train.py --config configs/facades.py
 
-400 training pairs in data/facades/train, photo left and labels right, 200 epochs at batch 1.
+400 training pairs, photo left and labels right, 200 epochs at batch 1. Files in data/facades are
+used where there are some; else the published set is downloaded there on first use.
 """
 
 from pix2pix_jax.config import default_config
@@ -10,7 +11,7 @@ from pix2pix_jax.config import default_config
 
 def get_config():
     config = default_config()
-    config.data.source = "side_by_side"
+    config.data.source = "pix2pix:facades"
     config.data.root = "data/facades"
     config.data.direction = "BtoA"
     return config

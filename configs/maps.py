@@ -2,7 +2,9 @@
 
     python scripts/train.py --config configs/maps.py
 
-1,096 training pairs side by side in data/maps/train, 200 epochs at batch 1, jitter from 286 pixels.
+1,096 training pairs of 600x600 pixels, 200 epochs at batch 1, jitter from 286 pixels. Side-by-side
+files in data/maps/train and data/maps/val are used where there are some; else the published set is
+downloaded to that folder on first use.
 """
 
 from pix2pix_jax.config import default_config
@@ -10,7 +12,7 @@ from pix2pix_jax.config import default_config
 
 def get_config():
     config = default_config()
-    config.data.source = "side_by_side"
+    config.data.source = "pix2pix:maps"
     config.data.root = "data/maps"
     config.data.direction = "AtoB"
     return config

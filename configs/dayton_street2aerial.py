@@ -1,0 +1,22 @@
+"""Street view -> aerial view of the same place: the cross-view pairs of the Dayton set.
+
+    python scripts/train.py --config configs/dayton_street2aerial.py
+
+Source: a course report. 76,048 pairs by the same name, 55,000 to train and 21,048 to test:
+data/dayton/A/{train,test} holds street views, data/dayton/B/{train,test} aerial ones. Resized
+without jitter, learning rate 0.002; the report's batches were 128, 48 and 24.
+"""
+
+from pix2pix_jax.config import default_config
+
+
+def get_config():
+    config = default_config()
+    config.data.source = "folders"
+    config.data.root = "data/dayton"
+    config.data.direction = "AtoB"
+    config.data.resize = "resize"
+    config.augment.flip = False
+    config.optimizer.learning_rate = 2e-3
+    config.train.batch_size = 24
+    return config

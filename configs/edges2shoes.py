@@ -1,0 +1,19 @@
+"""Edges -> photo of a shoe (Isola et al., 2017, appendix 6.2).
+
+    python scripts/train.py --config configs/edges2shoes.py
+
+50,000 training pairs, edges left and photo right, 15 epochs at batch 4. The learning rate stays
+constant. For files with the photo left: --config.data.direction=BtoA.
+"""
+
+from pix2pix_jax.config import default_config
+
+
+def get_config():
+    config = default_config()
+    config.data.source = "pix2pix:edges2shoes"
+    config.data.root = "data/edges2shoes"
+    config.train.batch_size = 4
+    config.train.epochs = 15
+    config.lr.schedule = "constant"
+    return config
