@@ -25,7 +25,6 @@ _ITEMS = {
     "discriminator": ("d_params", "d_batch_stats"),
     "training": ("step", "rng", "g_opt_state", "d_opt_state"),
 }
-BEST_METRIC = "val_l1"
 
 
 @dataclasses.dataclass
@@ -42,8 +41,8 @@ class _EveryEpochs:
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    """Order checkpoints, the best first: of the newest part of a changed run, the lowest L1."""
-    return -float(metrics["part"]), float(metrics[BEST_METRIC])
+    """Order checkpoints, the best first: of the newest part of a changed run, the lowest score."""
+    return -float(metrics["part"]), float(metrics["score"])
 
 
 @contextlib.contextmanager
@@ -115,7 +114,7 @@ class Checkpoints:
 
     @property
     def best(self) -> int | None:
-        """Step of the kept checkpoint with the lowest validation L1; the newest if none has one."""
+        """Step of the kept checkpoint with the best score; the newest if none has one."""
         return self._manager.best_step() or self.latest
 
     def choose(self, which: str) -> int:
@@ -143,7 +142,8 @@ class Checkpoints:
         Args:
             state: The state; its step names the checkpoint. Saved already: nothing is done.
             meta: What gives the step a meaning.
-            metrics: `val_l1` and `epoch`, where the state has been evaluated.
+            metrics: Where the state has been evaluated: `score`, the lower the better, `epoch`, and
+                `part`, the step at which the run was last changed.
         """
         step = int(state.step)
         if step in self.steps:

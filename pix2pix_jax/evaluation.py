@@ -1,61 +1,99 @@
 """Measure a generator on held-out pairs."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from pix2pix_jax import images
-from pix2pix_jax.data.pipeline import Pairs, eval_batches, mean_target
+from pix2pix_jax.data.batches import eval_batches
+from pix2pix_jax.data.pipeline import Chosen, Pairs, mean_target
 from pix2pix_jax.inference import Generator, translate_batch
-from pix2pix_jax.metrics import PIXEL_METRICS, l1
+from pix2pix_jax.metrics import Metric, Tally, check_finite, choose_metrics
 
 Scores = dict[str, float]
+Compared = tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n h w c"]]
 
 
-def _mean_scores(
-    pairs: Pairs, count: int, batch_size: int, workers: int, score: Callable[..., dict[str, Any]]
-) -> Scores:
-    """Average per-image scores over the first `count` pairs."""
-    totals: dict[str, list[np.ndarray]] = {}
-    for (source, target), names in eval_batches(pairs, count, batch_size, workers):
-        for name, values in score(source, target, names).items():
-            totals.setdefault(name, []).append(np.asarray(values))
-    return {name: float(np.mean(np.concatenate(parts))) for name, parts in totals.items()}
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores of a set of images.
+
+    Attributes:
+        names: Name of each image.
+        values: Of each metric one value per image.
+        scores: Of each metric its value for the set: the mean, except where counts are summed
+            before (label maps, colour histograms).
+    """
+
+    names: tuple[str, ...]
+    values: dict[str, Float[np.ndarray, " n"]]
+    scores: Scores
+
+    def deviation(self, metric: str) -> float:
+        """Return the standard deviation over the images; those without a value are left out."""
+        there = self.values[metric][~np.isnan(self.values[metric])]
+        return float(there.std()) if len(there) else float("nan")
 
 
 def evaluate(
     generator: Generator,
     pairs: Pairs,
+    metrics: Mapping[str, Metric],
     *,
     mode: str,
     batch_size: int,
     workers: int,
     max_images: int = 0,
-) -> Scores:
+    observe: Callable[[Compared], None] | None = None,
+) -> Evaluation:
     """Score a generator.
 
     Args:
         generator: The generator.
         pairs: Pairs of the generator's size.
+        metrics: As from `choose_metrics`.
         mode: `paper` or `deterministic`, see `inference.translate_batch`.
         batch_size: Images at once; scores do not depend on it.
         workers: Threads that decode streamed pairs.
         max_images: Only so many pairs, the first ones; 0: all.
+        observe: Called with every batch of fakes and targets, for scores of whole sets.
 
     Returns:
-        The mean over the images of each of `PIXEL_METRICS`.
+        The scores.
+
+    Raises:
+        InputError: The generator's output is not finite.
     """
 
-    def score(source: Any, target: Any, names: Any) -> dict[str, Any]:
-        fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
-        return {
-            name: metric(fake, images.to_float(target)) for name, metric in PIXEL_METRICS.items()
-        }
+    def compare() -> Iterator[tuple[Compared, tuple[str, ...]]]:
+        count = min(len(pairs), max_images or len(pairs))
+        for (source, target), names in eval_batches(pairs, count, batch_size, workers):
+            fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
+            check_finite(fake, names)
+            both = pairs.form.compared(source, fake), pairs.form.compared_target(source, target)
+            if observe is not None:
+                observe(both)
+            yield both, names
 
-    count = min(len(pairs), max_images or len(pairs))
-    return _mean_scores(pairs, count, batch_size, workers, score)
+    return tally(compare(), metrics)
+
+
+def tally(
+    batches: Iterator[tuple[Compared, tuple[str, ...]]], metrics: Mapping[str, Metric]
+) -> Evaluation:
+    """Score batches of fakes and targets in [-1, 1], with their names."""
+    total = Tally(metrics)
+    names: list[str] = []
+    values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
+    for (fake, target), some in batches:
+        for name, found in total.add(fake, target).items():
+            values[name].append(found)
+        names += some
+    joined = {name: np.concatenate(parts) for name, parts in values.items()}
+    return Evaluation(tuple(names), joined, total.scores())
 
 
 def evaluate_baselines(
@@ -72,20 +110,24 @@ def evaluate_baselines(
 
     Returns:
         `mean_target_l1`: the per-pixel mean of the training targets as the answer to everything;
-        `copy_source_l1`: the source itself, where both sides have as many channels. In [-1, 1]
-        units.
+        `copy_source_l1`: the source itself, where both sides have as many channels, and the source
+        no classes. In [-1, 1] units.
     """
-    mean = mean_target(train_pairs, pairs.size, workers=workers)
-
-    def score(source: Any, target: Any, names: Any) -> dict[str, Any]:
-        target = images.to_float(target)
-        scores = {"mean_target_l1": l1(np.broadcast_to(mean, target.shape), target)}
-        if source.shape == target.shape:
-            scores["copy_source_l1"] = l1(images.to_float(source), target)
-        return scores
-
+    mean, form = mean_target(train_pairs, workers=workers), pairs.form
     count = min(len(pairs), max_images or len(pairs))
-    return _mean_scores(pairs, count, batch_size, workers, score)
+
+    def answers(copy: bool) -> Iterator[tuple[Compared, tuple[str, ...]]]:
+        for (source, target), names in eval_batches(pairs, count, batch_size, workers):
+            answer: Any = form.source.to_network(source) if copy else mean
+            answer = np.broadcast_to(answer, (len(source), *mean.shape))
+            fake = form.compared(source, np.asarray(answer))
+            yield (fake, form.compared_target(source, target)), names
+
+    metrics = choose_metrics(["l1"])
+    scores = {"mean_target_l1": tally(answers(copy=False), metrics).scores["l1"]}
+    if form.source.channels == form.target.channels and not form.source.classes:
+        scores["copy_source_l1"] = tally(answers(copy=True), metrics).scores["l1"]
+    return scores
 
 
 def sample_grid(
@@ -103,11 +145,33 @@ def sample_grid(
     Returns:
         One RGB image.
     """
-    rows = []
-    count = min(count, len(pairs))
-    for (source, target), names in eval_batches(pairs, count, batch_size, workers=1):
-        fake: Float[np.ndarray, "n h w c"] = translate_batch(
-            generator, source, names, mode=mode, batch_size=batch_size
-        )
-        rows += list(zip(source, images.to_uint8(fake), target, strict=True))
-    return images.grid(rows)
+    first = range(min(count, len(pairs)))
+    return images.grid(
+        picture_rows(generator, pairs, first, mode=mode, batch_size=batch_size),
+    )
+
+
+def picture_rows(
+    generator: Generator, pairs: Pairs, numbers: Sequence[int], *, mode: str, batch_size: int
+) -> list[tuple[UInt8[np.ndarray, "h w _"], ...]]:
+    """Make pictures of some pairs: source, ours, target.
+
+    Args:
+        generator: The generator.
+        pairs: Pairs of the generator's size.
+        numbers: Which of them.
+        mode: `paper` or `deterministic`.
+        batch_size: Images at once; the program is the one of an evaluation with as many.
+    """
+    chosen = Chosen(pairs, numbers)
+    rows: list[tuple[UInt8[np.ndarray, "h w _"], ...]] = []
+    for start in range(0, len(chosen), batch_size):
+        some = range(start, min(start + batch_size, len(chosen)))
+        source, target = (np.stack(side) for side in zip(*(chosen[n] for n in some), strict=True))
+        names = [pairs.names[numbers[n]] for n in some]
+        fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
+        answers = pairs.form.target.from_network(fake)
+        for one, ours, theirs in zip(source, answers, target, strict=True):
+            shown, answer = pairs.form.show(one, ours)
+            rows.append((shown, answer, pairs.form.show(one, theirs)[1]))
+    return rows

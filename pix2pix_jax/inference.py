@@ -5,24 +5,26 @@ import functools
 import os
 import pathlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Key, PyTree, UInt8
+from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from pix2pix_jax import config as config_lib
-from pix2pix_jax import images
 from pix2pix_jax.checkpoints import Checkpoints
 from pix2pix_jax.config_files import load_json
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, build_format
+from pix2pix_jax.encodings import Encoding
 from pix2pix_jax.errors import InputError
-from pix2pix_jax.models import build_generator
+from pix2pix_jax.models import build_generator, size_multiple
 from pix2pix_jax.train_state import abstract_variables
 
 MODES = ("paper", "deterministic")
+FITS = ("resize", "pad")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,21 +35,30 @@ class Generator:
         module: The network, built without an axis name.
         variables: `params` and `batch_stats`.
         image_size: Height and width that it was trained with.
-        source_channels: Channels of its input.
+        form: How sources and targets are stored.
         seed: Seed of dropout in mode `paper`.
         step: Training step of the weights.
+        fit: What happens to an image of another size: `resize` to the trained size and the result
+            back; `pad` to the next multiple that the network takes, and the result is cut.
+        multiple: What the sides must be multiples of.
     """
 
     module: nn.Module
     variables: PyTree
     image_size: tuple[int, int]
-    source_channels: int = 3
+    form: PairFormat = PHOTOS
     seed: int = 0
     step: int = 0
+    fit: str = "resize"
+    multiple: int = 1
 
 
 def load_generator(
-    workdir: str | pathlib.Path, checkpoint: str | int = "best", *, seed: int | None = None
+    workdir: str | pathlib.Path,
+    checkpoint: str | int = "best",
+    *,
+    seed: int | None = None,
+    fit: str = "",
 ) -> Generator:
     """Load a run's generator; the run's folder is all that is needed.
 
@@ -55,6 +66,7 @@ def load_generator(
         workdir: Folder that `train.py` wrote.
         checkpoint: `best` (lowest validation L1 of those kept), `latest`, or a step.
         seed: Seed of dropout in mode `paper`; None: the run's.
+        fit: `resize` or `pad`, see `Generator`; '': `resize` where the run resized its images.
 
     Returns:
         The generator.
@@ -68,7 +80,7 @@ def load_generator(
     module = build_generator(
         config.model, image_size=size, out_channels=config.data.target_channels
     )
-    abstract = abstract_variables(module, (1, *size, config.data.source_channels))
+    abstract = abstract_variables(module, (1, *size, config_lib.source_depth(config)))
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step = checkpoints.choose(str(checkpoint))
         variables = checkpoints.restore_generator(
@@ -77,7 +89,11 @@ def load_generator(
     # Placed once: translate_batch then finds them where it wants them.
     variables = jax.device_put(variables, _sharding(None))
     seed = config.seed if seed is None else seed
-    return Generator(module, variables, size, config.data.source_channels, seed, step)
+    fit = fit or ("resize" if config.data.resize in ("resize", "resize_and_crop") else "pad")
+    if fit not in FITS:
+        raise InputError(f"fit {fit!r}: choose from {', '.join(FITS)}")
+    multiple = size_multiple(config.model, size)
+    return Generator(module, variables, size, build_format(config), seed, step, fit, multiple)
 
 
 def check_mode(mode: str) -> None:
@@ -86,12 +102,17 @@ def check_mode(mode: str) -> None:
         raise InputError(f"mode {mode!r}: choose from {', '.join(MODES)}")
 
 
-@functools.partial(jax.jit, static_argnames=("module", "mode"))
+@functools.partial(jax.jit, static_argnames=("module", "encoding", "mode"))
 def _apply(
-    module: nn.Module, mode: str, variables: PyTree, source: Array, keys: Key[Array, " n"]
+    module: nn.Module,
+    encoding: Encoding,
+    mode: str,
+    variables: PyTree,
+    source: Array,
+    keys: Key[Array, " n"],
 ) -> Float[Array, "n h w c"]:
     """Translate a batch; in mode `paper` each image by itself, also for batch norm."""
-    source = images.to_float(source)
+    source = encoding.to_network(source)
     fakes: Any
     if mode == "deterministic":
         fakes = module.apply(variables, source, train=False)
@@ -109,17 +130,17 @@ def _apply(
 
 def translate_batch(
     generator: Generator,
-    source: UInt8[np.ndarray, "n h w c"],
+    source: Shaped[np.ndarray, "n h w c"],
     names: Sequence[str],
     *,
     mode: str,
     batch_size: int,
 ) -> Float[np.ndarray, "n h w d"]:
-    """Translate up to `batch_size` images of the generator's size, over all local devices.
+    """Translate up to `batch_size` images of one size, over all local devices.
 
     Args:
         generator: The generator.
-        source: Images of one size.
+        source: Images as stored, of a size that the network takes.
         names: Name of each image: without its folders, and with the generator's seed, it decides
             the dropout.
         mode: `paper` (dropout on, batch norm by each image) or `deterministic` (dropout off,
@@ -141,7 +162,7 @@ def translate_batch(
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(generator.seed), hashes)
     padded, keys = jax.device_put((padded, keys), _sharding("images"))
     variables = jax.device_put(generator.variables, _sharding(None))
-    fake = _apply(generator.module, mode, variables, padded, keys)
+    fake = _apply(generator.module, generator.form.source, mode, variables, padded, keys)
     return np.asarray(fake)[:count]
 
 
@@ -153,48 +174,84 @@ def _sharding(axis: str | None) -> NamedSharding:
 
 def translate(
     generator: Generator,
-    sources: Sequence[UInt8[np.ndarray, "_ _ _"]] | UInt8[np.ndarray, "n h w c"],
+    sources: Sequence[Shaped[np.ndarray, "_ _ _"]] | Shaped[np.ndarray, "n h w c"],
     *,
     names: Sequence[str] | None = None,
     mode: str = "paper",
     batch_size: int = 8,
-) -> list[UInt8[np.ndarray, "_ _ _"]]:
+) -> list[Shaped[np.ndarray, "_ _ _"]]:
     """Translate images of any size.
 
     An image of another size than the generator was trained with is resized, and the result resized
-    back.
+    back; or padded, and the result cut: see `Generator.fit`.
 
     Args:
         generator: As from `load_generator`.
-        sources: 8-bit images with the generator's number of channels.
+        sources: Images of the dtype and channels of the generator's sources (`form.source`).
         names: Names that, with the seed, decide the dropout; by default their numbers.
         mode: `paper` or `deterministic`, see `translate_batch`.
         batch_size: Images at once.
 
     Returns:
-        One 8-bit image for each source, of the same height and width.
+        One image for each source, of the same height and width, with the dtype and channels of the
+        generator's targets; RGB of 8 bits where Lab was predicted.
 
     Raises:
-        InputError: The mode is unknown, or an image has another number of channels.
+        InputError: The mode is unknown, or an image is of another kind.
     """
     check_mode(mode)
     names = names or [str(number) for number in range(len(sources))]
     for name, source in zip(names, sources, strict=True):
-        shape: tuple[int, ...] = getattr(source, "shape", ())
-        if len(shape) != 3 or shape[-1] != generator.source_channels or source.dtype != np.uint8:
+        if getattr(source, "ndim", 0) != 3:
+            kind, shape = type(source).__name__, getattr(source, "shape", ())
             raise InputError(
-                f"image {name}: {type(source).__name__} of shape {shape}; this generator takes "
-                f"uint8 arrays of (height, width, {generator.source_channels})"
+                f"image {name}: {kind} of shape {shape}; expected an array of (height, width, "
+                f"{generator.form.source.channels})"
             )
-    results = []
-    for start in range(0, len(sources), batch_size):
-        chunk = sources[start : start + batch_size]
-        resized = np.stack([images.resize(source, generator.image_size) for source in chunk])
+        generator.form.source.check(source, f"image {name}")
+    fitted = [_fit(generator, source) for source in sources]
+    results: list[np.ndarray] = []
+    for start, stop in _runs_of_one_shape(fitted, batch_size):
         fakes = translate_batch(
-            generator, resized, names[start : start + batch_size], mode=mode, batch_size=batch_size
+            generator,
+            np.stack(fitted[start:stop]),
+            names[start:stop],
+            mode=mode,
+            batch_size=batch_size,
         )
         results += [
-            images.resize(images.to_uint8(fake), source.shape[:2])
-            for fake, source in zip(fakes, chunk, strict=True)
+            _unfit(generator, source, fake)
+            for source, fake in zip(sources[start:stop], fakes, strict=True)
         ]
     return results
+
+
+def _fit(generator: Generator, source: np.ndarray) -> np.ndarray:
+    """Bring a source to a size that the network takes."""
+    if generator.fit == "resize":
+        return generator.form.source.resize(source, generator.image_size)
+    spare = [-side % generator.multiple for side in source.shape[:2]]
+    return np.pad(source, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="symmetric")
+
+
+def _unfit(generator: Generator, source: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """Bring an answer to the size of its source, as it is stored."""
+    height, width = source.shape[:2]
+    stored = generator.form.target.from_network(fake)
+    if generator.fit == "resize":
+        stored = generator.form.target.resize(stored, (height, width))
+    # A copy: Pillow's arrays cannot be written to.
+    return np.array(generator.form.finish(source, stored[:height, :width]))
+
+
+def _runs_of_one_shape(arrays: Sequence[np.ndarray], longest: int) -> Iterator[tuple[int, int]]:
+    """Yield where runs of neighbours of one shape begin and end, none longer than `longest`."""
+    start = 0
+    while start < len(arrays):
+        stop = start
+        while (
+            stop < min(start + longest, len(arrays)) and arrays[stop].shape == arrays[start].shape
+        ):
+            stop += 1
+        yield start, stop
+        start = stop

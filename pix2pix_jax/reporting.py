@@ -1,47 +1,94 @@
 """What a run shows at the end of an epoch, and of itself."""
 
-import math
 from typing import Any
 
-from pix2pix_jax.checkpoints import BEST_METRIC
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import UInt8
+
+from pix2pix_jax import image_files, images
+from pix2pix_jax.data.pipeline import Pairs
 from pix2pix_jax.devices import peak_resident_gigabytes
+from pix2pix_jax.errors import NonFiniteError
 from pix2pix_jax.evaluation import Scores, evaluate, sample_grid
 from pix2pix_jax.inference import Generator
-from pix2pix_jax.progress import NonFiniteError, Progress
+from pix2pix_jax.progress import Progress
 from pix2pix_jax.run import Run
 from pix2pix_jax.train_state import TrainState
+from pix2pix_jax.train_step import example_keys
 from pix2pix_jax.writers import Writer
 
+_TRAINING_PAIRS = 8
 
-def eval_options(run: Run) -> dict[str, int]:
+
+def eval_options(run: Run) -> dict[str, Any]:
     """Return the keyword arguments that all evaluations share."""
     options, workers = run.config.eval, run.config.data.workers
     return {"batch_size": options.batch_size, "max_images": options.max_images, "workers": workers}
 
 
 def show_and_evaluate(run: Run, state: TrainState, step: int, writer: Writer) -> Scores:
-    """Draw the validation grid and score the generator on the validation pairs."""
-    config = run.config
-    variables = {"params": state.g_ema or state.g_params, "batch_stats": state.g_batch_stats}
-    size, channels = run.val_pairs.size, config.data.source_channels
-    generator = Generator(run.generator, variables, size, channels, config.seed, step)
-    grid = sample_grid(
-        generator,
-        run.val_pairs,
-        config.log.grid_images,
-        mode=config.eval.mode,
-        batch_size=config.eval.batch_size,
-    )
+    """Draw the validation grid and score the generator.
+
+    Returns:
+        `val_<metric>` of validation pairs, and `train_<metric>` where training pairs are scored.
+    """
+    generator = _generator(run, state, step)
+    grid = _draw_grid(run, generator, run.splits.val)
     epochs = epochs_done(run, step)
     name = f"epoch_{epochs:04d}" if isinstance(epochs, int) else f"step_{step:08d}"
     writer.image(step, name, grid)
-    scores = evaluate(generator, run.val_pairs, mode=config.eval.mode, **eval_options(run))
-    if not all(map(math.isfinite, scores.values())):
-        raise NonFiniteError(
-            f"step {step}: the generator's output is not finite. Nothing was saved since the last "
-            "checkpoint; lower optimizer.learning_rate"
-        )
+    scores: Scores = {}
+    for prefix, pairs in (("val", run.splits.val), ("train", run.splits.scored_train)):
+        if pairs is not None:
+            found = _evaluate(run, generator, pairs, step)
+            scores |= {f"{prefix}_{name}": value for name, value in found.items()}
     return scores
+
+
+def _generator(run: Run, state: TrainState, step: int) -> Generator:
+    variables = {"params": state.g_ema or state.g_params, "batch_stats": state.g_batch_stats}
+    pairs = run.splits.val
+    return Generator(run.generator, variables, pairs.size, pairs.form, run.config.seed, step)
+
+
+def _draw_grid(run: Run, generator: Generator, pairs: Pairs) -> UInt8[np.ndarray, "h w 3"]:
+    count, options = run.config.log.grid_images, run.config.eval
+    return sample_grid(generator, pairs, count, mode=options.mode, batch_size=options.batch_size)
+
+
+def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
+    """Draw the first test pairs with the final networks."""
+    if run.splits.test is not None:
+        grid = _draw_grid(run, _generator(run, state, step), run.splits.test)
+        image_files.write(run.workdir / "samples" / "test.png", grid)
+
+
+def _evaluate(run: Run, generator: Generator, pairs: Pairs, step: int) -> Scores:
+    mode = run.config.eval.mode
+    try:
+        return evaluate(generator, pairs, run.metrics, mode=mode, **eval_options(run)).scores
+    except NonFiniteError as error:
+        raise NonFiniteError(
+            f"step {step}: the generator's output is not finite ({error}). Nothing was saved since "
+            "the last checkpoint; lower optimizer.learning_rate"
+        ) from None
+
+
+def show_training_pairs(run: Run) -> None:
+    """Write the first training examples as the networks see them: source | target."""
+    order, rng = run.examples, jax.random.key(run.config.seed)
+    numbers = range(min(_TRAINING_PAIRS, run.stop * len(order.places)))
+    chosen = [divmod(number, len(order.places)) for number in numbers]
+    pairs = [order.example(step, order.places[place]) for step, place in chosen]
+    keys = [example_keys(rng, jnp.int32(step), jnp.array([place]))[:, 0] for step, place in chosen]
+    source, target = (np.stack(side) for side in zip(*pairs, strict=True))
+    source, target = jax.jit(run.augment)(jnp.concatenate(keys), source, target)
+    form = run.splits.train.form
+    stored = zip(form.source.from_network(source), form.target.from_network(target), strict=True)
+    picture = images.grid([form.show(*pair) for pair in stored])
+    image_files.write(run.workdir / "training_pairs.png", picture)
 
 
 def epochs_done(run: Run, step: int) -> int | float:
@@ -58,43 +105,68 @@ def position(run: Run, step: int) -> Scores:
     return {"epoch": float(epochs_done(run, step)), "learning_rate": rate}
 
 
-def log_epoch(run: Run, step: int, writer: Writer, progress: Progress, scores: Scores) -> None:
-    """Write the epoch's row, and print its line."""
-    losses, speed = progress.epoch(), progress.images_per_second
-    named = {f"val_{name}": value for name, value in scores.items()}
-    writer.scalars(
-        step,
-        {**position(run, step), **progress.row(), **named, "images_per_second": speed},
-    )
-    shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-    progress.say(
-        f"epoch {epochs_done(run, step)}/{run.epochs}: {shown}; "
-        f"val l1 {scores['l1']:.4f}, psnr {scores['psnr']:.2f} dB; {speed:.1f} img/s"
-    )
+def next_halt(run: Run, step: int) -> int:
+    """Return the step after which something is due: an epoch's end, an evaluation, the end."""
+    ends = [run.timeline.end_of(run.timeline.epoch(step) + 1), run.stop]
+    every = run.config.eval.every_steps
+    return min([*ends, (step // every + 1) * every] if every else ends)
 
 
 def save_is_due(run: Run, step: int) -> bool:
-    """Return whether a checkpoint is due at this end of an epoch or of the run."""
+    """Return whether a checkpoint is due after this step."""
     return step == run.stop or epochs_done(run, step) % run.config.checkpoint.every_epochs == 0
+
+
+def evaluation_is_due(run: Run, step: int) -> bool:
+    """Return whether an evaluation is due after this step; every checkpoint has one."""
+    steps, epochs = run.config.eval.every_steps, run.config.eval.every_epochs
+    return (
+        save_is_due(run, step)
+        or bool(steps and step % steps == 0)
+        or bool(epochs and epochs_done(run, step) % epochs == 0)
+    )
+
+
+def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Scores) -> None:
+    """Write the row of an epoch's end or of an evaluation, and print its line."""
+    losses, speed = progress.epoch(), progress.images_per_second
+    timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
+    writer.scalars(step, {**position(run, step), **progress.row(), **scores, **timing})
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+    found = ", ".join(f"{name.replace('_', ' ', 1)} {value:.4g}" for name, value in scores.items())
+    progress.say(
+        f"epoch {epochs_done(run, step)}/{run.epochs}: {shown}; {found}{'; ' * bool(found)}"
+        f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
+    )
 
 
 def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
     """Return what decides which checkpoints are kept."""
+    name = run.config.checkpoint.best_metric
+    score = scores[f"val_{name}"] * (1 if run.metrics[name].best == "low" else -1)
     # A changed run's scores are not those of the run before.
     part = float(run.timeline.first_step)
-    return {BEST_METRIC: scores["l1"], "epoch": float(epochs_done(run, step)), "part": part}
+    return {"score": score, "epoch": float(epochs_done(run, step)), "part": part}
 
 
 def summarise(
     run: Run, step: int, progress: Progress, scores: Scores, baselines: Scores
 ) -> dict[str, Any]:
     """Return what `summary.json` says; speed and memory are those since this start."""
+    sides = {
+        side: {
+            name.removeprefix(f"{side}_"): scores[name] for name in scores if name.startswith(side)
+        }
+        for side in ("val", "train")
+    }
     return {
         "steps": step,
         "epochs": epochs_done(run, step),
         "images_per_second": round(progress.images_per_second, 2),
+        "seconds_per_1000_steps": round(progress.seconds_per_step * 1e3, 2),
+        "data_wait_share": round(progress.data_wait, 4),
         "peak_resident_gigabytes": round(peak_resident_gigabytes(), 2),
-        "val": scores,
+        **sides,
         "baseline": baselines,
     }
 

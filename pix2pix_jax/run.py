@@ -13,23 +13,26 @@ from ml_collections import ConfigDict
 from pix2pix_jax import config as config_lib
 from pix2pix_jax import config_files
 from pix2pix_jax.accumulation import make_accumulating_step
-from pix2pix_jax.augment import random_crop_and_flip
 from pix2pix_jax.checkpoints import Checkpoints
-from pix2pix_jax.data import build_source
+from pix2pix_jax.data.batches import TrainingOrder
 from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.data.pipeline import Pairs, load_pairs
+from pix2pix_jax.data.pair_format import build_format
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.losses import Losses, build_losses
+from pix2pix_jax.metrics import Metric, build_metrics
 from pix2pix_jax.models import Networks, build_networks
 from pix2pix_jax.optimizers import Schedule, build_optimizer, build_schedule
+from pix2pix_jax.run_pairs import Splits, build_augment, load_splits
 from pix2pix_jax.train_state import TrainState, create_train_state
 from pix2pix_jax.train_step import (
     DEVICES,
+    Augment,
     TrainStep,
     compile_train_step,
     make_regression_step,
     make_train_step,
 )
+from pix2pix_jax.validation import validate
 from pix2pix_jax.warm_start import check_init_from
 from pix2pix_jax.workdir import CONFIG_FILE, refuse_other_network, resume_timeline
 
@@ -43,11 +46,12 @@ class Run:
     Attributes:
         config: The whole configuration.
         workdir: The run's folder.
-        train_pairs: Training pairs at load size.
-        val_pairs: Held-out pairs at image size.
+        splits: The pairs.
+        metrics: What pairs are scored by.
         timeline: Order of the training pairs.
         stop: Number of steps at which the run is complete.
         schedule: From step to learning rate.
+        augment: What the step does to pairs before the networks see them.
         train_step: The compiled step.
         generator: The generator for inference, without an axis name.
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
@@ -57,11 +61,12 @@ class Run:
 
     config: ConfigDict
     workdir: pathlib.Path
-    train_pairs: Pairs
-    val_pairs: Pairs
+    splits: Splits
+    metrics: dict[str, Metric]
     timeline: Timeline
     stop: int
     schedule: Schedule
+    augment: Augment
     train_step: TrainStep
     generator: nn.Module
     first_step: int
@@ -80,19 +85,33 @@ class Run:
         return create_train_state(
             *self.networks,
             *self.tx,
-            source_shape=(*size, data.source_channels),
+            source_shape=(*size, config_lib.source_depth(self.config)),
             target_shape=(*size, data.target_channels),
             seed=self.config.seed,
             initializer=self.config.model.initializer,
             with_ema=self.config.train.ema_decay > 0,
         )
 
+    @property
+    def examples(self) -> TrainingOrder:
+        """The training examples that this process makes."""
+        share = self.timeline.global_batch // jax.process_count()
+        places = range(jax.process_index() * share, (jax.process_index() + 1) * share)
+        return TrainingOrder(self.splits.train, self.timeline, places, self.config.augment.mosaic)
+
     def meta(self) -> dict[str, Any]:
         """Return what a checkpoint must remember besides the state."""
         return {
             **dataclasses.asdict(self.timeline),
-            "direction": self.config.data.direction,
+            **_fixed(self.config),
         }
+
+
+def _fixed(config: ConfigDict) -> dict[str, str]:
+    """Return what a run keeps, besides its timeline, unless it is allowed to change."""
+    return {
+        key: config_lib.get(config, key) for key in ("data.direction", "checkpoint.best_metric")
+    }
 
 
 def prepare_run(config: ConfigDict, workdir: pathlib.Path, *, allow_change: bool = False) -> Run:
@@ -110,8 +129,11 @@ def prepare_run(config: ConfigDict, workdir: pathlib.Path, *, allow_change: bool
         InputError: Config, data and devices do not fit together, or the folder holds a run that
             does not fit the config.
     """
-    config_lib.validate(config)
+    validate(config)
     losses = build_losses(**config.loss)
+    form = build_format(config)
+    prepare = build_augment(config, form)
+    metrics = build_metrics(config.eval, config.checkpoint.best_metric)
     axis_name = DEVICES if jax.device_count() > 1 else None
     networks = build_networks(config, axis_name)
     global_batch = choose_global_batch(config.train, jax.device_count())
@@ -128,10 +150,10 @@ def prepare_run(config: ConfigDict, workdir: pathlib.Path, *, allow_change: bool
         refuse_other_network(config_files.load_json(workdir / CONFIG_FILE), config)
     elif config.train.init_from:
         check_init_from(config)
-    train_pairs, val_pairs = load_splits(config)
-    timeline = Timeline(len(train_pairs), global_batch, config.seed)
+    splits = load_splits(config, form)
+    timeline = Timeline(len(splits.train), global_batch, config.seed)
     if step is not None and meta is not None:
-        timeline = resume_timeline(timeline, meta, step, config.data.direction, allow_change)
+        timeline = resume_timeline(timeline, meta, step, _fixed(config), allow_change)
     stop = config.train.steps or timeline.end_of(config.train.epochs)
     schedules = build_schedules(config, timeline, timeline.epoch(stop - 1) + 1)
     options = config.optimizer
@@ -142,13 +164,14 @@ def prepare_run(config: ConfigDict, workdir: pathlib.Path, *, allow_change: bool
     return Run(
         config=config,
         workdir=workdir,
-        train_pairs=train_pairs,
-        val_pairs=val_pairs,
+        splits=splits,
+        metrics=metrics,
         timeline=timeline,
         stop=stop,
         schedule=schedules[0],
+        augment=prepare,
         train_step=compile_train_step(
-            build_train_step(config, networks, (g_tx, d_tx), losses), jax.local_devices()
+            build_train_step(config, prepare, networks, (g_tx, d_tx), losses), jax.local_devices()
         ),
         generator=build_networks(config)[0],
         first_step=step or 0,
@@ -168,25 +191,20 @@ def build_schedules(config: ConfigDict, timeline: Timeline, epochs: int) -> tupl
 
 
 def build_train_step(
-    config: ConfigDict, networks: Networks, tx: Optimizers, losses: Losses
+    config: ConfigDict, prepare: Augment, networks: Networks, tx: Optimizers, losses: Losses
 ) -> TrainStep:
     """Choose the step that the config asks for."""
     generator, discriminator = networks
-    augment = functools.partial(
-        random_crop_and_flip,
-        image_size=config_lib.pair_of(config.data.image_size),
-        flip=config.augment.flip,
-    )
     options: dict[str, Any] = {
         "ema_decay": config.train.ema_decay,
         "axis_name": DEVICES if jax.device_count() > 1 else None,
     }
     if discriminator is None:
-        return make_regression_step(generator, tx[0], losses, augment, **options)
+        return make_regression_step(generator, tx[0], losses, prepare, **options)
     make = make_train_step
     if config.train.accumulate > 1:
         make = functools.partial(make_accumulating_step, parts=config.train.accumulate)
-    return make(generator, discriminator, *tx, losses, augment, **options)
+    return make(generator, discriminator, *tx, losses, prepare, **options)
 
 
 def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
@@ -228,25 +246,3 @@ def choose_global_batch(train: ConfigDict, device_count: int) -> int:
             f"choose {near} or {near + device_count}"
         )
     return total
-
-
-def load_splits(config: ConfigDict) -> tuple[Pairs, Pairs]:
-    """Read the training pairs at load size and the validation pairs at image size."""
-    data = config.data
-    sources = [build_source(data, split, config.seed) for split in ("train", "val")]
-    options = {"workers": data.workers, "on_error": data.on_error}
-    train = load_pairs(
-        sources[0],
-        config_lib.load_size(config),
-        cache_gigabytes=data.cache_gigabytes,
-        label="train pairs",
-        **options,
-    )
-    val = load_pairs(
-        sources[1],
-        config_lib.pair_of(data.image_size),
-        cache_gigabytes=data.cache_gigabytes - train.gigabytes,
-        label="val pairs",
-        **options,
-    )
-    return train, val

@@ -11,28 +11,34 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from pix2pix_jax.atomic import write_json
 from pix2pix_jax.checkpoints import Checkpoints
-from pix2pix_jax.data.pipeline import HostBatch, prefetch, train_batches
+from pix2pix_jax.data.batches import HostBatch, prefetch, train_batches
 from pix2pix_jax.devices import enable_compilation_cache, release_free_memory
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.errors import InputError, NonFiniteError
 from pix2pix_jax.evaluation import Scores, evaluate_baselines
 from pix2pix_jax.interruption import StopRequest
-from pix2pix_jax.progress import NonFiniteError, Progress, Trace
+from pix2pix_jax.progress import Progress, Trace
+from pix2pix_jax.report.page import write_report
 from pix2pix_jax.reporting import (
     checkpoint_metrics,
     eval_options,
+    evaluation_is_due,
     last_line,
-    log_epoch,
+    log_halt,
+    next_halt,
     position,
     save_is_due,
     show_and_evaluate,
+    show_test_pairs,
+    show_training_pairs,
     summarise,
 )
 from pix2pix_jax.run import Run, prepare_run
 from pix2pix_jax.train_state import TrainState
 from pix2pix_jax.train_step import Batch, TrainStep, place_state
 from pix2pix_jax.warm_start import with_networks_of
-from pix2pix_jax.workdir import record_start, write_json
+from pix2pix_jax.workdir import record_start
 from pix2pix_jax.writers import Writer, build_writers
 
 
@@ -85,7 +91,7 @@ def train_and_evaluate(
     record_start(run.workdir, config, first_step=run.first_step, command=command)
     summary_file.unlink(missing_ok=True)
     keep = {"keep": config.checkpoint.keep, "keep_period": config.checkpoint.keep_period_epochs}
-    writer = build_writers(run.workdir, run.first_step, tensorboard=config.log.tensorboard)
+    writer = build_writers(run.workdir, run.first_step, config)
     try:
         with StopRequest() as stop, Checkpoints(run.workdir, **keep) as checkpoints:
             result = _train(run, checkpoints, writer, stop, profile=profile)
@@ -101,6 +107,8 @@ def train_and_evaluate(
     if result.stopped_by is None:
         result.summary["seconds"] = round(time.monotonic() - started, 1)
         write_json(summary_file, result.summary)
+        if config.log.report:
+            write_report(run.workdir)
         print(last_line(run, result.summary))
     return result
 
@@ -110,8 +118,10 @@ def _train(
 ) -> Result:
     """Take the run's steps, with all that happens between them."""
     state, step = _first_state(run, checkpoints), run.first_step
-    baselines = evaluate_baselines(run.train_pairs, run.val_pairs, **eval_options(run))
+    baselines = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
     scores: Scores = {}
+    if step == 0:
+        show_training_pairs(run)
     if step == 0 or step >= run.stop:
         scores = show_and_evaluate(run, state, step, writer)
     train_step, batches = run.train_step, _batches(run, step)
@@ -121,11 +131,11 @@ def _train(
     progress = Progress(step, run.stop, run.timeline.global_batch, lambda done: _names(run, done))
     try:
         while step < run.stop and stop.signal is None:
-            end = min(run.timeline.end_of(run.timeline.epoch(step) + 1), run.stop)
+            end = next_halt(run, step)
             release_free_memory()  # what an evaluation or a save has left
             progress.start()
             while step < end and stop.signal is None:
-                batch = next(batches)
+                batch = progress.wait_for(batches)
                 trace.before(step)
                 state, metrics = train_step(state, batch)
                 step += 1
@@ -135,12 +145,16 @@ def _train(
                     writer.scalars(step, {**position(run, step), **progress.row()})
             progress.pause()
             if step == end:
-                scores = show_and_evaluate(run, state, step, writer)
-                log_epoch(run, step, writer, progress, scores)
+                due = evaluation_is_due(run, step)
+                scores = show_and_evaluate(run, state, step, writer) if due else {}
+                log_halt(run, step, writer, progress, scores)
+                if due and run.config.log.report:
+                    write_report(run.workdir)
                 if save_is_due(run, step):
                     checkpoints.save(state, run.meta(), checkpoint_metrics(run, step, scores))
         if step < run.stop:
             return _stopped(run, checkpoints, state, step, stop, progress)
+        show_test_pairs(run, state, step)
         checkpoints.wait()
     except NonFiniteError:
         raise
@@ -163,10 +177,12 @@ def _stopped(
 ) -> Result:
     """Save what has been learnt when asked to stop."""
     assert stop.signal is not None
-    if step > 0:
-        progress.say(f"{stop.signal.name}: saving step {step} ...")
-        checkpoints.save(state, run.meta(), None)
-        checkpoints.wait()
+    if step == 0:
+        progress.say(f"{stop.signal.name}: no step was taken, nothing is saved")
+        return Result(step, {}, stop.signal)
+    progress.say(f"{stop.signal.name}: saving step {step} ...")
+    checkpoints.save(state, run.meta(), None)
+    checkpoints.wait()
     progress.say(f"saved step {step} in {run.workdir}; the same command goes on from there")
     return Result(step, {}, stop.signal)
 
@@ -209,11 +225,7 @@ def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
 
 def _batches(run: Run, step: int) -> Iterator[Batch]:
     """Yield this process's batches from `step` on, placed on the devices ahead of their use."""
-    share = run.timeline.global_batch // jax.process_count()
-    places = range(jax.process_index() * share, (jax.process_index() + 1) * share)
-    batches = train_batches(
-        run.train_pairs, run.timeline, step, run.stop, places, run.config.data.workers
-    )
+    batches = train_batches(run.examples, step, run.stop, run.config.data.workers)
 
     def place(batch: HostBatch) -> Batch:
         if jax.device_count() == 1:
@@ -240,4 +252,4 @@ def _compile(
 
 def _names(run: Run, step: int) -> list[str]:
     """Return the names of the pairs that the step of number `step`, counted from 1, has seen."""
-    return [run.train_pairs.names[index] for index in run.timeline.indices(step - 1)]
+    return [run.splits.train.names[index] for index in run.timeline.indices(step - 1)]

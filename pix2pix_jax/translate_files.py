@@ -4,9 +4,11 @@ import pathlib
 
 from tqdm import tqdm
 
-from pix2pix_jax import images
+from pix2pix_jax import image_files
 from pix2pix_jax.config_files import load_json
 from pix2pix_jax.data import build_source
+from pix2pix_jax.data.pipeline import load_pairs
+from pix2pix_jax.data.shape import build_shaping
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.inference import Generator, check_mode, translate
 
@@ -18,8 +20,11 @@ def translate_folder(
     *,
     mode: str = "paper",
     batch_size: int = 8,
+    derive: bool = False,
 ) -> list[pathlib.Path]:
-    """Translate an image file, or all image files under a folder, to PNG files of the same names.
+    """Translate an image file, or all image files under a folder, to files of the same names.
+
+    PNG files, or TIFF where PNG cannot hold the target: see `image_files.suffix_of`.
 
     Args:
         generator: As from `load_generator`.
@@ -27,6 +32,8 @@ def translate_folder(
         output: Folder for the results; made where missing.
         mode: `paper` or `deterministic`.
         batch_size: Images at once.
+        derive: Whether sources are derived from the images as in training, also where the images
+            could be sources (edges, blur, downscale, mask).
 
     Returns:
         The files written, in order.
@@ -36,18 +43,25 @@ def translate_folder(
             would get the same output, or an output would replace an input.
     """
     check_mode(mode)
-    jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output))
+    jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), _suffix(generator))
+    size = generator.image_size if generator.fit == "resize" else None
     written = []
     for start in tqdm(range(0, len(jobs), batch_size), unit="batch", disable=None):
         chunk = jobs[start : start + batch_size]
-        pixels = [images.read(path, generator.source_channels) for path, _ in chunk]
+        pixels = [generator.form.read_source(path, derive=derive, size=size) for path, _ in chunk]
         names = [path.name for path, _ in chunk]
         fakes = translate(generator, pixels, names=names, mode=mode, batch_size=batch_size)
         for (_, path), fake in zip(chunk, fakes, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
-            images.write(path, fake)
+            image_files.write(path, fake)
             written.append(path)
     return written
+
+
+def _suffix(generator: Generator) -> str:
+    """Return the suffix of the files that results are written to."""
+    target = generator.form.written
+    return image_files.suffix_of(target.dtype, target.channels)
 
 
 def translate_split(
@@ -59,7 +73,7 @@ def translate_split(
     mode: str = "paper",
     batch_size: int = 8,
 ) -> list[pathlib.Path]:
-    """Translate the sources of a run's own data to PNG files with the pairs' names.
+    """Translate the sources of a run's own data to files with the pairs' names.
 
     Args:
         generator: As from `load_generator`.
@@ -74,13 +88,22 @@ def translate_split(
     """
     check_mode(mode)
     config = load_json(pathlib.Path(workdir, "config.json"))
-    pairs = build_source(config.data, split, config.seed)
+    pairs = load_pairs(
+        build_source(config, split),
+        generator.form,
+        build_shaping(config.data, training=False),
+        cache_gigabytes=0.0,
+        workers=config.data.workers,
+        on_error="fail",
+        label=f"{split} pairs",
+    )
     folder = pathlib.Path(output).resolve()
     root = pathlib.Path(config.data.root).resolve()
     if config.data.root and folder.is_relative_to(root):
         raise InputError(f"--output {output}: lies in the run's data set {root}")
+    suffix = _suffix(generator)
     jobs = _without_collisions(
-        [(pathlib.Path(name), (folder / name).with_suffix(".png")) for name in pairs.names]
+        [(pathlib.Path(name), (folder / name).with_suffix(suffix)) for name in pairs.names]
     )
     for start in tqdm(range(0, len(pairs), batch_size), unit="batch", disable=None):
         numbers = range(start, min(start + batch_size, len(pairs)))
@@ -89,21 +112,21 @@ def translate_split(
         fakes = translate(generator, sources, names=names, mode=mode, batch_size=batch_size)
         for number, fake in zip(numbers, fakes, strict=True):
             jobs[number][1].parent.mkdir(parents=True, exist_ok=True)
-            images.write(jobs[number][1], fake)
+            image_files.write(jobs[number][1], fake)
     return [path for _, path in jobs]
 
 
 def plan_outputs(
-    source: pathlib.Path, output: pathlib.Path
+    source: pathlib.Path, output: pathlib.Path, suffix: str = ".png"
 ) -> list[tuple[pathlib.Path, pathlib.Path]]:
     """Pair every input file with its output file, before anything is written."""
     if not source.exists():
         raise InputError(f"--input {source}: there is no such file or folder")
     root = source if source.is_dir() else source.parent
-    found = images.find(source) if source.is_dir() else [source]
+    found = image_files.find(source) if source.is_dir() else [source]
     if not found:
-        raise InputError(f"--input {source}: no images ({', '.join(images.SUFFIXES)}) in it")
-    jobs = [(path, output / path.relative_to(root).with_suffix(".png")) for path in found]
+        raise InputError(f"--input {source}: no images ({', '.join(image_files.SUFFIXES)}) in it")
+    jobs = [(path, output / path.relative_to(root).with_suffix(suffix)) for path in found]
     inputs = {path.resolve() for path in found}
     for _, target in jobs:
         if target.resolve() in inputs:

@@ -9,7 +9,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from pix2pix_jax import config as config_lib
-from pix2pix_jax import config_files, devices, images
+from pix2pix_jax import config_files, devices
+from pix2pix_jax.atomic import write_json
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.models import build_networks
@@ -21,7 +22,7 @@ CONFIG_FILE = "config.json"
 def network_shapes(config: ConfigDict) -> dict[str, Any]:
     """Return the shapes of all that a checkpoint holds of the networks."""
     size = config_lib.pair_of(config.data.image_size)
-    source = (1, *size, config.data.source_channels)
+    source = (1, *size, config_lib.source_depth(config))
     target = (1, *size, config.data.target_channels)
     generator, discriminator = build_networks(config)
     return {
@@ -33,8 +34,8 @@ def network_shapes(config: ConfigDict) -> dict[str, Any]:
 
 def network_keys() -> tuple[str, ...]:
     """Return the config keys that decide the shapes of the networks."""
-    sizes = ("data.image_size", "data.source_channels", "data.target_channels")
-    return ("model.", *sizes, "loss.gan", "train.ema_decay")
+    sizes = ("data.image_size", "data.source_channels", "data.source_classes")
+    return ("model.", *sizes, "data.target_channels", "loss.gan", "train.ema_decay")
 
 
 def refuse_other_network(old: ConfigDict, new: ConfigDict) -> None:
@@ -49,7 +50,7 @@ def refuse_other_network(old: ConfigDict, new: ConfigDict) -> None:
 
 
 def resume_timeline(
-    timeline: Timeline, meta: dict[str, Any], step: int, direction: str, allow_change: bool
+    timeline: Timeline, meta: dict[str, Any], step: int, data: dict[str, Any], allow_change: bool
 ) -> Timeline:
     """Go on with the timeline of a checkpoint, or start a new one there if changes are allowed.
 
@@ -57,7 +58,7 @@ def resume_timeline(
         timeline: As the config would have it for a new run.
         meta: As saved with the checkpoint.
         step: Step of the checkpoint.
-        direction: The config's direction.
+        data: What else must not change, by name; `meta` has the same names.
         allow_change: Whether the timelines may differ.
 
     Returns:
@@ -76,8 +77,9 @@ def resume_timeline(
         for key, name in names.items()
         if meta[key] != getattr(timeline, key)
     ]
-    if meta["direction"] != direction:
-        changed.append(f"data.direction: {meta['direction']} -> {direction}")
+    changed += [
+        f"{name}: {meta[name]} -> {value}" for name, value in data.items() if meta[name] != value
+    ]
     if changed and not allow_change:
         raise InputError(
             f"the workdir's run was made otherwise: {'; '.join(changed)}. "
@@ -124,9 +126,3 @@ def record_start(
         }
     )
     write_json(path, {"starts": starts})
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Write a JSON file; it appears whole or not at all."""
-    with images.atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")

@@ -8,9 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
+from ml_collections import ConfigDict
 
-from pix2pix_jax import images
+from pix2pix_jax import image_files
+from pix2pix_jax.atomic import atomic_path
+from pix2pix_jax.config import flatten
 from pix2pix_jax.errors import InputError
+from pix2pix_jax.wandb_writer import WandbWriter
 
 Scalars = dict[str, float]
 
@@ -83,7 +87,7 @@ class CsvWriter:
         """Do nothing: every row is written already."""
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        with images.atomic_path(self._path) as temporary, temporary.open("w", newline="") as file:
+        with atomic_path(self._path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
@@ -147,7 +151,7 @@ class PngWriter:
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
         """Write a PNG."""
-        images.write(self._folder / f"{name}.png", image)
+        image_files.write(self._folder / f"{name}.png", image)
 
     def close(self) -> None:
         """Do nothing: every picture is written already."""
@@ -176,21 +180,25 @@ class MultiWriter:
             writer.close()
 
 
-def build_writers(workdir: pathlib.Path, last_step: int, *, tensorboard: bool) -> Writer:
+def build_writers(workdir: pathlib.Path, last_step: int, config: ConfigDict) -> Writer:
     """Open everything a run writes its numbers and pictures to.
 
     Args:
         workdir: The run's folder: `metrics.csv`, `samples/`, `tensorboard/`.
         last_step: Step that the run goes on from.
-        tensorboard: Whether TensorBoard events are written.
+        config: The whole configuration; its section `log` says what is written.
 
     Returns:
         One writer for all.
+
+    Raises:
+        InputError: Weights & Biases is wanted, and cannot be had.
     """
-    writers: list[Writer] = [
-        CsvWriter(workdir / "metrics.csv", last_step),
-        PngWriter(workdir / "samples"),
-    ]
-    if tensorboard:
+    writers: list[Writer] = []
+    if config.log.wandb:  # first: it can refuse
+        writers.append(WandbWriter(workdir, config.log.wandb_project, flatten(config)))
+    writers.append(CsvWriter(workdir / "metrics.csv", last_step))
+    writers.append(PngWriter(workdir / "samples"))
+    if config.log.tensorboard:
         writers.append(TensorBoardWriter(workdir / "tensorboard", last_step))
     return MultiWriter(writers)

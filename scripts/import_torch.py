@@ -25,6 +25,7 @@ from pix2pix_jax.models import build_networks
 from pix2pix_jax.torch_layers import Architecture
 from pix2pix_jax.torch_weights import configure, recognise, to_variables
 from pix2pix_jax.train_state import TrainState, create_train_state
+from pix2pix_jax.validation import validate
 from pix2pix_jax.workdir import record_start
 
 Network = tuple[Architecture, tuple[Any, Any]]
@@ -38,6 +39,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--workdir", required=True, help="folder to write")
     parser.add_argument("--discriminator", metavar="WEIGHTS", help="its discriminator")
+    parser.add_argument("--root", help="folder of side-by-side pairs, to sample and evaluate on")
     parser.add_argument("--direction", default="AtoB", choices=("AtoB", "BtoA"))
     parser.add_argument(
         "--image_size",
@@ -65,11 +67,13 @@ def build_config(
     config = default_config()
     configure(config, generator, discriminator)
     config.data.direction = flags.direction
+    if flags.root:
+        config.data.source, config.data.root = "side_by_side", flags.root
     side = 2**generator.depth if generator.network == "unet" else 256
     config.data.image_size = tuple(flags.image_size or (side,))
     if discriminator is None:
         config.loss.gan = "none"  # The folder has no discriminator.
-    config_lib.validate(config)
+    validate(config)
     return config
 
 

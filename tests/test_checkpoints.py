@@ -67,14 +67,14 @@ def test_a_save_is_not_touched_by_the_steps_that_follow(tmp_path):
 
 
 def test_the_newest_the_best_and_the_period_are_kept(tmp_path):
-    metrics = {step: {"val_l1": abs(step - 3.2), "epoch": step, "part": 0} for step in range(1, 10)}
+    metrics = {step: {"score": abs(step - 3.2), "epoch": step, "part": 0} for step in range(1, 10)}
     steps, best = save_all(tmp_path, metrics, keep=2, keep_period=5)
     assert steps == [3, 5, 8, 9]
     assert best == 3
 
 
 def test_saves_without_a_metric_do_not_count_as_best(tmp_path):
-    metrics = {1: {"val_l1": 0.5, "epoch": 1, "part": 0}, 2: None, 3: None, 4: None}
+    metrics = {1: {"score": 0.5, "epoch": 1, "part": 0}, 2: None, 3: None, 4: None}
     steps, best = save_all(tmp_path, metrics, keep=2)
     assert steps == [1, 3, 4]
     assert best == 1
@@ -123,7 +123,7 @@ def test_a_save_that_was_cut_off_is_passed_over_and_cleared(tmp_path):
 
 def test_after_a_change_the_best_is_of_the_newest_part(tmp_path):
     metrics = {
-        step: {"val_l1": l1, "epoch": step, "part": part}
+        step: {"score": l1, "epoch": step, "part": part}
         for step, l1, part in ((1, 0.1, 0), (2, 0.9, 1), (3, 0.8, 1), (4, 0.85, 1))
     }
     assert save_all(tmp_path, metrics, keep=1) == ([3, 4], 3)
@@ -146,7 +146,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, item):
 
 
 def test_metrics_that_are_no_json_are_named(tmp_path):
-    save_all(tmp_path, {1: {"val_l1": 1.0, "epoch": 1, "part": 0}})
+    save_all(tmp_path, {1: {"score": 1.0, "epoch": 1, "part": 0}})
     (tmp_path / "checkpoints" / "1" / "metrics" / "metrics").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         Checkpoints(tmp_path, read_only=True)

@@ -12,18 +12,20 @@ PACKAGE = ROOT / "pix2pix_jax"
 # A module imports only from layers above its own.
 LAYERS = [
     {"errors"},
-    {"config", "images", "devices", "interruption"},
-    {"config_files", "torch_layers", "weight_files"},
+    {"atomic", "config", "images", "devices", "interruption"},
+    {"config_files", "image_files", "torch_layers", "validation", "weight_files"},
+    {"encodings", "wandb_writer"},
     {"models", "losses", "optimizers", "augment", "data", "metrics", "writers", "progress"},
+    {"preparation", "report"},
     {"train_state"},
     {"objectives"},
     {"train_step", "checkpoints"},
-    {"accumulation", "workdir"},
+    {"accumulation", "run_pairs", "workdir"},
     {"warm_start"},
     {"inference", "run", "torch_weights"},
     {"evaluation", "translate_files"},
-    {"reporting"},
-    {"training"},
+    {"reporting", "scorecard"},
+    {"comparison", "curves", "training"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
 
@@ -62,7 +64,7 @@ def test_importing_the_package_brings_no_heavy_optional_package():
     code = (
         "import sys, pix2pix_jax;"
         "heavy = {'torch', 'wandb', 'gradio', 'onnx', 'cv2', 'skimage', 'matplotlib',"
-        "         'tensorflow', 'tensorflow_datasets', 'tensorboardX'};"
+        "         'tensorflow', 'tensorflow_datasets', 'tensorboardX', 'tifffile', 'jinja2'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run(

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix_jax import InputError, images, load_generator, train_and_evaluate, translate
+from pix2pix_jax import (
+    InputError,
+    image_files,
+    images,
+    load_generator,
+    train_and_evaluate,
+    translate,
+)
 from pix2pix_jax.config_files import load_json, save_json
 from pix2pix_jax.models import build_generator
 from pix2pix_jax.train_state import abstract_variables, draw_variables
@@ -128,7 +135,7 @@ def test_a_folder_keeps_its_names_and_gives_the_same_bytes_again(generator, tmp_
 def test_a_split_is_translated_under_its_own_names(generator, workdir, tmp_path):
     written = translate_split(generator, workdir, "test", tmp_path, batch_size=2)
     assert [path.name for path in written] == [f"test_0000{n}.png" for n in range(3)]
-    assert images.read(written[0]).shape == (64, 64, 3)
+    assert image_files.read(written[0]).shape == (64, 64, 3)
     with pytest.raises(InputError, match="split 'tset': choose from train, val, test"):
         translate_split(generator, workdir, "tset", tmp_path)
 

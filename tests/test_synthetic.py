@@ -79,7 +79,7 @@ def test_index_outside_the_source_is_refused(index):
 )
 def test_bad_arguments_of_the_source_are_refused_by_name(change, message):
     with pytest.raises(InputError, match=message):
-        SyntheticPairs(**({"count": 2, "size": 16, "seed": 0, "split": "train"} | change))
+        SyntheticPairs(**({"count": 2, "side": 16, "seed": 0, "split": "train"} | change))
 
 
 @pytest.mark.parametrize(

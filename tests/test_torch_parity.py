@@ -7,7 +7,7 @@ import optax
 import pytest
 from torch_twins import NORMS, PatchTwin, UNetTwin, arrays_of, config_for, nchw, tn, torch
 
-from pix2pix_jax import images
+from pix2pix_jax.encodings import PHOTO
 from pix2pix_jax.losses import build_losses
 from pix2pix_jax.models import build_networks
 from pix2pix_jax.torch_layers import Architecture
@@ -29,7 +29,7 @@ def distance(ours, theirs):
 
 
 def plain(keys, source, target):
-    return images.to_float(source), images.to_float(target)
+    return PHOTO.to_network(source), PHOTO.to_network(target)
 
 
 def torch_step(twins, optimizers, source, target):
@@ -82,7 +82,7 @@ def compare_steps(norm, step, networks, seed, steps=3):
     optimizers = [torch.optim.SGD(twin.parameters(), RATE) for twin in twins]
     source, target = np.random.default_rng(seed).integers(0, 256, (2, 2, SIZE, SIZE, 3), np.uint8)
     batch = {"source": source, "target": target, "example": np.arange(2)}
-    pair = [nchw(images.to_float(image)) for image in (source, target)]
+    pair = [nchw(PHOTO.to_network(image)) for image in (source, target)]
     for number in range(steps):
         state, _ = step(state, jax.tree.map(jnp.asarray, batch))
         gradients = torch_step(twins, optimizers, *pair)

@@ -12,8 +12,16 @@ import pytest
 from PIL import Image
 from torch_twins import PatchTwin, UNetTwin, make_twin, nchw, nhwc, torch
 
-from pix2pix_jax import InputError, images, load_generator, train_and_evaluate, weight_files
+from pix2pix_jax import (
+    InputError,
+    image_files,
+    images,
+    load_generator,
+    train_and_evaluate,
+    weight_files,
+)
 from pix2pix_jax.checkpoints import Checkpoints
+from pix2pix_jax.encodings import PHOTO
 from pix2pix_jax.models import build_networks
 from pix2pix_jax.torch_weights import configure, recognise, to_variables
 from pix2pix_jax.train_state import abstract_variables
@@ -63,8 +71,8 @@ def test_imported_weights_are_a_run_that_can_be_sampled(imported, tmp_path):
     )
     assert status == 0, error
     twin = make_twin(UNetTwin, "batch").eval()
-    expected = nhwc(twin(nchw(images.to_float(photo[None]))))[0]
-    fake = images.read(tmp_path / "out" / "photo.png").astype(int)
+    expected = nhwc(twin(nchw(PHOTO.to_network(photo[None]))))[0]
+    fake = image_files.read(tmp_path / "out" / "photo.png").astype(int)
     assert abs(fake - images.to_uint8(expected)).max() <= 1
     record = json.loads((imported / "run" / "run.json").read_text())
     assert "import_torch.py --weights G.pth" in record["starts"][0]["command"]

@@ -8,8 +8,9 @@ import pytest
 from jax import lax
 
 from pix2pix_jax import train_step as train_step_module
-from pix2pix_jax.augment import random_crop_and_flip
+from pix2pix_jax.augment import Augmentation, augment
 from pix2pix_jax.config import default_config
+from pix2pix_jax.encodings import PHOTO
 from pix2pix_jax.losses import build_losses, l1_loss
 from pix2pix_jax.models.patchgan import PatchGAN
 from pix2pix_jax.models.unet import UNet
@@ -24,7 +25,12 @@ from pix2pix_jax.train_step import (
 
 SIZE = 64  # six levels: one of them drops out
 LOSSES = build_losses(**default_config().loss)
-AUGMENT = functools.partial(random_crop_and_flip, image_size=(SIZE, SIZE), flip=True)
+AUGMENT = functools.partial(
+    augment,
+    options=Augmentation((SIZE, SIZE)),
+    encode_source=PHOTO.to_network,
+    encode_target=PHOTO.to_network,
+)
 # Without decay its trace is the gradient itself.
 SGD = optax.sgd(1e-3, momentum=0.0)
 

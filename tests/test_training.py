@@ -9,7 +9,7 @@ import pytest
 from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax import training as training_module
 from pix2pix_jax.checkpoints import Checkpoints
-from pix2pix_jax.images import read
+from pix2pix_jax.image_files import read
 from pix2pix_jax.progress import Progress
 from pix2pix_jax.run import prepare_run
 from pix2pix_jax.writers import CsvWriter
@@ -66,7 +66,7 @@ def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
     assert 0 < summary["val"]["psnr"] < 40
     assert summary["baseline"].keys() == {"mean_target_l1", "copy_source_l1"}
     names = sorted(path.name for path in (workdir / "samples").iterdir())
-    assert names == ["epoch_0000.png", "epoch_0001.png", "epoch_0002.png"]
+    assert names == ["epoch_0000.png", "epoch_0001.png", "epoch_0002.png", "test.png"]
     assert read(workdir / "samples" / names[0]).shape == (2 * 32 + 4, 3 * 32 + 8, 3)
     assert [int(row["step"]) for row in read_rows(workdir)] == [3, 6]
     assert float(read_rows(workdir)[-1]["val_l1"]) == pytest.approx(summary["val"]["l1"], rel=1e-4)
@@ -182,11 +182,12 @@ def test_a_file_that_breaks_while_streaming_saves_what_was_learnt(
 ):
     # The baselines read every pair beforehand: the file breaks after that.
     monkeypatch.setattr(training_module, "evaluate_baselines", lambda *_, **__: {})
+    monkeypatch.setattr(training_module, "show_training_pairs", lambda run: None)
     tiny_config.data.source = "side_by_side"
     tiny_config.data.root = str(pairs_folder)
     tiny_config.data.cache_gigabytes = 0.0
     run = prepare_run(tiny_config, tmp_path / "run")
-    last = run.train_pairs.names[run.timeline.indices(3)[0]]
+    last = run.splits.train.names[run.timeline.indices(3)[0]]
     path = pairs_folder / "train" / last
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match=last):

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from pix2pix_jax import images
+from pix2pix_jax import default_config, image_files
 from pix2pix_jax.writers import CsvWriter, MultiWriter, PngWriter, TensorBoardWriter, build_writers
 
 
@@ -76,7 +76,7 @@ def test_png_writer_writes_the_picture_under_its_name(tmp_path):
     writer.image(7, "epoch_0001", picture())
     files = list((tmp_path / "run" / "samples").iterdir())
     assert [path.name for path in files] == ["epoch_0001.png"]
-    np.testing.assert_array_equal(images.read(files[0]), picture())
+    np.testing.assert_array_equal(image_files.read(files[0]), picture())
 
 
 def test_tensorboard_file_holds_scalars_and_pictures_at_their_steps(tmp_path):
@@ -94,7 +94,7 @@ def test_tensorboard_file_holds_scalars_and_pictures_at_their_steps(tmp_path):
     ((tag, image),) = [(value.tag, value.image) for step, value in values if step == 6]
     assert (tag, image.height, image.width) == ("samples", 6, 9)
     (tmp_path / "samples.png").write_bytes(image.encoded_image_string)
-    np.testing.assert_array_equal(images.read(tmp_path / "samples.png"), picture())
+    np.testing.assert_array_equal(image_files.read(tmp_path / "samples.png"), picture())
 
 
 def test_multi_writer_passes_everything_on_to_all():
@@ -129,7 +129,9 @@ def test_multi_writer_passes_everything_on_to_all():
 
 @pytest.mark.parametrize("tensorboard", [False, True])
 def test_run_writes_tensorboard_only_where_wanted(tmp_path, tensorboard):
-    writer = build_writers(tmp_path, 0, tensorboard=tensorboard)
+    config = default_config()
+    config.log.tensorboard = tensorboard
+    writer = build_writers(tmp_path, 0, config)
     writer.scalars(1, {"loss": 0.5})
     writer.image(1, "grid", picture())
     writer.close()

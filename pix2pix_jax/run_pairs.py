@@ -1,0 +1,109 @@
+"""The pairs of a run, and what happens to them before the networks see them."""
+
+import dataclasses
+import functools
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from pix2pix_jax.augment import Augmentation, augment
+from pix2pix_jax.config import pair_of
+from pix2pix_jax.data import build_source
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.pipeline import Pairs, load_pairs
+from pix2pix_jax.data.selection import Subset
+from pix2pix_jax.data.shape import build_shaping
+from pix2pix_jax.data.similarity import perceptual_hash, warn_across_splits
+from pix2pix_jax.data.sources import Source
+from pix2pix_jax.errors import InputError
+from pix2pix_jax.train_step import Augment
+
+
+def build_augment(config: ConfigDict, form: PairFormat) -> Augment:
+    """Build what happens to training pairs on the device."""
+    chosen = {name: value for name, value in config.augment.items() if name != "mosaic"}
+    options = Augmentation(image_size=pair_of(config.data.image_size), **chosen)
+    if options.jitters("source") and config.data.source_classes:
+        raise InputError(
+            f"augment.color_jitter={options.color_jitter} with "
+            f"data.source_classes={config.data.source_classes}: classes have no colours; set "
+            "augment.jitter_side=target, or no jitter"
+        )
+    return functools.partial(
+        augment,
+        options=options,
+        encode_source=form.source.to_network,
+        encode_target=form.target.to_network,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The pairs of a run.
+
+    Attributes:
+        train: Training pairs, ready for random crops.
+        val: Validation pairs.
+        scored_train: Training pairs without augmentation that are scored as well; may be none.
+        test: The few test pairs that are shown at the end; may be none.
+    """
+
+    train: Pairs
+    val: Pairs
+    scored_train: Pairs | None
+    test: Pairs | None
+
+
+def load_splits(config: ConfigDict, form: PairFormat) -> Splits:
+    """Read the pairs of a run."""
+    left = config.data.cache_gigabytes
+
+    def load(source: Source, label: str, *, training: bool = False) -> Pairs:
+        nonlocal left
+        pairs = load_pairs(
+            source,
+            form,
+            build_shaping(config.data, training=training),
+            cache_gigabytes=left,
+            workers=config.data.workers,
+            on_error=config.data.on_error,
+            label=label,
+        )
+        left -= pairs.gigabytes
+        return pairs
+
+    train_source, val_source = (build_source(config, split) for split in ("train", "val"))
+    test_source = build_source(config, "test", may_be_empty=True)
+    train, val = load(train_source, "train pairs", training=True), load(val_source, "val pairs")
+    warn_of_leaks(train, val)
+    scored = _spread(train_source, config.eval.train_images)
+    shown = _spread(test_source, config.log.grid_images)
+    return Splits(
+        train,
+        val,
+        load(scored, "train pairs to score") if len(scored) else None,
+        load(shown, "test pairs to show") if len(shown) else None,
+    )
+
+
+def _spread(source: Source, count: int) -> Source:
+    """Return some of the pairs, evenly spread."""
+    chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
+    return Subset(source, chosen.tolist())
+
+
+def warn_of_leaks(train: Pairs, val: Pairs) -> None:
+    """Print a warning where validation pairs look like training pairs.
+
+    Pairs of 8 bits are compared while both splits are in memory.
+    """
+    held = [pairs.arrays or tuple(zip(*pairs.cached or (), strict=True)) for pairs in (train, val)]
+    if not all(held) or any(side[0].dtype != np.uint8 for both in held for side in both):
+        return
+    hashes = [
+        np.array([[perceptual_hash(image) for image in pair] for pair in zip(*both, strict=True)])
+        for both in held
+    ]
+    warning = warn_across_splits(hashes[0], hashes[1], (train.names, val.names))
+    if warning:
+        print(f"warning: {warning}")
