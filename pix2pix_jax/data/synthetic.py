@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
+from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.errors import InputError
 
 # The plan has its own frame of axes (u, v); the picture shows it rotated and slightly bent.
@@ -20,7 +21,6 @@ Discs = Float[np.ndarray, "_ 3"]  # (u, v, radius)
 Polygons = Float[np.ndarray, "_ _ 2"]  # (x, y) in the picture
 Picture = UInt8[np.ndarray, "size size 3"]
 
-SPLITS = ("train", "val", "test")
 DIRECTIONS = ("AtoB", "BtoA")
 MIN_SIZE = 16
 
@@ -259,7 +259,7 @@ def draw_pair(seed: int, index: int, size: int) -> tuple[Picture, Picture]:
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPairs:
-    """Drawn pairs by index: `(source, target)`, uint8 RGB, square.
+    """Drawn pairs by index: `(source, target)`, uint8 RGB, square; InputError for wrong values.
 
     Attributes:
         count: number of pairs.
@@ -267,9 +267,6 @@ class SyntheticPairs:
         seed: names the data set, 0 to 2**64 - 1.
         split: 'train', 'val' or 'test'; each has pairs of its own.
         direction: 'AtoB' for photo to map, 'BtoA' for map to photo.
-
-    Raises:
-        InputError: if a value is outside its range or choices.
     """
 
     count: int
@@ -301,5 +298,5 @@ class SyntheticPairs:
         return pair if self.direction == "AtoB" else pair[::-1]
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return height and width of a pair."""
+        """Return height and width."""
         return self.side, self.side
