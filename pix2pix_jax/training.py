@@ -145,13 +145,7 @@ def _train(
                     writer.scalars(step, {**position(run, step), **progress.row()})
             progress.pause()
             if step == end:
-                due = evaluation_is_due(run, step)
-                scores = show_and_evaluate(run, state, step, writer) if due else {}
-                log_halt(run, step, writer, progress, scores)
-                if due and run.config.log.report:
-                    write_report(run.workdir)
-                if save_is_due(run, step):
-                    checkpoints.save(state, run.meta(), checkpoint_metrics(run, step, scores))
+                scores = _halt(run, checkpoints, writer, state, step, progress)
         if step < run.stop:
             return _stopped(run, checkpoints, state, step, stop, progress)
         show_test_pairs(run, state, step)
@@ -165,6 +159,25 @@ def _train(
         trace.close()
         progress.close()
     return Result(step, summarise(run, step, progress, scores, baselines))
+
+
+def _halt(
+    run: Run,
+    checkpoints: Checkpoints,
+    writer: Writer,
+    state: TrainState,
+    step: int,
+    progress: Progress,
+) -> Scores:
+    """Evaluate, log and save what is due after a step."""
+    due = evaluation_is_due(run, step)
+    scores = show_and_evaluate(run, state, step, writer) if due else {}
+    log_halt(run, step, writer, progress, scores)
+    if save_is_due(run, step):
+        checkpoints.save(state, run.meta(), checkpoint_metrics(run, step, scores))
+    if due and run.config.log.report:
+        write_report(run.workdir)
+    return scores
 
 
 def _stopped(

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pix2pix_jax import InputError
 
@@ -13,11 +13,12 @@ from pix2pix_jax import InputError
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line; its help is the script's docstring and its flags."""
 
-    def __init__(self, description: str | None) -> None:
+    def __init__(self, description: str | None = None, **options: Any) -> None:
         super().__init__(
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            **options,
         )
 
     def error(self, message: str) -> NoReturn:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "pix2pix_jax"
 # A module imports only from layers above its own.
 LAYERS = [
     {"errors"},
-    {"atomic", "config", "images", "devices", "interruption"},
+    {"atomic", "config", "images", "sheets", "devices", "interruption"},
     {"config_files", "image_files", "torch_layers", "validation", "weight_files"},
     {"encodings", "wandb_writer"},
     {"models", "losses", "optimizers", "augment", "data", "metrics", "writers", "progress"},
@@ -25,7 +25,8 @@ LAYERS = [
     {"inference", "run", "torch_weights"},
     {"evaluation", "translate_files"},
     {"reporting", "scorecard"},
-    {"comparison", "curves", "training"},
+    {"curves", "score_files", "score_runs", "training"},
+    {"comparison"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
 

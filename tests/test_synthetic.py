@@ -72,7 +72,7 @@ def test_index_outside_the_source_is_refused(index):
         ({"split": "valid"}, "split is 'valid'; choose one of .*train"),
         ({"direction": "AtoC"}, "direction is 'AtoC'; choose one of .*BtoA"),
         ({"count": -1}, "count is -1; choose 0 to"),
-        ({"size": 15}, "size is 15; choose 16 to"),
+        ({"side": 15}, "side is 15; choose 16 to"),
         ({"seed": -1}, "seed is -1; choose 0 to"),
         ({"seed": 2**64}, "seed is 18446744073709551616; choose 0 to"),
     ],

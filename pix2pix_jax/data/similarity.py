@@ -51,7 +51,7 @@ def perceptual_hash(image: Stored) -> np.uint64:
 
     Returns:
         64 bits, about half of them set. A smaller, brighter or compressed copy differs in 0 to 6 of
-        them, one that was moved or cut by a fiftieth of its side in about 5, a mirrored one and any
+        them, one that was moved or cut by a fiftieth of its side in 4 to 8, a mirrored one and any
         other image in about 32.
     """
     amplitudes = _WAVES @ shrink_luma(image, _SIDE) @ _WAVES.T
@@ -62,7 +62,7 @@ def perceptual_hash(image: Stored) -> np.uint64:
 def near_duplicates(
     first: Hashes, second: Hashes | None = None, distance: int = NEAR, most: int = MOST
 ) -> list[tuple[int, int, int]]:
-    """Find the images that look alike.
+    """Find the images that look alike as they lie; those that overlap further apart are not found.
 
     Args:
         first: Hashes of images; or of pairs, one column for each side. Pairs are as far apart as

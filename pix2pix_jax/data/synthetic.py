@@ -14,16 +14,14 @@ from PIL import Image, ImageDraw
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.errors import InputError
 
-# The plan has its own frame of axes (u, v); the picture shows it rotated and slightly bent.
+# The plan has axes (u, v) of its own; the picture shows it rotated and slightly bent.
 Rects = Float[np.ndarray, "_ 4"]  # (u0, v0, u1, v1)
 Rect = Float[np.ndarray, " 4"]
 Discs = Float[np.ndarray, "_ 3"]  # (u, v, radius)
 Polygons = Float[np.ndarray, "_ _ 2"]  # (x, y) in the picture
 Picture = UInt8[np.ndarray, "size size 3"]
-
 DIRECTIONS = ("AtoB", "BtoA")
 MIN_SIZE = 16
-
 _UNITS = 128.0  # side of the picture in units of the plan, whatever its size in pixels
 _REACH = 96.0  # half side of the planned area: it covers the picture at every rotation
 _OVERSAMPLING = 3  # shapes are drawn this much larger, then averaged: antialiasing

@@ -1,0 +1,230 @@
+"""Look at a data set, or make one. Each command has a --help of its own.
+
+python scripts/prepare.py check data/maps
+python scripts/prepare.py split data/all data/mine --shares 0.7,0.15,0.15
+python scripts/prepare.py frames talk.mp4 data/faces/train --every 10 --faces --size 256
+
+No command changes its input, and none replaces a file without --overwrite.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+
+import cli
+
+from pix2pix_jax import InputError
+from pix2pix_jax.data.derive import DERIVATIONS, Derivation
+from pix2pix_jax.data.published import PUBLISHED, prepare
+from pix2pix_jax.data.tfds_pairs import build_tfds
+from pix2pix_jax.encodings import PHOTO
+from pix2pix_jax.preparation import convert
+from pix2pix_jax.preparation.check import check
+from pix2pix_jax.preparation.frames import build_detector, extract_frames
+from pix2pix_jax.preparation.layout import SOURCES
+from pix2pix_jax.preparation.table import format_report
+
+_LARGEST = 2**15  # pixels of a side
+_CHECK = """Read every image of a data set and print what there is.
+
+Wrong, exit status 1, are: files that cannot be read, are of odd width (side by side), have no
+partner or one of another size (folders); a side that mixes dtypes, such as 16 bit beside 8 bit, or
+numbers of channels that do not go together; the same pixels in two splits. To be looked at, and no
+reason for another exit status: identical images in one split; near-duplicates by perceptual hash,
+of pairs where both sides look alike; pairs whose edges coincide no better than those of strangers,
+or much better when moved; images in no split.
+
+Perceptual hashes find copies that were compressed, resized, darkened, or cut or moved by up to a
+hundredth of their side. Images that overlap further apart are not found, such as tiles of a map."""
+
+
+def three(kind: type, form: str, good: Callable[[list], bool]) -> Callable[[str], tuple]:
+    """Return a type for a flag: three numbers with commas."""
+
+    def parse(text: str) -> tuple:
+        try:
+            values = [kind(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if len(values) != 3 or not all(value >= 0 for value in values) or not good(values):
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {form}")
+        return tuple(values)
+
+    return parse
+
+
+def height_and_width(text: str) -> tuple[int, int]:
+    """Parse 256, or 256x512."""
+    sides = [cli.whole(1, _LARGEST)(part) for part in text.split("x")]
+    if len(sides) > 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a side, or height x width: 256x512")
+    return sides[0], sides[-1]
+
+
+def run_check(flags: argparse.Namespace) -> int:
+    report = check(flags.root, flags.source)
+    print(format_report(report, flags.show))
+    return 0 if report.good else 1
+
+
+def run_combine(flags: argparse.Namespace) -> None:
+    options = {"quality": flags.quality, "overwrite": flags.overwrite, "resize": flags.resize}
+    count = convert.combine(flags.a, flags.b, flags.output, **options)
+    print(f"{count} pairs in {flags.output}")
+
+
+def run_split(flags: argparse.Namespace) -> None:
+    options = {"seed": flags.seed, "link": flags.link, "overwrite": flags.overwrite}
+    counts = convert.split(flags.root, flags.output, flags.shares or flags.counts, **options)
+    print(", ".join(f"{part} {count}" for part, count in counts.items()), "in", flags.output)
+
+
+def run_patches(flags: argparse.Namespace) -> None:
+    options = {"quality": flags.quality, "overwrite": flags.overwrite}
+    count = convert.patches(flags.root, flags.output, flags.size, **options)
+    print(f"{count} patches in {flags.output}")
+
+
+def run_derive(flags: argparse.Namespace) -> None:
+    options = {"quality": flags.quality, "overwrite": flags.overwrite, "layout": flags.layout}
+    names = [field.name for field in dataclasses.fields(Derivation)]
+    derivation = Derivation(**{name: getattr(flags, name) for name in names})
+    count = convert.derive(flags.root, flags.output, derivation, **options)
+    print(f"{count} pairs in {flags.output}")
+
+
+def run_frames(flags: argparse.Namespace) -> None:
+    if flags.face_model and not flags.faces:
+        raise InputError("--face_model finds faces: add --faces, or leave it out")
+    result = extract_frames(
+        flags.video,
+        flags.output,
+        every=flags.every,
+        size=flags.size,
+        detector=build_detector(flags.face_model) if flags.faces else None,
+        quality=flags.quality,
+        overwrite=flags.overwrite,
+    )
+    if result.frames < result.claimed:
+        print(f"{flags.video}: ends after {result.frames} of {result.claimed} frames")
+    print(f"{result.images} images of {result.frames} frames in {flags.output}")
+
+
+def run_tfds(flags: argparse.Namespace) -> None:
+    name = flags.name.removeprefix("tfds:").removeprefix("pix2pix:")
+    if flags.name in PUBLISHED or flags.name.startswith("pix2pix:"):
+        builder = prepare(name, flags.data_dir, archive=flags.archive)
+        print(f"pix2pix:{name} is ready in {builder.data_dir}")
+        return
+    if flags.archive:
+        raise InputError(f"--archive: is for {', '.join(PUBLISHED)}, not for tfds:{name}")
+    source = build_tfds(
+        name, "all", source=PHOTO, target=PHOTO, data_dir=flags.data_dir, single=True
+    )
+    print(f"tfds:{name} is ready: {len(source)} examples")
+
+
+def add_output(parser: cli.Parser, *, quality: bool = True) -> None:
+    parser.add_argument("output", metavar="OUTPUT", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    if quality:
+        parser.add_argument(
+            "--quality",
+            type=cli.whole(1, 100),
+            default=0,
+            help="write JPEG files of this quality instead of PNG (TIFF for what PNG lacks)",
+        )
+
+
+def add_converters(add: Callable[..., cli.Parser]) -> None:
+    """Add the commands that make data sets out of data sets."""
+    parser = add("combine", run_combine, "put the pairs of two folders into one file each")
+    parser.add_argument("a", metavar="A", help="folder of the left halves")
+    parser.add_argument("b", metavar="B", help="folder of the right halves, of the same stems")
+    parser.add_argument("--resize", action="store_true", help="resize a B to the size of its A")
+    add_output(parser)
+
+    parser = add("split", run_split, "pool all files into train, val and test")
+    parser.add_argument("root", metavar="ROOT", help="folder of the data set")
+    parts = parser.add_mutually_exclusive_group(required=True)
+    shares = three(float, "three shares that add up to 1", lambda n: abs(sum(n) - 1) < 1e-6)
+    counts = three(int, "three counts, together more than 1", lambda n: sum(n) > 1)
+    parts.add_argument("--shares", type=shares, help="of train, val and test: 0.7,0.15,0.15")
+    parts.add_argument("--counts", type=counts, help="of train, val and test: 400,50,50")
+    parser.add_argument(
+        "--seed",
+        type=cli.whole(0, 2**32 - 1),
+        default=0,
+        help="with the same seed data.split chooses the same files (default 0)",
+    )
+    parser.add_argument("--link", action="store_true", help="hard links instead of copies")
+    add_output(parser, quality=False)
+
+    parser = add("patches", run_patches, "cut side-by-side pairs to patches, as data.patch_size")
+    parser.add_argument("root", metavar="ROOT", help="folder of the data set; splits are kept")
+    parser.add_argument(
+        "--size", type=height_and_width, required=True, help="one side, or height x width: 256x512"
+    )
+    add_output(parser)
+
+    parser = add("derive", run_derive, "write the pairs that single images become")
+    parser.add_argument("root", metavar="ROOT", help="folder of the images; splits are kept")
+    parser.add_argument("--kind", required=True, choices=DERIVATIONS, help="as derive.kind")
+    parser.add_argument("--layout", default=convert.LAYOUTS[0], choices=convert.LAYOUTS)
+    for field in dataclasses.fields(Derivation):
+        if field.name != "kind":
+            kind, default = type(field.default), field.default
+            text = f"see the config's section derive (default {default})"
+            parser.add_argument(f"--{field.name}", type=kind, default=default, help=text)
+    add_output(parser)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    root = cli.Parser(__doc__)
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable, text: str, description: str = "") -> cli.Parser:
+        parser = commands.add_parser(name, help=text, description=description or text)
+        parser.set_defaults(run=run)
+        return parser
+
+    parser = add("check", run_check, "look for mistakes, near-duplicates, wrong pairs", _CHECK)
+    parser.add_argument("root", metavar="ROOT", help="folder of the data set")
+    parser.add_argument(
+        "--source", default="", choices=SOURCES, help="default: what the files look like"
+    )
+    parser.add_argument(
+        "--show",
+        type=cli.whole(0, 2**31),
+        default=10,
+        help="name so many cases of each finding (default 10)",
+    )
+    add_converters(add)
+
+    parser = add("frames", run_frames, "images out of a video (needs the extra opencv)")
+    parser.add_argument("video", metavar="VIDEO")
+    parser.add_argument("--every", type=cli.whole(1, 2**31), default=1, help="take each Nth frame")
+    parser.add_argument(
+        "--size", type=cli.whole(1, _LARGEST), default=0, help="side of the square images"
+    )
+    parser.add_argument("--faces", action="store_true", help="square crops of the faces found")
+    parser.add_argument(
+        "--face_model", default="", help="a YuNet ONNX file (default: the cascade of OpenCV 4)"
+    )
+    add_output(parser)
+
+    parser = add("tfds", run_tfds, "download and build the array_record files of a TFDS set")
+    parser.add_argument("name", metavar="NAME", help=f"{', '.join(PUBLISHED)}; or tfds:NAME")
+    parser.add_argument("--data_dir", default="", help="where sets are kept (default: TFDS's)")
+    parser.add_argument("--archive", default="", help="a local .tar.gz of a published set")
+    return root.parse_args()
+
+
+def main() -> int | None:
+    flags = parse_arguments()
+    return flags.run(flags)
+
+
+if __name__ == "__main__":
+    cli.run(main)
