@@ -1,11 +1,14 @@
-"""Street labels -> photo: three generators compared, 400/50/50 images, 60,000 steps.
+r"""Street labels -> photo: three generators compared, 400/50/50 images, 60,000 steps.
 
-    python scripts/train.py --config configs/cityscapes.py --workdir runs/cityscapes_unet
-    python scripts/train.py --config configs/cityscapes.py --workdir runs/cityscapes_resnet --config.model.generator=resnet
-    python scripts/train.py --config configs/cityscapes.py --workdir runs/cityscapes_hybrid --config.model.generator=hybrid
+    python scripts/train.py --config configs/cityscapes.py --workdir runs/unet
+    python scripts/train.py --config configs/cityscapes.py --workdir runs/resnet \
+        --config.model.generator=resnet
+    python scripts/train.py --config configs/cityscapes.py --workdir runs/hybrid \
+        --config.model.generator=hybrid
 
 Source: a course report that compared a U-Net, a ResNet and a hybrid of both. 500 pairs, chosen by a
-hash of their names and the seed, of the published set: photo left, labels right.
+hash of their names and the seed, of the published set: photo left, labels right. Scored every 1,000
+steps by the report's metrics (extra opencv); scripts/compare.py makes its table and figure.
 """
 
 from pix2pix_jax.config import default_config
@@ -18,4 +21,15 @@ def get_config():
     config.data.direction = "BtoA"
     config.data.split = (400, 50, 50)
     config.train.steps = 60_000
+    config.eval.every_epochs = 0
+    config.eval.every_steps = 1000
+    config.eval.train_images = 50
+    config.eval.metrics = (
+        "l1",
+        "psnr",
+        "ssim",
+        "histogram_correlation",
+        "template_matching",
+        "keypoint_ratio",
+    )
     return config

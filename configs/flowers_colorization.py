@@ -1,7 +1,8 @@
-"""Gray -> colour, photos of flowers; batch norm against instance norm.
+r"""Gray -> colour, photos of flowers; batch norm against instance norm.
 
     python scripts/train.py --config configs/flowers_colorization.py
-    python scripts/train.py --config configs/flowers_colorization.py --workdir runs/flowers_batch --config.model.norm=batch
+    python scripts/train.py --config configs/flowers_colorization.py --workdir runs/flowers_batch \
+        --config.model.norm=batch
 
 Source: a course report, batches of 32. Any photos in data/flowers/{train,val}, or all in
 data/flowers with --config.data.split=0.8,0.1,0.1; the gray source is made from them. From TFDS:

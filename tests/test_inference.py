@@ -1,13 +1,14 @@
 import dataclasses
 import inspect
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from pix2pix_jax import (
     InputError,
-    image_files,
     images,
     load_generator,
     train_and_evaluate,
@@ -16,7 +17,6 @@ from pix2pix_jax import (
 from pix2pix_jax.config_files import load_json, save_json
 from pix2pix_jax.models import build_generator
 from pix2pix_jax.train_state import abstract_variables, draw_variables
-from pix2pix_jax.translate_files import translate_folder, translate_split
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)
@@ -97,7 +97,7 @@ def test_no_images_give_no_images(generator):
 
 
 def test_wrong_channels_and_modes_are_refused(generator):
-    with pytest.raises(InputError, match=r"image x: ndarray of shape \(64, 64, 1\); .* width, 3\)"):
+    with pytest.raises(InputError, match="image x: 1 channels of uint8, expected 3 of uint8"):
         translate(generator, [PHOTOS[0, :, :, :1]], names=["x"])
     with pytest.raises(InputError, match="mode 'papr': choose from paper, deterministic"):
         translate(generator, PHOTOS, mode="papr")
@@ -114,86 +114,76 @@ def test_a_loaded_generator_is_the_trained_one(workdir):
         load_generator(workdir / "samples")
 
 
-def test_a_folder_keeps_its_names_and_gives_the_same_bytes_again(generator, tmp_path):
-    photos = tmp_path / "photos"
-    (photos / "more").mkdir(parents=True)
-    for number, path in enumerate(("a.jpg", "b.PNG", "more/a.jpeg")):
-        Image.fromarray(PHOTOS[number]).save(photos / path, format="PNG")
-    (photos / "notes.txt").write_text("not an image")
-    first = translate_folder(generator, photos, tmp_path / "out", batch_size=2)
-    assert [path.relative_to(tmp_path / "out").as_posix() for path in first] == [
-        "a.png",
-        "b.png",
-        "more/a.png",
-    ]
-    second = translate_folder(generator, photos, tmp_path / "again", batch_size=2)
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    (single,) = translate_folder(generator, photos / "a.jpg", tmp_path / "one", batch_size=2)
-    assert single.read_bytes() == first[0].read_bytes()
-
-
-def test_a_split_is_translated_under_its_own_names(generator, workdir, tmp_path):
-    written = translate_split(generator, workdir, "test", tmp_path, batch_size=2)
-    assert [path.name for path in written] == [f"test_0000{n}.png" for n in range(3)]
-    assert image_files.read(written[0]).shape == (64, 64, 3)
-    with pytest.raises(InputError, match="split 'tset': choose from train, val, test"):
-        translate_split(generator, workdir, "tset", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("names", "source", "output", "message"),
-    [
-        ([], "nowhere", "out", "nowhere: there is no such file or folder"),
-        ([], ".", "out", "no images"),
-        (["a.jpg", "a.png"], ".", "out", "a.jpg and .*a.png would both be written to .*a.png"),
-        (["a.png"], ".", ".", "would replace an input"),
-    ],
-)
-def test_folders_that_would_lose_something_are_refused(
-    generator, tmp_path, names, source, output, message
-):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for name in names:
-        Image.fromarray(PHOTOS[0]).save(folder / name)
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(InputError, match=message):
-        translate_folder(generator, folder / source, folder / output)
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
-
-
 def test_any_channel_count_can_be_built(tiny_config):
     module = build_generator(tiny_config.model, image_size=(32, 32), out_channels=5)
     params, _ = abstract_variables(module, (1, 32, 32, 2))
     assert draw_variables(params, 0)["up_0"]["conv"]["kernel"].shape == (4, 4, 8, 5)
 
 
-def side_by_side(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((64, 128, 3), np.uint8)).save(path)
-
-
-def test_a_split_keeps_sub_folders_and_never_writes_into_the_data(generator, workdir, tmp_path):
-    config = load_json(workdir / "config.json")
-    config.data.source = "side_by_side"
-    config.data.root = str(tmp_path / "data")
-    save_json(config, tmp_path / "config.json")
-    side_by_side(tmp_path / "data" / "val", "a/0.png", "b/0.png")
-    written = translate_split(generator, tmp_path, "val", tmp_path / "out")
-    assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == [
-        "a/0.png",
-        "b/0.png",
-    ]
-    with pytest.raises(InputError, match="lies in the run's data set"):
-        translate_split(generator, tmp_path, "val", tmp_path / "data" / "val" / "a")
-    side_by_side(tmp_path / "data" / "val", "a/0.jpg")
-    with pytest.raises(InputError, match="would both be written to"):
-        translate_split(generator, tmp_path, "val", tmp_path / "out")
-
-
-@pytest.mark.parametrize("image", [PHOTOS[0].astype(np.float32), Image.fromarray(PHOTOS[0])])
-def test_only_uint8_arrays_are_images(generator, image):
-    with pytest.raises(InputError, match="takes uint8 arrays"):
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (PHOTOS[0].astype(np.float32), "image 0: 3 channels of float32, expected 3 of uint8"),
+        (PHOTOS[0, :, :, 0], r"image 0: ndarray of shape \(64, 64\); expected .* width, 3\)"),
+        (Image.fromarray(PHOTOS[0]), "image 0: Image of shape .* an array of .height, width, 3."),
+    ],
+)
+def test_only_arrays_of_the_sources_kind_are_images(generator, image, message):
+    with pytest.raises(InputError, match=message):
         inspect.unwrap(translate)(generator, [image])
+
+
+@pytest.mark.parametrize(
+    ("resize", "wanted", "fit"),
+    [
+        ("resize_and_crop", "", "resize"),
+        ("resize", "", "resize"),
+        ("crop", "", "pad"),
+        ("scale_width", "", "pad"),
+        ("none", "", "pad"),
+        ("none", "resize", "resize"),
+        ("resize", "pad", "pad"),
+    ],
+)
+def test_images_are_resized_where_the_run_resized_its_own(
+    workdir, tmp_path, monkeypatch, resize, wanted, fit
+):
+    config = load_json(workdir / "config.json")
+    config.data.resize = resize
+    save_json(config, tmp_path / "config.json")
+    (tmp_path / "checkpoints").symlink_to(workdir / "checkpoints")
+    found = load_generator(tmp_path, fit=wanted)
+    assert (found.fit, found.multiple, found.image_size) == (fit, 64, (64, 64))
+
+
+def test_an_unknown_fit_names_the_choices(workdir):
+    with pytest.raises(InputError, match="fit 'stretch': choose from resize, pad"):
+        load_generator(workdir, fit="stretch")
+
+
+@pytest.mark.parametrize("size", [(64, 64), (30, 91), (65, 40)])
+def test_a_padded_image_has_the_result_of_its_padded_self(generator, size):
+    padding = dataclasses.replace(generator, fit="pad")
+    source = RNG.integers(0, 256, (*size, 3), np.uint8)
+    spare = [-side % 64 for side in size]
+    whole = np.pad(source, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="symmetric")
+    (fake,) = translate(padding, [source], mode="deterministic")
+    assert fake.shape == source.shape
+    whole = jnp.asarray(whole[None], jnp.float32) / 127.5 - 1
+    answer = jax.jit(generator.module.apply, static_argnames="train")(
+        generator.variables, whole, train=False
+    )
+    expected = images.to_uint8(np.asarray(answer)[0])[: size[0], : size[1]]
+    np.testing.assert_allclose(fake.astype(int), expected, atol=1)  # rounding at a half
+
+
+def test_padded_images_of_several_sizes_come_back_in_order(generator):
+    padding = dataclasses.replace(generator, fit="pad")
+    sizes = [(64, 64), (60, 50), (64, 128), (70, 20), (100, 10), (10, 10)]
+    sources = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    names = [f"{number}.png" for number in range(6)]
+    together = translate(padding, sources, names=names, batch_size=2)
+    assert [fake.shape[:2] for fake in together] == sizes
+    for fake, source, name in zip(together, sources, names, strict=True):
+        (alone,) = translate(padding, [source], names=[name], batch_size=2)
+        np.testing.assert_array_equal(fake, alone)
