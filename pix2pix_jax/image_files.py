@@ -176,10 +176,9 @@ def _suffix(file: File) -> str:
 
 
 def _decode(file: File) -> Stored:
-    suffix = _suffix(file)
-    if suffix == ".npy":
+    if _suffix(file) == ".npy":
         return _shape(_load_npy(file), "")
-    if suffix in (".tif", ".tiff"):
+    if _suffix(file) in (".tif", ".tiff"):
         if (image := _load_tiff(file)) is not None:
             return image
         file = io.BytesIO(pathlib.Path(str(file)).read_bytes())  # Pillow 13 turns no mapped file
@@ -275,12 +274,13 @@ def _load_tiff(file: Any) -> Stored | None:
 
 
 def _is_pillows(page: Any) -> bool:
-    """Return whether a page has 8 bits or fewer of gray, a palette, RGB or CMYK."""
+    """Return whether a page has 8 bits or fewer of gray, a palette, RGB or CMYK, and of alpha."""
     # Of other samples Pillow would drop some, or take infrared for alpha.
-    kind = page.photometric.name
-    known = kind == "SEPARATED" or page.samplesperpixel == (3 if kind in ("RGB", "YCBCR") else 1)
-    premultiplied = "ASSOCALPHA" in [extra.name for extra in page.extrasamples]
-    return page.bitspersample <= 8 and page.sampleformat == 1 and (known or premultiplied)
+    colours = {"RGB": 3, "YCBCR": 3, "SEPARATED": 4}.get(page.photometric.name, 1)
+    more = [extra.name for extra in page.extrasamples]
+    known = more in ([], ["ASSOCALPHA"], ["UNASSALPHA"])
+    plain = page.bitspersample <= 8 and page.sampleformat == 1
+    return plain and known and page.samplesperpixel == colours + len(more)
 
 
 def _shape(array: np.ndarray, axes: str) -> Stored:

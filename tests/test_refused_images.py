@@ -1,5 +1,6 @@
 """Image files that are refused: broken ones, those that claim too much, other kinds of values."""
 
+import pickle
 import struct
 import sys
 import zlib
@@ -178,6 +179,7 @@ def save_npz(path):
         ("a.npy", lambda path: truncate(path, lambda p: np.save(p, noise(64, 64))), "file size"),
         ("a.npy", lambda path: path.write_bytes(b""), "No data left"),
         ("a.npy", save_npz, "an archive of arrays"),
+        ("a.npy", lambda path: path.write_bytes(pickle.dumps(noise(3, 4))), "pickled"),
         ("a.npy", lambda path: None, "No such file"),
     ],
 )

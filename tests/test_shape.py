@@ -28,6 +28,7 @@ def shaping(mode, *, training=True, image_size=IMAGE, load_size=LOAD):
         ("scale_width", False, (128, 256), IMAGE),
         ("scale_width_and_crop", True, (600, 1144), (300, 572)),
         ("scale_width_and_crop", False, (256, 512), LOAD),
+        ("scale_width_and_crop", True, (300, 571), (301, 572)),
         ("scale_width_and_crop", True, (1000, 572), (1000, 572)),
     ],
 )
