@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
 from ml_collections import ConfigDict
 
-from pix2pix_jax import image_files, images
+from pix2pix_jax import image_files, images, label_files
 from pix2pix_jax.errors import InputError
 
 _VOID = 255  # index of pixels without a class, as label maps commonly have it
@@ -47,7 +47,7 @@ class Encoding:
             InputError: It cannot be read, or is of another kind.
         """
         what = file if name is None else name
-        read = image_files.read_labels if self.classes else image_files.read_stored
+        read = label_files.read_labels if self.classes else image_files.read_stored
         return self.convert(read(file, name=what), what)
 
     def convert(

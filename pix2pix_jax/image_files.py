@@ -12,7 +12,7 @@ import zlib
 from typing import Any
 
 import numpy as np
-from jaxtyping import Integer, Shaped
+from jaxtyping import Shaped
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pix2pix_jax.atomic import atomic_path
@@ -23,7 +23,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".npy")
 MAX_PIXELS = 2**27  # of one image, 134 million: a small file can claim to hold far more
 File = str | os.PathLike | io.BytesIO | io.BufferedReader
 # Readers report a broken file by any of these, depending on the format and the place.
-_BROKEN_FILE = (
+BROKEN_FILE = (
     OSError,
     EOFError,
     SyntaxError,
@@ -101,34 +101,11 @@ def read_stored(file: File, *, name: object = None) -> Stored:
         raise InputError(f"{name}: {error}") from None
     except UnidentifiedImageError:
         raise InputError(f"{name}: not an image file") from None
-    except _BROKEN_FILE as error:
+    except BROKEN_FILE as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise InputError(f"{name}: cannot be read as an image ({reason})") from None
     if image.dtype == np.float32 and not np.isfinite(image).all():
         raise InputError(f"{name}: holds values that are not finite")
-    return image
-
-
-def read_labels(file: File, *, name: object = None) -> Integer[np.ndarray, "h w 1"]:
-    """Read class indices: a palette image's indices, or the values of a gray one.
-
-    Raises:
-        InputError: As for `read`, or the image is neither.
-    """
-    name = file if name is None else name
-    try:
-        with Image.open(file) as picture:
-            if picture.mode == "P":
-                _refuse_bomb(*picture.size)
-                return np.array(ImageOps.exif_transpose(picture))[..., None]
-    except _BROKEN_FILE:
-        pass  # an array, or what read_stored says what is wrong with
-    image = read_stored(file, name=name)
-    if image.shape[-1] != 1 or image.dtype == np.float32:
-        raise InputError(
-            f"{name}: {image.shape[-1]} channels of {image.dtype}; class indices "
-            "(data.source_classes) are one channel of whole numbers, or a palette image"
-        )
     return image
 
 
@@ -138,7 +115,7 @@ def size_of(path: str | os.PathLike) -> tuple[int, int]:
         try:
             with Image.open(path) as picture:
                 return picture.size if _orientation(picture) >= 5 else picture.size[::-1]
-        except _BROKEN_FILE:
+        except BROKEN_FILE:
             pass  # read_stored says what is wrong
     height, width = read_stored(path).shape[:2]
     return height, width
@@ -183,14 +160,15 @@ def _decode(file: File) -> Stored:
             return image
         file = io.BytesIO(pathlib.Path(str(file)).read_bytes())  # Pillow 13 turns no mapped file
     with Image.open(file) as picture:
-        _refuse_bomb(*picture.size)
+        refuse_bomb(*picture.size)
         if _is_deep_colour(picture):
             return _upright(_load_deep_colour(picture), _orientation(picture))
         ImageOps.exif_transpose(picture, in_place=True)  # a copy takes as long as decoding
         return _from_pillow(picture)
 
 
-def _refuse_bomb(width: int, height: int, values: int = 0) -> None:
+def refuse_bomb(width: int, height: int, values: int = 0) -> None:
+    """Raise InputError where an image has more than `MAX_PIXELS`, or four times as many values."""
     if width * height > MAX_PIXELS:
         raise InputError(f"{width} x {height} pixels, more than the {MAX_PIXELS} allowed")
     if values > 4 * MAX_PIXELS:
@@ -247,7 +225,7 @@ def _load_npy(file: File) -> np.ndarray:
     array = np.load(file, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise InputError("an archive of arrays (.npz); save one array")
-    _refuse_bomb(0, 0, array.size)
+    refuse_bomb(0, 0, array.size)
     return np.array(array)
 
 
@@ -258,7 +236,7 @@ def _load_tiff(file: Any) -> Stored | None:
     with tifffile.TiffFile(file) as tiff:
         page: Any = tiff.pages[0]
         series = tiff.series[0]
-        _refuse_bomb(page.imagewidth, page.imagelength, series.size)
+        refuse_bomb(page.imagewidth, page.imagelength, series.size)
         flat = series.ndim == (2 if page.samplesperpixel == 1 else 3)
         if flat and _is_pillows(page):
             return None
@@ -285,7 +263,9 @@ def _is_pillows(page: Any) -> bool:
 
 def _shape(array: np.ndarray, axes: str) -> Stored:
     """Bring an array of a file into (height, width, channels), and into a dtype that is kept."""
-    if array.ndim == 3 and axes[:1] in _BAND_AXES and axes.endswith("YX"):
+    bands_first = array.ndim == 3 and axes[:1] in _BAND_AXES and axes.endswith("YX")
+    # Q: an axis that the writer did not name; an array of (height, width, bands) has one, too.
+    if bands_first and (axes[0] != "Q" or array.shape[0] < array.shape[-1]):
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 2:
         array = array[..., None]

@@ -153,12 +153,10 @@ def summarise(
     run: Run, step: int, progress: Progress, scores: Scores, baselines: Scores
 ) -> dict[str, Any]:
     """Return what `summary.json` says; speed and memory are those since this start."""
-    sides = {
-        side: {
-            name.removeprefix(f"{side}_"): scores[name] for name in scores if name.startswith(side)
-        }
-        for side in ("val", "train")
-    }
+    sides: dict[str, Scores] = {}
+    for name, value in scores.items():
+        side, _, metric = name.partition("_")
+        sides.setdefault(side, {})[metric] = value
     return {
         "steps": step,
         "epochs": epochs_done(run, step),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -13,10 +14,12 @@ from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pipeline import Pairs, load_pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.data.shape import build_shaping
-from pix2pix_jax.data.similarity import perceptual_hash, warn_across_splits
+from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.train_step import Augment
+
+_COMPARED = 2000  # pairs of a split that are looked at for leaks
 
 
 def build_augment(config: ConfigDict, form: PairFormat) -> Augment:
@@ -28,6 +31,11 @@ def build_augment(config: ConfigDict, form: PairFormat) -> Augment:
             f"augment.color_jitter={options.color_jitter} with "
             f"data.source_classes={config.data.source_classes}: classes have no colours; set "
             "augment.jitter_side=target, or no jitter"
+        )
+    if any(options.color_jitter) and config.derive.kind == "lab":
+        raise InputError(
+            f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
+            "saturation are RGB's; set no jitter, or derive.kind=gray"
         )
     return functools.partial(
         augment,
@@ -75,7 +83,7 @@ def load_splits(config: ConfigDict, form: PairFormat) -> Splits:
     train_source, val_source = (build_source(config, split) for split in ("train", "val"))
     test_source = build_source(config, "test", may_be_empty=True)
     train, val = load(train_source, "train pairs", training=True), load(val_source, "val pairs")
-    warn_of_leaks(train, val)
+    warn_of_leaks(train, val, config.data.workers)
     scored = _spread(train_source, config.eval.train_images)
     shown = _spread(test_source, config.log.grid_images)
     return Splits(
@@ -92,18 +100,25 @@ def _spread(source: Source, count: int) -> Source:
     return Subset(source, chosen.tolist())
 
 
-def warn_of_leaks(train: Pairs, val: Pairs) -> None:
+def warn_of_leaks(train: Pairs, val: Pairs, workers: int) -> None:
     """Print a warning where validation pairs look like training pairs.
 
-    Pairs of 8 bits are compared while both splits are in memory.
+    Up to `_COMPARED` pairs of each split, of 8 bits, are compared while both are in memory.
     """
-    held = [pairs.arrays or tuple(zip(*pairs.cached or (), strict=True)) for pairs in (train, val)]
-    if not all(held) or any(side[0].dtype != np.uint8 for both in held for side in both):
+    ours, theirs = (_hash_some(pairs, workers) for pairs in (train, val))
+    if ours is None or theirs is None:
         return
-    hashes = [
-        np.array([[perceptual_hash(image) for image in pair] for pair in zip(*both, strict=True)])
-        for both in held
-    ]
-    warning = warn_across_splits(hashes[0], hashes[1], (train.names, val.names))
+    warning = warn_across_splits(ours[0], theirs[0], (ours[1], theirs[1]))
     if warning:
         print(f"warning: {warning}")
+
+
+def _hash_some(pairs: Pairs, workers: int) -> tuple[Hashes, list[str]] | None:
+    """Return hashes of both sides of some pairs, and their names; None if they are not at hand."""
+    at_hand = pairs.arrays is not None or pairs.cached is not None
+    if not at_hand or any(side.dtype != np.uint8 for side in pairs[0]):
+        return None
+    chosen = np.linspace(0, len(pairs) - 1, min(_COMPARED, len(pairs))).astype(int).tolist()
+    with ThreadPoolExecutor(workers) as pool:
+        hashes = list(pool.map(lambda i: [perceptual_hash(side) for side in pairs[i]], chosen))
+    return np.array(hashes, np.uint64), [pairs.names[i] for i in chosen]

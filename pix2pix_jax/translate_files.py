@@ -51,7 +51,9 @@ def translate_folder(
         pixels = [generator.form.read_source(path, derive=derive, size=size) for path, _ in chunk]
         names = [path.name for path, _ in chunk]
         fakes = translate(generator, pixels, names=names, mode=mode, batch_size=batch_size)
-        for (_, path), fake in zip(chunk, fakes, strict=True):
+        for (source, path), fake in zip(chunk, fakes, strict=True):
+            if derive:  # the source was made at the network's size
+                fake = generator.form.written.resize(fake, image_files.size_of(source))
             path.parent.mkdir(parents=True, exist_ok=True)
             image_files.write(path, fake)
             written.append(path)
@@ -94,7 +96,7 @@ def translate_split(
         build_shaping(config.data, training=False),
         cache_gigabytes=0.0,
         workers=config.data.workers,
-        on_error="fail",
+        on_error=config.data.on_error,
         label=f"{split} pairs",
     )
     folder = pathlib.Path(output).resolve()

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pix2pix_jax import image_files, images
+from pix2pix_jax import image_files, images, label_files
 from pix2pix_jax.errors import InputError
 
 DTYPES = ("uint8", "uint16", "float32")
@@ -54,7 +54,7 @@ def test_palettes_are_looked_up(tmp_path, name):
     with Image.open(tmp_path / name) as file:
         assert file.mode == "P"
     np.testing.assert_array_equal(image_files.read(tmp_path / name), COLOURS[INDICES])
-    np.testing.assert_array_equal(image_files.read_labels(tmp_path / name)[..., 0], INDICES)
+    np.testing.assert_array_equal(label_files.read_labels(tmp_path / name)[..., 0], INDICES)
 
 
 def test_a_transparent_colour_of_a_palette_is_white_where_alpha_is_not_wanted(tmp_path):
@@ -64,7 +64,7 @@ def test_a_transparent_colour_of_a_palette_is_white_where_alpha_is_not_wanted(tm
     np.testing.assert_array_equal(found[..., 3], np.where(INDICES == 1, 0, 255))
     expected = np.where(INDICES[..., None] == 1, 255, COLOURS[INDICES])
     np.testing.assert_array_equal(image_files.read(tmp_path / "a.png"), expected)
-    np.testing.assert_array_equal(image_files.read_labels(tmp_path / "a.png")[..., 0], INDICES)
+    np.testing.assert_array_equal(label_files.read_labels(tmp_path / "a.png")[..., 0], INDICES)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -202,7 +202,7 @@ def test_class_indices_are_the_values_of_a_gray_image(tmp_path, name):
             np.save(tmp_path / name, array)
         else:
             Image.fromarray(array).save(tmp_path / name)
-        np.testing.assert_array_equal(image_files.read_labels(tmp_path / name)[..., 0], array)
+        np.testing.assert_array_equal(label_files.read_labels(tmp_path / name)[..., 0], array)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_an_image_of_colours_has_no_class_indices(tmp_path, image):
     image_files.write(path, image)
     message = rf"{path}: {image.shape[-1]} channels of {image.dtype}; class indices .* or a palette"
     with pytest.raises(InputError, match=message):
-        image_files.read_labels(path)
+        label_files.read_labels(path)
 
 
 @pytest.mark.parametrize(("name", "head"), [("a.jpg", 700), ("a.png", 60)])
@@ -236,7 +236,7 @@ def test_a_binary_file_is_read_and_called_by_the_name_given(tmp_path):
     with pytest.raises(InputError, match=r"^set/7 \(image\): cannot be read"):
         image_files.read_stored(io.BytesIO(content[:500]), name="set/7 (image)")
     with pytest.raises(InputError, match=r"^set/7: 3 channels of uint8; class indices"):
-        image_files.read_labels(io.BytesIO(content), name="set/7")
+        label_files.read_labels(io.BytesIO(content), name="set/7")
 
 
 def test_gray_becomes_rgb_and_rgb_gray_where_that_is_wanted(tmp_path):
@@ -278,3 +278,12 @@ def test_find_lists_images_of_all_subfolders_in_order(tmp_path):
 
 def test_find_in_a_missing_folder_is_empty(tmp_path):
     assert image_files.find(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("bands", [2, 5])
+def test_bands_that_a_writer_did_not_name_are_the_last_axis_where_they_are_fewer(tmp_path, bands):
+    pixels = np.arange(20 * 30 * bands, dtype=np.uint16).reshape(20, 30, bands)
+    tifffile.imwrite(tmp_path / "last.tif", pixels)
+    tifffile.imwrite(tmp_path / "first.tif", np.moveaxis(pixels, -1, 0))
+    for name in ("last.tif", "first.tif"):
+        np.testing.assert_array_equal(image_files.read_stored(tmp_path / name), pixels)

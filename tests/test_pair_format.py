@@ -210,3 +210,17 @@ def test_what_does_not_go_together_is_refused(kind, direction, data, message):
     with pytest.raises(InputError, match=message) as error:
         form_of(kind, direction, **data)
     assert "\n" not in str(error.value)
+
+
+def test_a_hole_follows_from_the_files_own_name_whatever_its_folder():
+    config = default_config()
+    config.derive.kind = "mask"
+    form = build_format(config)
+    image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    shaping = Shaping("resize", (32, 32), (32, 32), training=True)
+    sources = [
+        form.shape((image, image), shaping, name)[0] for name in ("k/a.png", "train/j/a.png")
+    ]
+    np.testing.assert_array_equal(*sources)
+    other = form.shape((image, image), shaping, "k/b.png")[0]
+    assert (other != sources[0]).any()

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pix2pix_jax import image_files
+from pix2pix_jax import image_files, label_files
 from pix2pix_jax.errors import InputError
 
 ORIENTATION = 0x0112
@@ -108,7 +108,7 @@ def test_a_file_that_claims_too_many_pixels_is_refused(tmp_path, name, make, mes
     make(tmp_path / name)
     refuses(tmp_path / name, message)
     with pytest.raises(InputError, match=message):
-        image_files.read_labels(tmp_path / name)
+        label_files.read_labels(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
@@ -188,4 +188,4 @@ def test_file_that_cannot_be_read_is_named_in_one_line(tmp_path, name, make, mes
     make(path)
     refuses(path, message)
     with pytest.raises(InputError, match=f"^{path}: .*{message}"):
-        image_files.read_labels(path)
+        label_files.read_labels(path)

@@ -458,13 +458,6 @@ def test_the_report_takes_the_place_of_the_old_one_whole(run, monkeypatch):
     assert not list(run.glob(".report*"))
 
 
-def test_without_jinja2_the_extra_is_named(run, monkeypatch):
-    page._template.cache_clear()
-    monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
-    with pytest.raises(InputError, match=r"pix2pix_jax\[report\]"):
-        page.write_report(run)
-
-
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [

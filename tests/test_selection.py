@@ -208,3 +208,26 @@ def test_the_files_of_all_folders_are_split_together(tiny_config, tmp_path, part
     assert set(names) == {f"{'train' if n < 7 else 'test'}/{n}.png" for n in range(10)}
     if parts[0] == 6:
         assert [len(source) for source in sources] == [6, 2, 2]
+
+
+def test_patches_of_one_pair_are_cut_from_one_reading_and_keep_no_more_than_themselves():
+    class Counting:
+        names = ("a.png",)
+        reads = 0
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            self.reads += 1
+            return np.zeros((64, 64, 3), np.uint8), np.ones((64, 64, 3), np.uint8)
+
+        def size(self, index):
+            return 64, 64
+
+    source = Counting()
+    patches = Patches(source, (16, 16), 2)
+    pairs = [patches[number] for number in range(len(patches))]
+    assert len(pairs) == 16
+    assert source.reads == 1
+    assert all(side.base is None for pair in pairs for side in pair)

@@ -93,7 +93,8 @@ def _build_tfds(config: ConfigDict, form: PairFormat, split: str) -> Source:
 def _build_published(config: ConfigDict, form: PairFormat, split: str) -> Source:
     """Use side-by-side files where the folder holds some, else the published set."""
     root = config.data.root
-    if root and any(image_files.find(pathlib.Path(root, name)) for name in SPLITS):
+    places = (".",) if split == _ALL else SPLITS
+    if root and any(image_files.find(pathlib.Path(root, name)) for name in places):
         return _build_side_by_side(config, form, split)
     return build_published(
         config.data.source.partition(":")[2],

@@ -63,7 +63,8 @@ class PairFormat:
         size = shaping.scaled(first.shape[:2], name)
         if self.derivation is not None:
             image = self.single.resize(first, size)
-            pair = self.derivation(image, name)
+            # The file's own name: what a user's file is called, too.
+            pair = self.derivation(image, pathlib.PurePath(name).name)
             if self.direction == "BtoA":
                 pair = pair[::-1]
         else:

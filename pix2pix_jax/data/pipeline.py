@@ -174,7 +174,7 @@ def _load_all(
                 keep.append(index)
             elif on_error == "fail":
                 pool.shutdown(cancel_futures=True)
-                raise error
+                raise InputError(f"{error}; {_SKIP_HINT}") from None
             else:
                 tqdm.write(f"skipped: {error}")
     if len(keep) < count:
@@ -197,7 +197,10 @@ def stream(examples: Examples, batch_size: int, workers: int) -> Iterator[PairBa
     """Decode ahead with grain's threads, in order; the last batch may be short."""
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(32, 4 * batch_size))
     dataset = grain.MapDataset.source(cast(Any, examples)).to_iter_dataset(options)
-    return iter(dataset.batch(batch_size, drop_remainder=False))
+    try:
+        yield from dataset.batch(batch_size, drop_remainder=False)
+    except InputError as error:  # without the note on tracebacks that grain adds
+        raise type(error)(*error.args) from None
 
 
 @dataclasses.dataclass(frozen=True)

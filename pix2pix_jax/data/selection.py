@@ -5,13 +5,16 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
 from pix2pix_jax.errors import InputError
+
+_HELD = 4  # whole pairs that patches are cut from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Patches:
             InputError: A pair is smaller than a patch.
         """
         self._source, self._size = source, size
+        self._held: dict[int, Future[Pair]] = {}
+        self._lock = threading.Lock()
         with ThreadPoolExecutor(workers) as pool:
             sizes = list(pool.map(self._whole_size, range(len(source))))
         self.places: list[tuple[int, int, int]] = []
@@ -133,10 +138,27 @@ class Patches:
     def __getitem__(self, index: int) -> Pair:
         whole, top, left = self.places[index]
         height, width = self._size
-        first, second = pair = self._source[whole]
-        check_sizes(pair, self._source.names[whole])
+        first, second = self._whole(whole)
         cut = (slice(top, top + height), slice(left, left + width))
-        return first[cut], second[cut]
+        return first[cut].copy(), second[cut].copy()  # a slice would keep the whole image
+
+    def _whole(self, index: int) -> Pair:
+        """Read a whole pair; the newest are held, for their other patches and other threads."""
+        with self._lock:
+            held = self._held.get(index)
+            reading = held is None
+            if held is None:
+                held = self._held[index] = Future()
+                for oldest in list(self._held)[:-_HELD]:
+                    del self._held[oldest]
+        if reading:
+            try:
+                pair = self._source[index]
+                check_sizes(pair, self._source.names[index])
+                held.set_result(pair)
+            except Exception as error:  # every thread that waits for the pair raises it
+                held.set_exception(error)
+        return held.result()
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a patch."""

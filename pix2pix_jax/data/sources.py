@@ -172,7 +172,8 @@ def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.P
     wanted = " or ".join(f"{pathlib.Path(root, split)}/*.jpg" for split in splits)
     raise InputError(
         f"data.root={str(root)!r}: no images found. Expected {layout} as {wanted}; set data.root, "
-        "or try the embedded data set: --config configs/demo.py"
+        "or data.split to divide the files of one folder, or try the embedded data set: --config "
+        "configs/demo.py"
     )
 
 

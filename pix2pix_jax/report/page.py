@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from pix2pix_jax.atomic import atomic_path
-from pix2pix_jax.errors import InputError, require
+from pix2pix_jax.errors import InputError
 from pix2pix_jax.report import chart, curves, pictures, record
 
 FILE = "report.html"
@@ -26,7 +26,7 @@ def write_report(workdir: pathlib.Path) -> pathlib.Path:
         The file, `report.html` in that folder; it appears whole or not at all.
 
     Raises:
-        InputError: There is no such folder, or jinja2 is not installed.
+        InputError: There is no such folder.
     """
     if not workdir.is_dir():
         raise InputError(f"{workdir}: there is no such folder; name the folder of a run")
@@ -39,7 +39,8 @@ def write_report(workdir: pathlib.Path) -> pathlib.Path:
 
 @functools.cache
 def _template() -> Any:
-    jinja2 = require("jinja2", "report")
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=True,

@@ -1,0 +1,1 @@
+"""Several runs side by side: scores, curves and the same pictures of each."""

@@ -1,0 +1,130 @@
+"""Measure a trained generator, or any two folders of images.
+
+    python scripts/evaluate.py --workdir runs/maps --split test
+    python scripts/evaluate.py --workdir runs/maps --over_checkpoints --metrics l1,ssim,fid
+    python scripts/evaluate.py --images out/ --targets truth/ --metrics ssim,fid --output scores/
+
+Writes metrics.json, per_image.csv and a contact sheet of the best, median and worst images; with
+--over_checkpoints also a table and a plot of every metric over the epochs. docs/evaluation.md lists
+the metrics.
+"""
+
+import argparse
+import pathlib
+from typing import Any
+
+import cli
+
+from pix2pix_jax import score_files, score_runs
+from pix2pix_jax.curves import write_curves
+from pix2pix_jax.data.pipeline import Pairs
+from pix2pix_jax.devices import enable_compilation_cache
+from pix2pix_jax.errors import InputError, require
+from pix2pix_jax.inference import MODES
+from pix2pix_jax.scorecard import (
+    Scorecard,
+    Wanted,
+    choose_wanted,
+    write_contact_sheet,
+    write_scorecard,
+)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = cli.Parser(__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--workdir", help="folder of a run")
+    what.add_argument("--images", help="folder of images to score, with --targets")
+    parser.add_argument("--targets", help="folder of their targets: files of the same stems")
+    parser.add_argument("--split", default="test", help="the run's own data: train, val or test")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--checkpoint", default="best", help="best, latest or a step")
+    which.add_argument("--over_checkpoints", action="store_true", help="every kept checkpoint")
+    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
+    parser.add_argument("--metrics", default="l1,psnr,ssim", help="names, with commas between")
+    parser.add_argument("--palette", default="cityscapes", help="of label metrics, or a JSON file")
+    parser.add_argument(
+        "--inception_weights", default="", help="file for fid, kid, inception_score"
+    )
+    parser.add_argument("--sort_by", help="metric of the contact sheet (default: the first)")
+    parser.add_argument("--output", help="folder (default: WORKDIR/evaluation/SPLIT_STEP)")
+    parser.add_argument("--batch_size", type=cli.whole(1, 2**12), default=8, help="default: 8")
+    flags = parser.parse_args()
+    if bool(flags.images) != bool(flags.targets):
+        parser.error("--images and --targets go together")
+    if flags.images and not flags.output:
+        parser.error("--images needs --output")
+    if flags.images and flags.over_checkpoints:
+        parser.error("--over_checkpoints is of a run: it needs --workdir")
+    return flags
+
+
+def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
+    pairs = score_files.find_file_pairs(flags.images, flags.targets)
+    score_files.refuse_output_among(flags.output, pairs)
+    card = score_files.score_folders(pairs, wanted, batch_size=flags.batch_size)
+    output = pathlib.Path(flags.output)
+    write_scorecard(card, output)
+    if sort_by:
+        write_contact_sheet(card, sort_by, output, score_files.HEADINGS, pairs.pictures)
+    report(card, output)
+
+
+def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
+    config = score_runs.load_config(flags.workdir)
+    kept = score_runs.find_checkpoints(flags.workdir)
+    if flags.output:
+        score_runs.refuse_output_in_data(flags.output, flags.workdir)
+    enable_compilation_cache(config.compilation_cache)
+    if flags.over_checkpoints:
+        require("matplotlib", "plots")  # before an hour of work, not after it
+        steps = list(kept)
+    else:
+        steps = [score_runs.choose_step(flags.workdir, flags.checkpoint)]
+    pairs = score_runs.load_split(flags.workdir, flags.split)
+    found = [evaluate_step(flags, wanted, sort_by, pairs, step) for step in steps]
+    if flags.over_checkpoints:
+        output = pathlib.Path(flags.output or pathlib.Path(flags.workdir, "evaluation"))
+        name = f"{flags.split}_over_checkpoints"
+        write_curves(found, output, name)
+        print(f"written to {output / name}.csv and .png")
+
+
+def evaluate_step(
+    flags: argparse.Namespace, wanted: Wanted, sort_by: str, pairs: Pairs, step: int
+) -> dict[str, Any]:
+    """Evaluate one checkpoint, and return what metrics.json says."""
+    options = score_runs.Options(flags.split, flags.mode, flags.batch_size)
+    generator, card = score_runs.score_checkpoint(flags.workdir, step, pairs, wanted, options)
+    output = score_runs.evaluation_folder(flags.workdir, step, options)
+    if flags.output:
+        output = pathlib.Path(flags.output, str(step) if flags.over_checkpoints else "")
+    score_runs.write_evaluation(generator, pairs, card, output, sort_by, options)
+    report(card, output)
+    return card.as_json()
+
+
+def report(card: Scorecard, output: pathlib.Path) -> None:
+    for name, entry in card.table.items():
+        mean, std = entry["mean"], entry.get("std")
+        value = "no image has a value" if mean is None else f"{mean:.4g}"
+        spread = "" if std is None else f" +- {std:.3g}"
+        print(f"{name:>22} {value}{spread}  (n {entry['n']})")
+    print(f"written to {output}")
+
+
+def main() -> None:
+    flags = parse_arguments()
+    names = [name.strip() for name in flags.metrics.split(",") if name.strip()]
+    wanted = choose_wanted(names, flags.palette, flags.inception_weights)
+    if flags.sort_by and flags.sort_by not in wanted.metrics:
+        choices = ", ".join(wanted.metrics) or "none: --metrics names none of single images"
+        raise InputError(f"--sort_by {flags.sort_by!r}: choose from {choices}")
+    sort_by = flags.sort_by or next(iter(wanted.metrics), "")
+    evaluate = evaluate_folders if flags.images else evaluate_run
+    evaluate(flags, wanted, sort_by)
+
+
+if __name__ == "__main__":
+    cli.run(main)
