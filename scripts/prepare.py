@@ -9,6 +9,7 @@ No command changes its input, and none replaces a file without --overwrite.
 
 import argparse
 import dataclasses
+import difflib
 from collections.abc import Callable
 
 import cli
@@ -88,7 +89,10 @@ def run_patches(flags: argparse.Namespace) -> None:
 def run_derive(flags: argparse.Namespace) -> None:
     options = {"quality": flags.quality, "overwrite": flags.overwrite, "layout": flags.layout}
     names = [field.name for field in dataclasses.fields(Derivation)]
-    derivation = Derivation(**{name: getattr(flags, name) for name in names})
+    try:
+        derivation = Derivation(**{name: getattr(flags, name) for name in names})
+    except InputError as error:  # it names the config's keys, which are the flags
+        raise InputError(str(error).replace("derive.", "--")) from None
     count = convert.derive(flags.root, flags.output, derivation, **options)
     print(f"{count} pairs in {flags.output}")
 
@@ -118,9 +122,14 @@ def run_tfds(flags: argparse.Namespace) -> None:
         return
     if flags.archive:
         raise InputError(f"--archive: is for {', '.join(PUBLISHED)}, not for tfds:{name}")
-    source = build_tfds(
-        name, "all", source=PHOTO, target=PHOTO, data_dir=flags.data_dir, single=True
-    )
+    options = {"source": PHOTO, "target": PHOTO, "data_dir": flags.data_dir, "single": True}
+    try:
+        source = build_tfds(name, "all", **options)
+    except InputError as error:
+        near = difflib.get_close_matches(flags.name, PUBLISHED)
+        if near:
+            error.add_note(f"among the published sets there is {' and '.join(near)}")
+        raise
     print(f"tfds:{name} is ready: {len(source)} examples")
 
 
@@ -175,7 +184,10 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
         if field.name != "kind":
             kind, default = type(field.default), field.default
             text = f"see the config's section derive (default {default})"
-            parser.add_argument(f"--{field.name}", type=kind, default=default, help=text)
+            choices = (1, 3) if field.name == "channels" else None
+            parser.add_argument(
+                f"--{field.name}", type=kind, default=default, choices=choices, help=text
+            )
     add_output(parser)
 
 

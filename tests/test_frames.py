@@ -113,6 +113,26 @@ def test_images_that_are_there_stay(video, tmp_path):
     assert image_files.size_of(tmp_path / "talk_000009.png") == (8, 8)
 
 
+def test_images_of_frames_that_are_not_wanted_now_are_refused(video, tmp_path):
+    out = tmp_path / "out"
+    extract_frames(video, str(out), every=3)
+    before = {name: (out / name).read_bytes() for name in names(out)}
+    message = r"talk_000003\.png, \S*talk_000009\.png: .*would stay.*choose an empty OUTPUT"
+    with pytest.raises(InputError, match=message):
+        extract_frames(video, str(out), every=2, size=8, overwrite=True)
+    with pytest.raises(InputError, match=r"talk_000000\.png.* would stay"):
+        extract_frames(video, str(out), detector=lambda _: [], overwrite=True)
+    assert {name: (out / name).read_bytes() for name in names(out)} == before
+    assert extract_frames(video, str(out), overwrite=True).images == COUNT
+
+
+def test_images_of_a_video_with_a_longer_name_are_not_in_the_way(video, tmp_path):
+    for name in ("talk_2_000001.png", "talk_000002_000001.png", "talk_b.png"):
+        (tmp_path / name).write_text("of another video")
+    assert extract_frames(video, str(tmp_path), every=9).images == 2
+    assert extract_frames(video, str(tmp_path), every=9, overwrite=True).images == 2
+
+
 def test_a_video_that_ends_early_is_read_as_far_as_it_goes(video, tmp_path):
     data = (tmp_path / "talk.avi").read_bytes()
     (tmp_path / "talk.avi").write_bytes(data[: len(data) * 9 // 10])

@@ -92,6 +92,47 @@ def test_each_command_makes_what_it_says(run, data):
     assert run("combine", *arguments, "--overwrite")[0] == 0
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "stays"),
+    [
+        (["split", "data", "out", "--counts", "6,0,0"], ["--counts", "0,6,0"], "train/train/0.png"),
+        (["split", "ab", "out", "--counts", "6,0,0"], ["--counts", "0,0,6"], "train/A/train/0.png"),
+        (["split", "data", "out", "--counts", "0,6,0"], ["--counts", "0,5,0"], "val/"),
+        (["patches", "data", "out", "--size", "8"], ["--size", "16"], "train/0_0_8.png"),
+    ],
+    ids=["split", "split of folders", "fewer", "patches"],
+)
+def test_no_file_of_an_earlier_call_stays_beside_new_ones(run, data, first, second, stays):
+    assert run("derive", "data", "ab", "--kind", "gray", "--layout=folders")[0] == 0
+    assert run(*first)[0] == 0
+    assert run(*first, "--overwrite")[0] == 0
+    before = contents(data / "out")
+    status, _, error = run(*first[:3], *second, "--overwrite")
+    assert status == 2
+    assert f"error: out/{stays}" in error
+    assert "choose an empty OUTPUT, or delete out" in error
+    assert len(error.strip().splitlines()) == 1
+    assert contents(data / "out") == before
+
+
+def test_a_split_is_refused_beside_another_where_no_file_would_be_replaced(run, data):
+    assert run("split", "data", "out", "--counts", "6,0,0")[0] == 0
+    status, _, error = run("split", "data", "out", "--counts", "0,6,0")
+    assert (status, (data / "out" / "val").exists()) == (2, False)
+    assert "would stay" in error
+
+
+def test_files_of_other_sources_may_stay(run, data):
+    save(data / "out" / "train" / "other_0_8.png", noise(8, 8, 3))
+    save(data / "out" / "train" / "0.png", noise(8, 8, 3))
+    assert run("patches", "data", "out", "--size", "16", "--overwrite")[0] == 0
+    assert run("split", "data", "out", "--counts", "6,0,0", "--overwrite")[0] == 0
+
+
 def test_frames_says_how_many_there_are(run, tmp_path):
     cv2 = pytest.importorskip("cv2")
     writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 24))
@@ -149,13 +190,17 @@ def test_a_write_that_the_system_refuses_leaves_whole_files_only(data, more):
         (["split", "data", "out", "--shares", "2,-1,0"], "three shares"),
         (["split", "data", "out", "--counts", "1,0,0"], "three counts"),
         (["patches", "data", "out", "--size", "8x8x8"], "256x512"),
-        (["patches", "data", "out", "--size", "99"], "smaller than"),
+        (["patches", "data", "out", "--size", "99"], "smaller than --size 99x99"),
         (["derive", "data", "out", "--kind", "lab"], "data.source=single"),
-        (["derive", "data", "out", "--kind", "mask", "--mask_share", "2"], "derive.mask_share=2"),
+        (["derive", "data", "out", "--kind", "mask", "--mask_share", "2"], "--mask_share=2"),
+        (["derive", "data", "out", "--kind", "gray", "--channels", "5"], "argument --channels"),
+        (["derive", "data", "out", "--kind", "edges", "--edge_low", "300"], "--edge_high=200"),
+        (["split", "data", "out", "--counts", "4,5,6"], "--counts 4,5,6: asks for 15 pairs"),
         (["combine", "data", "data", "out", "--quality", "0"], "--quality"),
         (["frames", "none.mp4", "out"], "none.mp4"),
         (["frames", "a.mp4", "out", "--face_model", "x"], "add --faces"),
         (["tfds", "map5"], "no such data set"),
+        (["tfds", "facadess"], "published sets there is facades"),
         (["tfds", "tfds:mnist", "--archive", "x"], "--archive: is for cityscapes"),
     ],
 )

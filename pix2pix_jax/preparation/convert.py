@@ -17,15 +17,16 @@ from pix2pix_jax.data.sources import (
     Pair,
     SideBySide,
     by_stem,
-    find_folder_pairs,
-    relative_names,
     split_in_halves,
 )
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.images import Stored
-from pix2pix_jax.preparation.layout import WHOLE, Item, find_images, find_layout, find_sides
+from pix2pix_jax.preparation.layout import WHOLE, Item, find_images, find_layout, pool_files
 from pix2pix_jax.preparation.output import (
+    WRITTEN,
+    check_leftovers,
     check_output,
+    find_named,
     in_threads,
     name_files,
     write_image,
@@ -147,27 +148,35 @@ def split(
 
     Raises:
         InputError: There are too few files, they cannot be linked, and as for `find_layout`,
-            `check_output` and `writing`.
+            `check_output`, `check_leftovers` and `writing`.
     """
-    found = find_images(root)
-    if find_sides(root):
-        pairs = find_folder_pairs(root, (".",), "fail")
-        sides = {name: dict(zip(("A/", "B/"), two, strict=True)) for name, two in pairs.items()}
-    else:
-        whole = relative_names(pathlib.Path(root), tuple(found))
-        sides = {name: {"": path} for name, path in zip(whole, found, strict=True)}
+    sides = pool_files(root)
     names = tuple(sides)
+    if sum(parts) > max(len(names), 1 + 1e-6):  # shares add up to 1
+        counts = ",".join(map(str, parts))
+        raise InputError(
+            f"--counts {counts}: asks for {sum(parts)} pairs, there are {len(names)} in {root}"
+        )
     chosen = {part: choose_split(names, parts, part, seed) for part in SPLITS}
     jobs = [
-        (path, f"{part}/{side}{_stem(names[index])}{path.suffix}")
+        job
         for part, indices in chosen.items()
         for index in indices
-        for side, path in sides[names[index]].items()
+        for job in _targets(part, names[index], sides[names[index]])
     ]
     targets = [target for _, target in jobs]
     check_output(output, targets, (root,), overwrite=overwrite, suffixes=("",))
+    anywhere = [_targets(part, name, files) for part in SPLITS for name, files in sides.items()]
+    check_leftovers(output, [target for two in anywhere for _, target in two], targets)
     in_threads(lambda job: _copy(job[0], pathlib.Path(output, job[1]), link), jobs, "splitting")
     return {part: len(indices) for part, indices in chosen.items()}
+
+
+def _targets(
+    part: str, name: str, files: dict[str, pathlib.Path]
+) -> list[tuple[pathlib.Path, str]]:
+    """Return the files of one name, and where they lie in a split."""
+    return [(path, f"{part}/{side}{_stem(name)}{path.suffix}") for side, path in files.items()]
 
 
 def _copy(path: pathlib.Path, target: pathlib.Path, link: bool) -> None:
@@ -205,15 +214,20 @@ def patches(
         The number of patches.
 
     Raises:
-        InputError: A pair is smaller than a patch, and as for `find_layout`, `check_output` and
-            `write_image`.
+        InputError: A pair is smaller than a patch, and as for `find_layout`, `check_output`,
+            `check_leftovers` and `write_image`.
     """
     items = find_layout(root, "side_by_side").items
     paths = tuple(item.paths[0] for item in items)
     names = tuple(item.name if item.split == WHOLE else item.title for item in items)
-    cuts = Patches(SideBySide(paths, names), size, os.cpu_count() or 1)
+    source = SideBySide(paths, names)
+    _refuse_smaller(source, size)
+    cuts = Patches(source, size, os.cpu_count() or 1)
     stems = [_stem(name) for name in cuts.names]
     check_output(output, stems, (root,), overwrite=overwrite)
+    written = [stem + suffix for stem in stems for suffix in WRITTEN]
+    earlier, ours = find_named(output, r"(.+)_\d+_\d+"), {_stem(name) for name in names}
+    check_leftovers(output, [name for name, match in earlier.items() if match[1] in ours], written)
     places = zip(cuts.places, stems, strict=True)
     groups = itertools.groupby(places, lambda place: place[0][0])
     jobs = [(paths[index], list(group)) for index, group in groups]
@@ -228,6 +242,16 @@ def patches(
 
     in_threads(work, jobs, "cutting")
     return len(stems)
+
+
+def _refuse_smaller(source: SideBySide, size: tuple[int, int]) -> None:
+    for index, name in enumerate(source.names):
+        height, width = source.size(index)
+        if height < size[0] or width < size[1]:
+            raise InputError(
+                f"{name}: {height} x {width} pixels (height, width) on each side, smaller than "
+                f"--size {size[0]}x{size[1]}; choose a smaller one"
+            )
 
 
 def derive(

@@ -1,10 +1,10 @@
 """Images out of a video: every so-manieth frame, or the faces in it."""
 
 import dataclasses
-import glob
 import itertools
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pix2pix_jax import images
 from pix2pix_jax.errors import InputError, require
-from pix2pix_jax.preparation.output import WRITTEN, check_output, write_image
+from pix2pix_jax.preparation.output import check_leftovers, check_output, find_named, write_image
 
 Frame = UInt8[np.ndarray, "_ _ 3"]  # blue, green and red, as OpenCV has them
 Box = tuple[float, float, float, float]  # left, top, width and height in pixels
@@ -65,13 +65,21 @@ def extract_frames(
         overwrite: Whether files that exist are replaced.
 
     Raises:
-        InputError: The video cannot be read, images of it are there already, and as for
-            `write_image`.
+        InputError: The video cannot be read, images of it are there already, some of them of
+            frames that are not wanted now, and as for `write_image`.
     """
     stem = pathlib.Path(video).stem
-    there = sorted(pathlib.Path(output).glob(f"{glob.escape(stem)}_*"))
-    names = dict.fromkeys(path.stem for path in there if path.suffix in WRITTEN)
+    # Five digits at most for a face: with six it is a frame of a video of a longer name.
+    there = find_named(output, rf"{re.escape(stem)}_(\d{{6,}})(_\d{{1,5}})?")
+    names = dict.fromkeys(pathlib.PurePath(name).stem for name in there)
     check_output(output, list(names), (), overwrite=overwrite)
+    faces = detector is not None  # how many there are is known once they are found
+    again = [
+        name
+        for name, match in there.items()
+        if int(match[1]) % every == 0 and bool(match[2]) == faces
+    ]
+    check_leftovers(output, there, again)
     opened = _Video(video)
 
     def save(job: tuple[str, Frame]) -> None:

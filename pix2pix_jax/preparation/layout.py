@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 
 from pix2pix_jax import image_files
-from pix2pix_jax.data.sources import SPLITS, by_stem, two_folders
+from pix2pix_jax.data.sources import SPLITS, by_stem, find_folder_pairs, relative_names, two_folders
 from pix2pix_jax.errors import InputError
 
 SOURCES = ("side_by_side", "folders", "single")
@@ -106,6 +106,20 @@ def find_sides(root: str) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
     sides = {split: two for split, two in found.items() if two is not None}
     whole = (pathlib.Path(root, "A"), pathlib.Path(root, "B"))
     return sides or ({WHOLE: whole} if all(side.is_dir() for side in whole) else {})
+
+
+def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
+    """List the files of all splits: `{name: {side: path}}`, the side being `A/`, `B/` or ''.
+
+    Raises:
+        InputError: As for `find_images` and `find_folder_pairs`.
+    """
+    found = find_images(root)
+    if find_sides(root):
+        pairs = find_folder_pairs(root, (".",), "fail")
+        return {name: dict(zip(("A/", "B/"), two, strict=True)) for name, two in pairs.items()}
+    whole = relative_names(pathlib.Path(root), tuple(found))
+    return {name: {"": path} for name, path in zip(whole, found, strict=True)}
 
 
 def _pair(

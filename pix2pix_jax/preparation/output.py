@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -62,6 +63,35 @@ def check_output(
     existing = [str(path) for path in paths if path.exists()]
     if existing and not overwrite:
         raise InputError(f"{name_files(existing)}: exists; choose another folder, or --overwrite")
+
+
+def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
+    """List the files of `write_image` in a folder whose paths, without suffix, match a pattern."""
+    found = [path for path in image_files.find(output) if path.suffix in WRITTEN]
+    names = [path.relative_to(output).as_posix() for path in found]
+    matches = [(name, re.fullmatch(pattern, name.rpartition(".")[0])) for name in names]
+    return {name: match for name, match in matches if match}
+
+
+def check_leftovers(output: str, names: Iterable[str], written: Iterable[str]) -> None:
+    """Check, before anything is written, that no file of an earlier call stays beside the new ones.
+
+    Args:
+        output: Folder for the files.
+        names: Paths in it, with suffixes, that calls with other settings would write.
+        written: Paths in it, with suffixes, that this call writes.
+
+    Raises:
+        InputError: A file exists that this call does not replace.
+    """
+    stay = set(names).difference(written)
+    existing = [str(path) for path in sorted(pathlib.Path(output, name) for name in stay)]
+    existing = [path for path in existing if pathlib.Path(path).exists()]
+    if existing:
+        raise InputError(
+            f"{name_files(existing)}: of an earlier call, and would stay beside the new files; "
+            f"choose an empty OUTPUT, or delete {output}"
+        )
 
 
 def in_threads(work: Callable[[T], object], jobs: Sequence[T], label: str) -> None:
