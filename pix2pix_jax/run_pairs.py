@@ -11,9 +11,8 @@ from pix2pix_jax.augment import Augmentation, augment
 from pix2pix_jax.config import pair_of
 from pix2pix_jax.data import build_source
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.data.pipeline import Pairs, load_pairs
+from pix2pix_jax.data.pipeline import Pairs, build_pairs
 from pix2pix_jax.data.selection import Subset
-from pix2pix_jax.data.shape import build_shaping
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source
 from pix2pix_jax.errors import InputError
@@ -68,14 +67,8 @@ def load_splits(config: ConfigDict, form: PairFormat) -> Splits:
 
     def load(source: Source, label: str, *, training: bool = False) -> Pairs:
         nonlocal left
-        pairs = load_pairs(
-            source,
-            form,
-            build_shaping(config.data, training=training),
-            cache_gigabytes=left,
-            workers=config.data.workers,
-            on_error=config.data.on_error,
-            label=label,
+        pairs = build_pairs(
+            config.data, source, form, training=training, cache_gigabytes=left, label=label
         )
         left -= pairs.gigabytes
         return pairs

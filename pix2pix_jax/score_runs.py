@@ -14,9 +14,8 @@ from pix2pix_jax.config_files import load_json
 from pix2pix_jax.data import build_source
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.data.pair_format import build_format
-from pix2pix_jax.data.pipeline import Pairs, load_pairs
+from pix2pix_jax.data.pipeline import Pairs, build_pairs
 from pix2pix_jax.data.selection import Subset
-from pix2pix_jax.data.shape import build_shaping
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.evaluation import Compared, evaluate, picture_rows
 from pix2pix_jax.inference import Generator, load_generator
@@ -76,13 +75,12 @@ def load_split(
     if names is not None:
         numbers = {name: number for number, name in enumerate(source.names)}
         source = Subset(source, [numbers[name] for name in names])
-    return load_pairs(
+    return build_pairs(
+        config.data,
         source,
         build_format(config),
-        build_shaping(config.data, training=False),
+        training=False,
         cache_gigabytes=config.data.cache_gigabytes,
-        workers=config.data.workers,
-        on_error=config.data.on_error,
         label=f"{split} pairs",
     )
 

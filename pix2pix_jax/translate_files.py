@@ -7,8 +7,7 @@ from tqdm import tqdm
 from pix2pix_jax import image_files
 from pix2pix_jax.config_files import load_json
 from pix2pix_jax.data import build_source
-from pix2pix_jax.data.pipeline import load_pairs
-from pix2pix_jax.data.shape import build_shaping
+from pix2pix_jax.data.pipeline import build_pairs
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.inference import Generator, check_mode, translate
 
@@ -90,13 +89,12 @@ def translate_split(
     """
     check_mode(mode)
     config = load_json(pathlib.Path(workdir, "config.json"))
-    pairs = load_pairs(
+    pairs = build_pairs(
+        config.data,
         build_source(config, split),
         generator.form,
-        build_shaping(config.data, training=False),
+        training=False,
         cache_gigabytes=0.0,
-        workers=config.data.workers,
-        on_error=config.data.on_error,
         label=f"{split} pairs",
     )
     folder = pathlib.Path(output).resolve()

@@ -7,7 +7,7 @@ from pictures import smooth, spoiled
 
 from pix2pix_jax import errors
 from pix2pix_jax.errors import InputError
-from pix2pix_jax.metrics import METRICS, PIXEL_METRICS, Tally, choose_metrics, load_palette
+from pix2pix_jax.metrics import METRICS, Tally, choose_metrics, load_palette
 from pix2pix_jax.metrics.pixel import check_finite, check_pair, l1, l2, psnr
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, (3, 6, 5, 3)).astype(np.float32)
@@ -87,9 +87,9 @@ def test_images_on_the_device_have_the_same_value(name):
     np.testing.assert_allclose(on_device, metric.function(fake, target), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(PIXEL_METRICS))
+@pytest.mark.parametrize("name", ["l1", "psnr"])
 def test_metric_is_symmetric(name):
-    metric = PIXEL_METRICS[name]
+    metric = METRICS[name].function
     np.testing.assert_array_equal(metric(NOISE, NOISE[::-1]), metric(NOISE[::-1], NOISE))
 
 

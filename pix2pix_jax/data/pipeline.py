@@ -9,11 +9,12 @@ from typing import Any, Protocol, cast, runtime_checkable
 import grain
 import numpy as np
 from jaxtyping import Shaped
+from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from pix2pix_jax import images
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.data.shape import Shaping
+from pix2pix_jax.data.shape import Shaping, build_shaping
 from pix2pix_jax.data.sources import Pair, Source
 from pix2pix_jax.errors import InputError
 
@@ -155,6 +156,27 @@ def load_pairs(
     if len(keep) < len(source):
         first, second = first[keep], second[keep]
     return dataclasses.replace(pairs, arrays=(first, second))
+
+
+def build_pairs(
+    data: ConfigDict,
+    source: Source,
+    form: PairFormat,
+    *,
+    training: bool,
+    cache_gigabytes: float,
+    label: str,
+) -> Pairs:
+    """Load a source's pairs as the config's `data` section says; arguments as of `load_pairs`."""
+    return load_pairs(
+        source,
+        form,
+        build_shaping(data, training=training),
+        cache_gigabytes=cache_gigabytes,
+        workers=data.workers,
+        on_error=data.on_error,
+        label=label,
+    )
 
 
 def _load_all(

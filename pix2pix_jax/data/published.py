@@ -17,9 +17,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pix2pix_jax import image_files
 from pix2pix_jax.data import archives
-from pix2pix_jax.data.sources import SPLITS, Pair, Source, split_in_halves
+from pix2pix_jax.data.sources import SPLITS, Pair, Source, read_side_by_side
 from pix2pix_jax.data.tfds_pairs import Records, build_split, is_prepared, open_records
 from pix2pix_jax.encodings import Encoding
 from pix2pix_jax.errors import InputError
@@ -59,10 +58,7 @@ class PublishedPairs:
     def __getitem__(self, index: int) -> Pair:
         name = self.names[index]
         file = self.records.open(self.places[index], "image", name)
-        halves = split_in_halves(image_files.read_stored(file, name=name), name)
-        if self.direction == "BtoA":
-            halves = halves[::-1]
-        return self.source.convert(halves[0], name), self.target.convert(halves[1], name)
+        return read_side_by_side(file, name, self.direction, self.source, self.target)
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of one half."""

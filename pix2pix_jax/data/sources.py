@@ -59,15 +59,33 @@ class SideBySide:
 
     def __getitem__(self, index: int) -> Pair:
         path = self.paths[index]
-        halves = split_in_halves(image_files.read_stored(path), path)
-        if self.direction == "BtoA":
-            halves = halves[::-1]
-        return self.source.convert(halves[0], path), self.target.convert(halves[1], path)
+        return read_side_by_side(path, path, self.direction, self.source, self.target)
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of one half."""
         height, width = image_files.size_of(self.paths[index])
         return height, width // 2
+
+
+def read_side_by_side(
+    file: image_files.File, name: object, direction: str, source: Encoding, target: Encoding
+) -> Pair:
+    """Read a file that holds A in its left and B in its right half.
+
+    Args:
+        file: A path, or a binary file.
+        name: What messages call it.
+        direction: `AtoB`: A is the source; `BtoA`: B is.
+        source: How the source is stored.
+        target: How the target is stored.
+
+    Raises:
+        InputError: It cannot be read, its width is odd, or a half is of another kind.
+    """
+    halves = split_in_halves(image_files.read_stored(file, name=name), name)
+    if direction == "BtoA":
+        halves = halves[::-1]
+    return source.convert(halves[0], name), target.convert(halves[1], name)
 
 
 def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:

@@ -17,7 +17,6 @@ from pix2pix_jax.metrics.structural import ms_ssim, ssim
 
 __all__ = [
     "METRICS",
-    "PIXEL_METRICS",
     "Metric",
     "Palette",
     "Tally",
@@ -28,8 +27,6 @@ __all__ = [
     "load_palette",
     "psnr",
 ]
-
-PIXEL_METRICS = {"l1": l1, "psnr": psnr}
 
 _LABELS = "labels"
 _ALL = (

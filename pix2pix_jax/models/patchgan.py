@@ -1,5 +1,6 @@
 """Discriminators: PatchGAN, PixelGAN, and PatchGANs at several scales."""
 
+from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
@@ -54,13 +55,7 @@ class PatchGAN(nn.Module):
             A tuple of one scale: the logits of the patches, above 0 for real, and the features of
             the hidden layers.
         """
-        block = partial(
-            Block,
-            train=train,
-            spectral_norm=self.spectral_norm,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-        )
+        block = _block_of(self, train=train)
         hidden = partial(
             block, after=leaky_relu, norm=self.norm, use_bias=self.norm not in NORMS_WITH_OFFSET
         )
@@ -103,15 +98,7 @@ class PixelGAN(nn.Module):
     ) -> tuple[Scale, ...]:
         """Judge every pixel; arguments and result as those of `PatchGAN`."""
         use_bias = self.norm not in NORMS_WITH_OFFSET
-        block = partial(
-            Block,
-            convolve=conv,
-            kernel_size=1,
-            train=train,
-            spectral_norm=self.spectral_norm,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-        )
+        block = partial(_block_of(self, train=train), convolve=conv, kernel_size=1)
         x = jnp.concatenate([source, image], axis=-1) if self.conditional else image
         hidden = partial(block, after=leaky_relu)
         first = hidden(self.base_features, norm="none", name="conv_0")(x)
@@ -121,6 +108,17 @@ class PixelGAN(nn.Module):
         # The reference leaves this one's bias to the norm as well.
         logits = block(1, norm="none", use_bias=use_bias, name="conv_2")(second)
         return ((widen(logits), (first, second)),)
+
+
+def _block_of(discriminator: PatchGAN | PixelGAN, *, train: bool) -> Callable[..., Block]:
+    """Bind what all blocks of a discriminator share."""
+    return partial(
+        Block,
+        train=train,
+        spectral_norm=discriminator.spectral_norm,
+        dtype=discriminator.dtype,
+        axis_name=discriminator.axis_name,
+    )
 
 
 class MultiscaleGAN(nn.Module):
