@@ -18,6 +18,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers as policies
 
 from pix2pix_jax.errors import InputError
+from pix2pix_jax.placement import everywhere
 from pix2pix_jax.train_state import TrainState
 
 _ITEMS = {
@@ -184,7 +185,7 @@ class Checkpoints:
             return self._manager.restore(step, args=args).meta
 
     def restore(self, step: int, abstract: TrainState) -> TrainState:
-        """Restore a whole state onto the first local device.
+        """Restore a whole state onto the first device; among several processes, onto every device.
 
         Args:
             step: Step of the checkpoint.
@@ -210,8 +211,8 @@ class Checkpoints:
             with_ema: Whether the run keeps a moving average of the parameters.
 
         Returns:
-            `{"params": ..., "batch_stats": ...}` on the first local device; the parameters are the
-            moving average where there is one.
+            `{"params": ..., "batch_stats": ...}` where `restore` places a state; the parameters are
+            the moving average where there is one.
         """
         abstract = {
             "g_params": g_params,
@@ -228,11 +229,8 @@ class Checkpoints:
         return {"params": item["d_params"], "batch_stats": item["d_batch_stats"]}
 
     def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
-        """Restore some items onto the first local device."""
-        args = {
-            name: ocp.args.StandardRestore(_place_on_first_device(item))
-            for name, item in abstract.items()
-        }
+        """Restore some items."""
+        args = {name: ocp.args.StandardRestore(_place(item)) for name, item in abstract.items()}
         with _naming_damage(self._manager.directory / str(step)):
             return dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
 
@@ -242,7 +240,8 @@ def _split(state: TrainState) -> dict[str, dict[str, Any]]:
     return {item: {name: getattr(state, name) for name in names} for item, names in _ITEMS.items()}
 
 
-def _place_on_first_device(abstract: PyTree) -> PyTree:
-    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+def _place(abstract: PyTree) -> PyTree:
+    # Several processes restore together, to where all of them need it.
+    sharding = everywhere(jax.devices()[:1] if jax.process_count() == 1 else None)
     place = functools.partial(jax.ShapeDtypeStruct, sharding=sharding)
     return jax.tree.map(lambda leaf: place(leaf.shape, leaf.dtype), abstract)

@@ -55,6 +55,8 @@ def _add_data(config: ConfigDict) -> None:
     config.data.cache_gigabytes = (
         4.0  # decoded pairs stay in memory up to this, are streamed beyond
     )
+    # On an accelerator they lie on each device up to this share of its memory; 0: they do not
+    config.data.device_share = 0.3
     config.data.workers = 8  # threads that read and decode
 
     config.derive = ConfigDict()  # of single images (and tfds with one): what the source is made by
@@ -127,6 +129,7 @@ def _add_training(config: ConfigDict) -> None:
     config.train.global_batch_size = 0  # pairs over all devices; 0: batch_size * devices
     config.train.epochs = 200
     config.train.steps = 0  # instead of epochs, where not 0
+    config.train.steps_per_call = 0  # steps in one call of the device; 0: 1 on the CPU, else 20
     config.train.accumulate = 1  # a device's pairs are seen in so many parts: less memory
     config.train.ema_decay = 0.0  # of the generator's moving average, which sampling uses; 0: none
     config.train.init_from = ""  # folder of a run whose networks a new run starts with

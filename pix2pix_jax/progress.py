@@ -13,8 +13,9 @@ from jaxtyping import PyTree
 from tqdm import tqdm
 
 from pix2pix_jax.errors import NonFiniteError
+from pix2pix_jax.step_loop import CallMetrics
 
-# Losses are looked at so many steps late: the device never waits for the host to read them.
+# Losses are looked at so many calls late: the device never waits for the host to read them.
 _LAG = 2
 _TRACED_STEPS = 10
 
@@ -42,30 +43,36 @@ class Progress:
         self._bar = tqdm(total=stop, initial=first, unit="step", disable=None, smoothing=0.05)
         self._global_batch = global_batch
         self._names_of = names_of
-        self._pending: deque[tuple[int, dict[str, jax.Array]]] = deque()
-        self._since_row: list[Losses] = []
-        self._since_epoch: list[Losses] = []
+        self._pending: deque[tuple[int, int, CallMetrics]] = deque()
+        self._since_row: list[tuple[int, Losses]] = []
+        self._since_epoch: list[tuple[int, Losses]] = []
         self._begun = time.monotonic()
         self._timed_seconds = 0.0
         self._timed_steps = 0
         self._waited_seconds = 0.0
 
-    def wait_for(self, batches: Iterator[T]) -> T:
-        """Take the next batch, and note how long that took."""
+    def wait_for(self, calls: Iterator[T]) -> T:
+        """Take the next call's arguments, and note how long that took."""
         begun = time.monotonic()
-        batch = next(batches)
+        call = next(calls)
         self._waited_seconds += time.monotonic() - begun
-        return batch
+        return call
 
-    def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
-        """Take the losses of step number `step`, which the device may still be computing."""
-        self._pending.append((step, metrics))
+    def add(self, step: int, count: int, metrics: CallMetrics) -> None:
+        """Take the losses of a call, which the device may still be computing.
+
+        Args:
+            step: Number of the call's last step.
+            count: Number of its steps.
+            metrics: Their losses.
+        """
+        self._pending.append((step, count, metrics))
         while len(self._pending) > _LAG:
             self._fetch()
-        self._bar.update()
-        self._timed_steps += 1
-        if step % 10 == 0 and self._since_epoch:
-            newest = self._since_epoch[-1]
+        self._bar.update(count)
+        self._timed_steps += count
+        if step % 10 < count and self._since_epoch:
+            newest = self._since_epoch[-1][1]
             self._bar.set_postfix_str(
                 f"{self._global_batch * (self._bar.format_dict['rate'] or 0):.1f} img/s, "
                 + ", ".join(f"{name} {newest[name]:.3g}" for name in _SHOWN if name in newest),
@@ -122,17 +129,19 @@ class Progress:
         self._bar.close()
 
     def _fetch(self) -> None:
-        step, metrics = self._pending.popleft()
-        losses = {name: float(value) for name, value in jax.device_get(metrics).items()}
-        for name, value in losses.items():
-            if not math.isfinite(value):
-                raise NonFiniteError(
-                    f"step {step}: {name} is {value} on {', '.join(self._names_of(step))}. Nothing "
-                    "was saved since the last checkpoint; lower optimizer.learning_rate, or look "
-                    "at these pairs"
-                )
-        self._since_row.append(losses)
-        self._since_epoch.append(losses)
+        step, count, metrics = self._pending.popleft()
+        *values, first_bad = jax.device_get(metrics.values).tolist()
+        losses = dict(zip(metrics.names, values, strict=True))
+        if first_bad >= 0:
+            step += 1 + int(first_bad) - count
+            name = next(name for name, value in losses.items() if not math.isfinite(value))
+            raise NonFiniteError(
+                f"step {step}: {name} is {losses[name]} on {', '.join(self._names_of(step))}. "
+                "Nothing was saved since the last checkpoint; lower optimizer.learning_rate, or "
+                "look at these pairs"
+            )
+        self._since_row.append((count, losses))
+        self._since_epoch.append((count, losses))
 
 
 class Trace:
@@ -149,6 +158,11 @@ class Trace:
         self._folder = folder
         self._begin = first + (_TRACED_STEPS if stop - first >= 2 * _TRACED_STEPS else 0)
         self._running = False
+
+    def end_of_call(self, step: int) -> int:
+        """Return the step that a call from `step` on must not go beyond."""
+        ends = (self._begin, self._begin + _TRACED_STEPS) if self._folder is not None else ()
+        return min((end for end in ends if end > step), default=2**31)
 
     def before(self, step: int) -> None:
         """Start the trace, if the step that follows `step` is its first."""
@@ -173,5 +187,11 @@ class Trace:
         self._running = False
 
 
-def _means(rows: list[Losses]) -> Losses:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+def _means(rows: list[tuple[int, Losses]]) -> Losses:
+    if not rows:
+        return {}
+    steps = [count for count, _ in rows]
+    return {
+        name: float(np.average([losses[name] for _, losses in rows], weights=steps))
+        for name in rows[0][1]
+    }

@@ -10,9 +10,11 @@ from jaxtyping import UInt8
 from pix2pix_jax import image_files, images
 from pix2pix_jax.data.pipeline import Pairs
 from pix2pix_jax.devices import peak_resident_gigabytes
+from pix2pix_jax.distributed import is_main
 from pix2pix_jax.errors import NonFiniteError
 from pix2pix_jax.evaluation import Scores, evaluate, sample_grid
 from pix2pix_jax.inference import Generator
+from pix2pix_jax.placement import held_here
 from pix2pix_jax.progress import Progress
 from pix2pix_jax.run import Run
 from pix2pix_jax.train_state import TrainState
@@ -48,7 +50,8 @@ def show_and_evaluate(run: Run, state: TrainState, step: int, writer: Writer) ->
 
 
 def _generator(run: Run, state: TrainState, step: int) -> Generator:
-    variables = {"params": state.g_ema or state.g_params, "batch_stats": state.g_batch_stats}
+    params = state.g_ema or state.g_params
+    variables = held_here({"params": params, "batch_stats": state.g_batch_stats})
     pairs = run.splits.val
     return Generator(run.generator, variables, pairs.size, pairs.form, run.config.seed, step)
 
@@ -60,7 +63,7 @@ def _draw_grid(run: Run, generator: Generator, pairs: Pairs) -> UInt8[np.ndarray
 
 def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
     """Draw the first test pairs with the final networks."""
-    if run.splits.test is not None:
+    if run.splits.test is not None and is_main():
         grid = _draw_grid(run, _generator(run, state, step), run.splits.test)
         image_files.write(run.workdir / "samples" / "test.png", grid)
 
@@ -78,6 +81,8 @@ def _evaluate(run: Run, generator: Generator, pairs: Pairs, step: int) -> Scores
 
 def show_training_pairs(run: Run) -> None:
     """Write the first training examples as the networks see them: source | target."""
+    if not is_main():
+        return
     order, rng = run.examples, jax.random.key(run.config.seed)
     numbers = range(min(_TRAINING_PAIRS, run.stop * len(order.places)))
     chosen = [divmod(number, len(order.places)) for number in numbers]
@@ -103,6 +108,12 @@ def position(run: Run, step: int) -> Scores:
     """Return epoch and learning rate, as metrics.csv has them."""
     rate = float(run.schedule(step - 1))
     return {"epoch": float(epochs_done(run, step)), "learning_rate": rate}
+
+
+def end_of_call(run: Run, step: int) -> int:
+    """Return the step that a call from `step` on must not go beyond: a halt, or a row."""
+    every = run.config.log.every_steps
+    return min(next_halt(run, step), (step // every + 1) * every)
 
 
 def next_halt(run: Run, step: int) -> int:

@@ -22,16 +22,10 @@ from pix2pix_jax.losses import Losses, build_losses
 from pix2pix_jax.metrics import Metric, build_metrics
 from pix2pix_jax.models import Networks, build_networks
 from pix2pix_jax.optimizers import Schedule, build_optimizer, build_schedule
+from pix2pix_jax.placement import DEVICES
 from pix2pix_jax.run_pairs import Splits, build_augment, load_splits
 from pix2pix_jax.train_state import TrainState, create_train_state
-from pix2pix_jax.train_step import (
-    DEVICES,
-    Augment,
-    TrainStep,
-    compile_train_step,
-    make_regression_step,
-    make_train_step,
-)
+from pix2pix_jax.train_step import Augment, TrainStep, make_regression_step, make_train_step
 from pix2pix_jax.validation import validate
 from pix2pix_jax.warm_start import check_init_from
 from pix2pix_jax.workdir import CONFIG_FILE, refuse_other_network, resume_timeline
@@ -52,7 +46,7 @@ class Run:
         stop: Number of steps at which the run is complete.
         schedule: From step to learning rate.
         augment: What the step does to pairs before the networks see them.
-        train_step: The compiled step.
+        train_step: The step, not compiled.
         generator: The generator for inference, without an axis name.
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
         tx: Optimisers of generator and discriminator.
@@ -170,9 +164,7 @@ def prepare_run(config: ConfigDict, workdir: pathlib.Path, *, allow_change: bool
         stop=stop,
         schedule=schedules[0],
         augment=prepare,
-        train_step=compile_train_step(
-            build_train_step(config, prepare, networks, (g_tx, d_tx), losses), jax.local_devices()
-        ),
+        train_step=build_train_step(config, prepare, networks, (g_tx, d_tx), losses),
         generator=build_networks(config)[0],
         first_step=step or 0,
         tx=(g_tx, d_tx),

@@ -9,10 +9,8 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import numpy as np
 import optax
 from jax import lax
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, Key, PyTree
 
 from pix2pix_jax.losses import Losses
@@ -23,14 +21,12 @@ from pix2pix_jax.objectives import (
     generator_loss,
     reconstruction_loss,
 )
+from pix2pix_jax.placement import DEVICES
 from pix2pix_jax.train_state import TrainState
 
 Batch = dict[str, Any]
 Augment = Callable[[Array, Array, Array], tuple[Array, Array]]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-
-# Name of the mapped axis of devices.
-DEVICES = "devices"
 
 
 def example_keys(
@@ -200,38 +196,25 @@ def update_generator(
     return state.replace(g_params=params, g_opt_state=opt_state, g_ema=ema)
 
 
-def place_state(state: TrainState, devices: Sequence[jax.Device]) -> TrainState:
-    """Hold a state whole on each device, as the compiled step returns it.
-
-    Args:
-        state: The state, on any device.
-        devices: All devices that train.
-
-    Returns:
-        The state. Its buffers may be those of `state`, which is not to be used any more.
-    """
-    mesh = jax.sharding.Mesh(np.array(devices), (DEVICES,))
-    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
-
-
-def compile_train_step(train_step: TrainStep, devices: Sequence[jax.Device]) -> TrainStep:
+def compile_train_step(train_step: Any, devices: Sequence[jax.Device], batch_axes: Any = 0) -> Any:
     """Compile a step for one device or for many; the state's buffers are given up to the new state.
 
     Args:
         train_step: As from `make_train_step`, with `axis_name=DEVICES` for many devices.
         devices: This process's devices.
+        batch_axes: Which axis of a batch's arrays is that of the devices, as for `jax.pmap`.
 
     Returns:
         The compiled step. On many devices it takes batches of shape (devices, examples a device,
-        ...) and keeps one logical state, held whole on each device; a state from `place_state` is
-        taken as it is, any other costs a compilation of its own.
+        ...) and keeps one logical state, held whole on each device; a state from `placement.hold`
+        is taken as it is, any other costs a compilation of its own.
     """
     if len(devices) == 1 and jax.process_count() == 1:
         return jax.jit(train_step, donate_argnums=0)
     return jax.pmap(
         train_step,
         axis_name=DEVICES,
-        in_axes=(None, 0),
+        in_axes=(None, batch_axes),
         out_axes=(None, None),
         donate_argnums=0,
         devices=None if jax.process_count() > 1 else devices,

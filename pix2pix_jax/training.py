@@ -13,15 +13,18 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.atomic import write_json
 from pix2pix_jax.checkpoints import Checkpoints
-from pix2pix_jax.data.batches import HostBatch, prefetch, train_batches
 from pix2pix_jax.devices import enable_compilation_cache, release_free_memory
+from pix2pix_jax.distributed import Agreement, is_main
 from pix2pix_jax.errors import InputError, NonFiniteError
 from pix2pix_jax.evaluation import Scores, evaluate_baselines
+from pix2pix_jax.feeding import Call, build_feed
 from pix2pix_jax.interruption import StopRequest
+from pix2pix_jax.placement import hold
 from pix2pix_jax.progress import Progress, Trace
 from pix2pix_jax.report.page import write_report
 from pix2pix_jax.reporting import (
     checkpoint_metrics,
+    end_of_call,
     eval_options,
     evaluation_is_due,
     last_line,
@@ -35,8 +38,8 @@ from pix2pix_jax.reporting import (
     summarise,
 )
 from pix2pix_jax.run import Run, prepare_run
+from pix2pix_jax.step_loop import CallStep
 from pix2pix_jax.train_state import TrainState
-from pix2pix_jax.train_step import Batch, TrainStep, place_state
 from pix2pix_jax.warm_start import with_networks_of
 from pix2pix_jax.workdir import record_start
 from pix2pix_jax.writers import Writer, build_writers
@@ -88,8 +91,9 @@ def train_and_evaluate(
     if run.first_step >= run.stop and summary_file.exists():
         print(f"{run.workdir}: complete at step {run.first_step}; raise train.epochs to go on")
         return Result(run.first_step, {})
-    record_start(run.workdir, config, first_step=run.first_step, command=command)
-    summary_file.unlink(missing_ok=True)
+    if is_main():
+        record_start(run.workdir, config, first_step=run.first_step, command=command)
+        summary_file.unlink(missing_ok=True)
     keep = {"keep": config.checkpoint.keep, "keep_period": config.checkpoint.keep_period_epochs}
     writer = build_writers(run.workdir, run.first_step, config)
     try:
@@ -104,7 +108,7 @@ def train_and_evaluate(
         ) from error
     finally:
         writer.close()
-    if result.stopped_by is None:
+    if result.stopped_by is None and is_main():
         result.summary["seconds"] = round(time.monotonic() - started, 1)
         write_json(summary_file, result.summary)
         if config.log.report:
@@ -124,22 +128,24 @@ def _train(
         show_training_pairs(run)
     if step == 0 or step >= run.stop:
         scores = show_and_evaluate(run, state, step, writer)
-    train_step, batches = run.train_step, _batches(run, step)
-    if step < run.stop:
-        batches, train_step = _compile(train_step, state, batches)
     trace = Trace(run.workdir / "profile" if profile else None, step, run.stop)
+    call: CallStep = None
+    calls: Iterator[Call] = iter(())
+    if step < run.stop:
+        call, calls = _compile(run, state, trace)
+    agreement, stopping = Agreement(), False
     progress = Progress(step, run.stop, run.timeline.global_batch, lambda done: _names(run, done))
     try:
-        while step < run.stop and stop.signal is None:
+        while step < run.stop and not stopping:
             end = next_halt(run, step)
             release_free_memory()  # what an evaluation or a save has left
             progress.start()
-            while step < end and stop.signal is None:
-                batch = progress.wait_for(batches)
+            while step < end and not (stopping := agreement.reached(stop.signal is not None)):
+                count, arguments = progress.wait_for(calls)
                 trace.before(step)
-                state, metrics = train_step(state, batch)
-                step += 1
-                progress.add(step, metrics)
+                state, metrics = call(state, arguments)
+                step += count
+                progress.add(step, count, metrics)
                 trace.after(step, state)
                 if step % run.config.log.every_steps == 0 and step < end:
                     writer.scalars(step, {**position(run, step), **progress.row()})
@@ -175,7 +181,7 @@ def _halt(
     log_halt(run, step, writer, progress, scores)
     if save_is_due(run, step):
         checkpoints.save(state, run.meta(), checkpoint_metrics(run, step, scores))
-    if due and run.config.log.report:
+    if due and run.config.log.report and is_main():
         write_report(run.workdir)
     return scores
 
@@ -188,16 +194,16 @@ def _stopped(
     stop: StopRequest,
     progress: Progress,
 ) -> Result:
-    """Save what has been learnt when asked to stop."""
-    assert stop.signal is not None
+    """Save what has been learnt when asked to stop; perhaps it was another process that was."""
+    by = stop.signal or signal.SIGTERM
     if step == 0:
-        progress.say(f"{stop.signal.name}: no step was taken, nothing is saved")
-        return Result(step, {}, stop.signal)
-    progress.say(f"{stop.signal.name}: saving step {step} ...")
+        progress.say(f"{by.name}: no step was taken, nothing is saved")
+        return Result(step, {}, by)
+    progress.say(f"{by.name}: saving step {step} ...")
     checkpoints.save(state, run.meta(), None)
     checkpoints.wait()
     progress.say(f"saved step {step} in {run.workdir}; the same command goes on from there")
-    return Result(step, {}, stop.signal)
+    return Result(step, {}, by)
 
 
 def _rescue(
@@ -209,7 +215,7 @@ def _rescue(
     error: Exception,
 ) -> None:
     """Save what has been learnt before a file or the disk ends the run by `error`."""
-    if step == run.first_step:
+    if step == run.first_step or jax.process_count() > 1:  # the others are not here to save with
         return
     try:
         progress.flush()
@@ -225,7 +231,7 @@ def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         state = run.create_state()
         if run.config.train.init_from:
             state = with_networks_of(state, run.config)
-        return place_state(state, jax.devices())
+        return hold(state)
     state = checkpoints.restore(run.first_step, jax.eval_shape(run.create_state))
     epoch = run.timeline.epoch(run.first_step)
     print(
@@ -233,34 +239,17 @@ def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         f"at a learning rate of {float(run.schedule(run.first_step)):.3g}"
     )
     # A seed that was changed, with --allow-change, holds from here on.
-    return place_state(state.replace(rng=jax.random.key(run.config.seed)), jax.devices())
+    return hold(state.replace(rng=jax.random.key(run.config.seed)))
 
 
-def _batches(run: Run, step: int) -> Iterator[Batch]:
-    """Yield this process's batches from `step` on, placed on the devices ahead of their use."""
-    batches = train_batches(run.examples, step, run.stop, run.config.data.workers)
-
-    def place(batch: HostBatch) -> Batch:
-        if jax.device_count() == 1:
-            return jax.device_put(batch)
-        # pmap wants a leading axis of devices, and places its arguments itself.
-        count = jax.local_device_count()
-        return {name: part.reshape(count, -1, *part.shape[1:]) for name, part in batch.items()}
-
-    return prefetch(batches, place)
-
-
-def _compile(
-    train_step: TrainStep, state: TrainState, batches: Iterator[Batch]
-) -> tuple[Iterator[Batch], TrainStep]:
-    """Compile the step for the first batch, and return all batches with the compiled step.
-
-    Ahead of the first step: the compiler's memory is free again when the step needs its own.
-    """
-    first = next(batches)
-    compiled = train_step.lower(state, first).compile()  # type: ignore[attr-defined]
-    release_free_memory()
-    return itertools.chain([first], batches), compiled
+def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[CallStep, Iterator[Call]]:
+    """Compile the step for the first call, and return it with all calls."""
+    feed = build_feed(run)
+    calls = feed.calls(
+        run.first_step, run.stop, lambda step: min(end_of_call(run, step), trace.end_of_call(step))
+    )
+    first = next(calls)
+    return feed.compile(state, first[1]), itertools.chain([first], calls)
 
 
 def _names(run: Run, step: int) -> list[str]:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax import image_files
 from pix2pix_jax.atomic import atomic_path
 from pix2pix_jax.config import flatten
+from pix2pix_jax.distributed import is_main
 from pix2pix_jax.errors import InputError
 from pix2pix_jax.wandb_writer import WandbWriter
 
@@ -189,12 +190,14 @@ def build_writers(workdir: pathlib.Path, last_step: int, config: ConfigDict) -> 
         config: The whole configuration; its section `log` says what is written.
 
     Returns:
-        One writer for all.
+        One writer for all; of several processes, only the first one's writes anything.
 
     Raises:
         InputError: Weights & Biases is wanted, and cannot be had.
     """
     writers: list[Writer] = []
+    if not is_main():
+        return MultiWriter(writers)
     if config.log.wandb:  # first: it can refuse
         writers.append(WandbWriter(workdir, config.log.wandb_project, flatten(config)))
     writers.append(CsvWriter(workdir / "metrics.csv", last_step))

@@ -14,13 +14,12 @@ from pix2pix_jax.encodings import PHOTO
 from pix2pix_jax.losses import build_losses, l1_loss
 from pix2pix_jax.models.patchgan import PatchGAN
 from pix2pix_jax.models.unet import UNet
+from pix2pix_jax.placement import DEVICES, hold
 from pix2pix_jax.train_state import create_train_state
 from pix2pix_jax.train_step import (
-    DEVICES,
     compile_train_step,
     example_keys,
     make_train_step,
-    place_state,
 )
 
 SIZE = 64  # six levels: one of them drops out
@@ -67,7 +66,7 @@ def compiled_step(norm, device_count):
 
 
 def take_steps(step, norm, device_count, seed, steps=3):
-    state = place_state(new_state(norm, seed=seed), jax.devices()[:device_count])
+    state = hold(new_state(norm, seed=seed), jax.devices()[:device_count])
     batch = make_batch(seed=seed)
     if device_count > 1:
         batch = {k: v.reshape(device_count, -1, *v.shape[1:]) for k, v in batch.items()}
@@ -222,7 +221,7 @@ def test_the_compiled_step_is_compiled_once():
         return step(state, batch)
 
     compiled = compile_train_step(counted, devices)
-    state = place_state(new_state(), devices)
+    state = hold(new_state(), devices)
     batch = {k: v.reshape(8, 1, *v.shape[1:]) for k, v in make_batch().items()}
     for _ in range(3):
         state, _ = compiled(state, batch)

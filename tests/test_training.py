@@ -41,9 +41,9 @@ def stop_at(monkeypatch):
     def arrange(step):
         add = Progress.add
 
-        def add_and_signal(self, number, metrics):
-            add(self, number, metrics)
-            if number == step:
+        def add_and_signal(self, number, count, metrics):
+            add(self, number, count, metrics)
+            if number - count < step <= number:
                 signal.raise_signal(signal.SIGTERM)
 
         monkeypatch.setattr(Progress, "add", add_and_signal)
