@@ -5,6 +5,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from pix2pix_jax.losses import (
@@ -49,7 +50,10 @@ def discriminator_loss(
     fake: Array,
     keys: Key[Array, " n"],
 ) -> tuple[Array, tuple[PyTree, Metrics]]:
-    """Judge a fake and a target, each in a pass of its own, the fake first (as the reference).
+    """Judge a fake and a target.
+
+    In one batch where the network has no statistics of batches: each example is then judged by
+    itself anyway. Else each in a pass of its own, the fake first, as the reference does.
 
     Args:
         discriminator: The discriminator.
@@ -65,8 +69,14 @@ def discriminator_loss(
     """
     source, target = pair
     judge = partial(apply_in_training, discriminator, params)
-    on_fake, batch_stats = judge(batch_stats, source, fake)
-    on_real, batch_stats = judge(batch_stats, source, target)
+    if batch_stats:
+        on_fake, batch_stats = judge(batch_stats, source, fake)
+        on_real, batch_stats = judge(batch_stats, source, target)
+    else:
+        images = jnp.concatenate([fake, target])
+        on_both, batch_stats = judge(batch_stats, jnp.concatenate([source, source]), images)
+        on_fake = jax.tree.map(lambda x: x[: len(fake)], on_both)
+        on_real = jax.tree.map(lambda x: x[len(fake) :], on_both)
     on_fake_loss = mean_over_scales(losses.gan.on_fake, on_fake)
     on_real_loss = mean_over_scales(losses.gan.on_real, on_real)
     loss = losses.discriminator_weight * (on_fake_loss + on_real_loss)
