@@ -150,6 +150,7 @@ def _train(
                 if step % run.config.log.every_steps == 0 and step < end:
                     writer.scalars(step, {**position(run, step), **progress.row()})
             progress.pause()
+            release_free_memory()  # what the steps have left
             if step == end:
                 scores = _halt(run, checkpoints, writer, state, step, progress)
         if step < run.stop:
