@@ -15,10 +15,7 @@ from tqdm import tqdm
 from pix2pix_jax.errors import NonFiniteError
 from pix2pix_jax.step_loop import CallMetrics
 
-# Losses are looked at so many calls late: an accelerator never waits for the host to read them. XLA's
-# CPU backend takes the temporary memory of every call that waits for its turn: none may wait there.
 _LAG = 2
-_LAG_ON_CPU = 0
 _TRACED_STEPS = 10
 
 # Losses that the bar has room for.
@@ -26,6 +23,15 @@ _SHOWN = ("g_loss", "d_loss")
 
 Losses = dict[str, float]
 T = TypeVar("T")
+
+
+def calls_ahead() -> int:
+    """Return how many calls later the losses of a call are looked at.
+
+    An accelerator never waits for the host to read them. XLA's CPU backend takes the temporary
+    memory of every call that waits for its turn: there, none may wait.
+    """
+    return 0 if jax.default_backend() == "cpu" else _LAG
 
 
 class Progress:
@@ -42,7 +48,7 @@ class Progress:
             global_batch: Images in a step.
             names_of: Names of the pairs of a step, for the message when a loss is not finite.
         """
-        self._lag = _LAG_ON_CPU if jax.default_backend() == "cpu" else _LAG
+        self._lag = calls_ahead()
         self._bar = tqdm(total=stop, initial=first, unit="step", disable=None, smoothing=0.05)
         self._global_batch = global_batch
         self._names_of = names_of

@@ -1,7 +1,7 @@
 """Let glibc keep the memory that a training step gives back; to be imported before JAX.
 
-A step's temporaries are large: glibc maps each of them anew and gives it back, and the kernel clears
-every page again at every step. docs/performance.md has what that costs.
+A step's temporaries are large: glibc maps each of them anew and gives it back, and the kernel
+clears every page again at every step. docs/performance.md has what that costs.
 """
 
 import ctypes
