@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluation", "feeding", "translate_files"},
     {"reporting", "scorecard"},
     {"curves", "score_files", "score_runs", "training"},
-    {"comparison"},
+    {"benchmarking", "comparison"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
 

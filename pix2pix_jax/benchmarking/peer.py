@@ -1,0 +1,242 @@
+"""The program that takes the reference's own training steps and says how long they take.
+
+    python pix2pix_jax/benchmarking/peer.py '{"clone": DIR, "root": DATASET, "batch_size": 1, ...}'
+
+It is run as a file, without this package and JAX. All that it measures is the clone's: its options,
+its model class, its `optimize_parameters`, its data loader.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import itertools
+import json
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# Beside this file, whose folder Python has put first.
+from protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What is to be measured.
+
+    Attributes:
+        clone: Folder of the user's clone of the reference.
+        root: Folder of the data set.
+        pairs: Number of its training pairs.
+        batch_size: Pairs in a step.
+        image_size: Height and width of the pictures that the networks see.
+        load_size: Height and width that they are cut from.
+        base_features: Of the outermost layer of both networks.
+        levels: Of the U-Net.
+        steps: Steps of a repetition.
+        gpu: Whether it runs on the first GPU; else on the CPU.
+        options: What is changed from outside: `channels_last`, `bf16`, `compile`.
+    """
+
+    clone: str
+    root: str
+    pairs: int
+    batch_size: int
+    image_size: int
+    load_size: int
+    base_features: int
+    levels: int
+    steps: int
+    gpu: bool
+    options: list[str]
+
+
+class Peer:
+    """The reference's model and data loader, used on demand as its training script uses them."""
+
+    def __init__(self, asked: Asked) -> None:
+        """Say what is to be measured."""
+        self._asked = asked
+        self._torch: Any
+        self._model: Any
+        self._loader: Iterator[dict[str, Any]] | None = None
+        self._no_loader = ""
+        self._batch: dict[str, Any] = {}
+
+    def prepare(self) -> Answer:
+        """Build model and data loader, and take the first step."""
+        sys.path[0] = self._asked.clone  # instead of this file's folder: `data` is the clone's
+        begun = time.monotonic()
+        import torch
+
+        self._torch = torch
+        if self._asked.gpu and not torch.cuda.is_available():
+            raise CannotMeasureError(
+                "this PyTorch has no CUDA: it cannot use the GPU that JAX uses"
+            )
+        stand_in = _stand_in_for_torchvision()
+        options = self._parse_options()
+        from models import create_model
+
+        self._model = create_model(options)
+        self._model.setup(options)
+        self._tune()
+        if stand_in:
+            self._no_loader = "the reference's data loader needs torchvision, which is missing"
+        else:
+            from data import create_dataset
+
+            # Epoch after epoch, as its training script goes through the set.
+            dataset = create_dataset(options)
+            self._loader = itertools.chain.from_iterable(itertools.repeat(dataset))
+        self._batch = self._make_batch()
+        prepared = time.monotonic()
+        self._take_step(self._batch)
+        self._finish()
+        return {
+            "device": torch.cuda.get_device_name() if self._asked.gpu else "cpu",
+            "threads": torch.get_num_threads(),
+            "versions": {"torch": torch.__version__},
+            "prepare_seconds": prepared - begun,
+            "first_step_seconds": time.monotonic() - prepared,
+            "start_memory_gb": take_peak_memory(),
+            "no_loader": self._no_loader,
+        }
+
+    def _parse_options(self) -> Any:
+        """Let the clone's own parser read the command line of this measurement."""
+        from options.train_options import TrainOptions
+
+        asked = self._asked
+        arguments = {
+            "--dataroot": asked.root,
+            "--name": "benchmark",
+            "--checkpoints_dir": tempfile.mkdtemp(dir=asked.root),
+            "--model": "pix2pix",
+            "--dataset_mode": "aligned",
+            "--netG": f"unet_{2**asked.levels}",
+            "--norm": "instance",
+            "--ngf": asked.base_features,
+            "--ndf": asked.base_features,
+            "--batch_size": asked.batch_size,
+            # Whole batches only, as ours.
+            "--max_dataset_size": asked.pairs // asked.batch_size * asked.batch_size,
+            "--load_size": asked.load_size,
+            "--crop_size": asked.image_size,
+            "--gpu_ids": 0 if asked.gpu else -1,
+        }
+        # Some versions have no --gpu_ids: their training script chooses the device.
+        known = TrainOptions().initialize(argparse.ArgumentParser()).format_help()
+        flags = [(name, str(value)) for name, value in arguments.items() if name in known]
+        sys.argv = ["train.py", *itertools.chain.from_iterable(flags)]
+        options = TrainOptions().parse()
+        if not hasattr(options, "device"):
+            options.device = self._torch.device("cuda:0" if asked.gpu else "cpu")
+        return options
+
+    def _tune(self) -> None:
+        """Change the model from outside as the variant says."""
+        for name in ("netG", "netD"):
+            network = getattr(self._model, name)
+            if "channels_last" in self._asked.options:
+                network = network.to(memory_format=self._torch.channels_last)
+            if "compile" in self._asked.options:
+                network = self._torch.compile(network)
+            setattr(self._model, name, network)
+
+    def _make_batch(self) -> dict[str, Any]:
+        """Draw pictures in the form of the data loader's."""
+        asked = self._asked
+        shape = (asked.batch_size, 3, asked.image_size, asked.image_size)
+        sides = {name: self._torch.rand(shape) * 2 - 1 for name in ("A", "B")}
+        paths = [""] * asked.batch_size
+        return {**sides, "A_paths": paths, "B_paths": paths}
+
+    def _take_step(self, batch: dict[str, Any]) -> None:
+        self._model.set_input(batch)
+        context: Any = contextlib.nullcontext()
+        if "channels_last" in self._asked.options:
+            layout = self._torch.channels_last
+            self._model.real_A = self._model.real_A.to(memory_format=layout)
+            self._model.real_B = self._model.real_B.to(memory_format=layout)
+        if "bf16" in self._asked.options:
+            kind = "cuda" if self._asked.gpu else "cpu"
+            context = self._torch.autocast(kind, self._torch.bfloat16)
+        with context:
+            self._model.optimize_parameters()
+
+    def _finish(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self._asked.gpu:
+            self._torch.cuda.synchronize()
+
+    def run(self) -> Answer:
+        """Take the steps of one repetition on one batch that lies in memory."""
+        return self._time(lambda: self._batch)
+
+    def run_loop(self) -> Answer:
+        """Take the steps of one repetition on what the reference's data loader brings."""
+        assert self._loader is not None
+        return self._time(self._loader.__next__)
+
+    def _time(self, take: Callable[[], dict[str, Any]]) -> Answer:
+        waited, begun = 0.0, time.monotonic()
+        for _ in range(self._asked.steps):
+            before = time.monotonic()
+            batch = take()
+            waited += time.monotonic() - before
+            self._take_step(batch)
+        self._finish()
+        seconds = time.monotonic() - begun
+        return {
+            "milliseconds": 1000 * seconds / self._asked.steps,
+            "waiting_share": waited / seconds,
+            "memory_gb": take_peak_memory(),
+        }
+
+    def device_memory(self) -> Answer:
+        """Return the most memory that was in use on the GPU; the CPU's is the process's."""
+        peak = self._torch.cuda.max_memory_allocated() / 1e9 if self._asked.gpu else None
+        return {"device_memory_gb": peak}
+
+
+def _stand_in_for_torchvision() -> bool:
+    """Put something in the place of torchvision where it is missing, and say whether it was.
+
+    The reference's options import its data sets, which import torchvision; its model does not.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        transforms: Any = types.ModuleType("torchvision.transforms")
+        transforms.InterpolationMode = types.SimpleNamespace(BICUBIC=3)
+        package: Any = types.ModuleType("torchvision")
+        package.transforms = transforms
+        sys.modules.update({"torchvision": package, "torchvision.transforms": transforms})
+        return True
+    return False
+
+
+def describe(error: Exception) -> str:
+    """Return one line that says what went wrong."""
+    if "out of memory" in str(error):
+        return "out of device memory"
+    return one_line(error)
+
+
+def main() -> None:
+    """Serve what the command line asks for."""
+    asked = Asked(**json.loads(sys.argv[1]))
+    peer = Peer(asked)
+    handlers = {
+        "run": peer.run,
+        "run_loop": peer.run_loop,
+        "device_memory": peer.device_memory,
+    }
+    serve(peer.prepare, handlers, describe)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Measure how fast training is on this machine: a table, and a file of all figures.
+
+    python scripts/benchmark.py --batch_sizes 1,4 --output results.json
+    python scripts/benchmark.py --batch_sizes 1,32 --dtype float32,bfloat16 --data resident,streamed
+    python scripts/benchmark.py --peer ../pytorch-CycleGAN-and-pix2pix --peer-options
+
+Each configuration is compiled and timed in a process of its own, through the calls that training
+makes, on pairs drawn for the purpose. --peer takes the same steps with a clone of the PyTorch
+reference (its options, model class and data loader; needs the extra torch), in turns with ours.
+Any key of the config can be set with --config.section.key=value.
+"""
+
+import argparse
+import datetime
+import pathlib
+import sys
+import tempfile
+from typing import Any
+
+import cli
+
+from pix2pix_jax.atomic import write_json
+from pix2pix_jax.benchmarking import environments, suite
+from pix2pix_jax.benchmarking.cases import DATA_PATHS, Case, check_case, write_pairs
+from pix2pix_jax.benchmarking.entries import Plan
+from pix2pix_jax.benchmarking.peers import VARIANTS, check_peer
+from pix2pix_jax.benchmarking.table import render
+from pix2pix_jax.errors import InputError
+
+_STEPS = {"cpu": 5}  # of a repetition; elsewhere:
+_MANY_STEPS = 100
+# Resident pairs need several steps in one call, which the CPU does not take.
+_PATHS = {"cpu": ("cached", "streamed")}
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--batch_sizes", default="1", help="pairs on a device, with commas between")
+    parser.add_argument("--image_size", type=cli.whole(1, 2**14), default=256, help="default: 256")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16, or both")
+    parser.add_argument(
+        "--data", default="", help="resident, cached, streamed (default: all that the device has)"
+    )
+    parser.add_argument("--steps", type=cli.whole(1, 10**4), help="of a repetition")
+    parser.add_argument("--repetitions", type=cli.whole(1, 1000), default=5, help="default: 5")
+    parser.add_argument("--base_features", type=cli.whole(1, 2**12), default=64, help="default: 64")
+    parser.add_argument("--remat", action="store_true", help="as model.remat")
+    parser.add_argument(
+        "--accumulate", type=cli.whole(1, 2**12), default=1, help="as train.accumulate"
+    )
+    parser.add_argument("--pairs", type=cli.whole(1, 10**5), default=400, help="default: 400")
+    parser.add_argument("--save", action="store_true", help="memory during a save as well")
+    parser.add_argument("--peer", metavar="DIR", help="a clone of the PyTorch reference")
+    parser.add_argument(
+        "--peer-options", action="store_true", help="and the peer as fast as it can be made"
+    )
+    parser.add_argument(
+        "--plain-malloc", action="store_true", help="ours without the setting of scripts/train.py"
+    )
+    parser.add_argument(
+        "--compilation_cache", default="", help="folder; by default everything is compiled anew"
+    )
+    parser.add_argument("--output", metavar="FILE", help="JSON file to write")
+    flags, rest = parser.parse_known_args(arguments)
+    flags.overrides = []
+    for argument in rest:
+        key, equals, text = argument.removeprefix("--config.").partition("=")
+        if not argument.startswith("--config.") or not equals:
+            parser.error(f"unknown argument {argument}")
+        flags.overrides.append((key, text))
+    if flags.peer_options and not flags.peer:
+        parser.error("--peer-options needs --peer")
+    return flags
+
+
+def split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def build_groups(flags: argparse.Namespace, data: list[str]) -> list[list[Case]]:
+    """Return what is measured: in each group cases that differ in their data path alone."""
+    whole = cli.whole(1, 2**16)
+    try:
+        batch_sizes = [whole(text) for text in split(flags.batch_sizes)]
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"--batch_sizes {error}") from None
+    shared = {name: getattr(flags, name) for name in ("base_features", "remat", "accumulate")}
+    shared |= {"image_size": flags.image_size, "overrides": tuple(flags.overrides)}
+    groups = [
+        [Case(batch_size, dtype=dtype, data=path, **shared) for path in data]
+        for batch_size in batch_sizes
+        for dtype in split(flags.dtype)
+    ]
+    if not any(groups):
+        raise InputError("nothing to measure: --batch_sizes, --dtype and --data name at least one")
+    return groups
+
+
+def check(flags: argparse.Namespace) -> None:
+    """Raise InputError where the command line cannot be carried out."""
+    output = pathlib.Path(flags.output or "results.json")
+    if output.is_dir() or not output.parent.is_dir():
+        raise InputError(f"--output {output}: expected a file in a folder that exists")
+    for group in build_groups(flags, split(flags.data) or list(DATA_PATHS)):
+        for case in group:
+            check_case(case)
+            if case.batch_size > flags.pairs:
+                raise InputError(f"--pairs {flags.pairs}: fewer than a batch of {case.batch_size}")
+            if flags.peer:
+                check_peer(pathlib.Path(flags.peer), case)
+
+
+def make_plan(flags: argparse.Namespace, root: pathlib.Path, platform: str) -> Plan:
+    return Plan(
+        root=root,
+        pairs=flags.pairs,
+        steps=flags.steps or _STEPS.get(platform, _MANY_STEPS),
+        repetitions=flags.repetitions,
+        malloc=not flags.plain_malloc and environments.malloc_can_be_set(),
+        save=flags.save,
+        cache=flags.compilation_cache,
+        clone=pathlib.Path(flags.peer).absolute() if flags.peer else None,
+        variants=tuple(VARIANTS) if flags.peer_options else (),
+    )
+
+
+def benchmark(flags: argparse.Namespace, root: pathlib.Path) -> dict[str, Any]:
+    """Measure everything; a file, where one is wanted, is written after each group."""
+    probed = suite.probe(split(flags.dtype), shares_device=bool(flags.peer))
+    platform = probed["hardware"]["platform"]
+    if flags.peer and platform not in ("cpu", "gpu"):
+        raise InputError(f"--peer: the reference knows CPU and GPU; JAX runs on {platform} here")
+    write_pairs(root, flags.image_size, flags.pairs)
+    plan = make_plan(flags, root, platform)
+    data = split(flags.data) or list(_PATHS.get(platform, DATA_PATHS))
+    settings = {
+        **vars(flags),
+        "steps": plan.steps,
+        "data": ",".join(data),
+        "malloc": environments.MALLOC if plan.malloc else {},
+    }
+    results: dict[str, Any] = {
+        **probed,
+        "date": datetime.datetime.now().date().isoformat(),
+        "settings": settings,
+        "measurements": [],
+        "comparisons": [],
+    }
+    for cases in build_groups(flags, data):
+        measurements, comparisons = suite.measure(cases, plan, probed)
+        results["measurements"] += measurements
+        results["comparisons"] += comparisons
+        if flags.output:
+            write_json(pathlib.Path(flags.output), results)
+    return results
+
+
+def main() -> int:
+    flags = parse_arguments(sys.argv[1:])
+    check(flags)
+    with tempfile.TemporaryDirectory(prefix="pix2pix_benchmark_") as folder:
+        results = benchmark(flags, pathlib.Path(folder, "pairs"))
+    print(render(results))
+    if flags.output:
+        print(f"written to {flags.output}")
+    return 0 if any("ms" in row for row in results["measurements"]) else 1
+
+
+if __name__ == "__main__":
+    cli.run(main)
