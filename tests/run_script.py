@@ -1,15 +1,18 @@
-"""Scripts in this process: flags, output and exit status, without a second start of JAX."""
+"""Scripts, as a user runs them or, for most checks, in this process without a second JAX."""
 
+import os
 import pathlib
 import runpy
+import subprocess
 import sys
 
 SCRIPTS = pathlib.Path(__file__).parent.parent / "scripts"
 
 
-def run_script(monkeypatch, capsys, name, *arguments):
-    """Run a script; return its exit status, what it printed, and its errors."""
+def run_script(monkeypatch, capsys, name, *arguments, folder="."):
+    """Run a script in this process, in a folder; return its exit status, its output, its errors."""
     path = SCRIPTS / f"{name}.py"
+    monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
     capsys.readouterr()
@@ -19,3 +22,28 @@ def run_script(monkeypatch, capsys, name, *arguments):
         out, error = capsys.readouterr()
         return end.code or 0, out, error
     raise AssertionError("a script ends by sys.exit")
+
+
+def start_process(name, *arguments, folder, home=None):
+    """Start a script in a process of its own, in a folder and with a home of the tests."""
+    environment = dict(os.environ, XLA_FLAGS="", HOME=str(home or folder / "home"))
+    # The commands of the README work from a checkout without installing it as well.
+    environment["PYTHONPATH"] = str(SCRIPTS.parent)
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_process(name, *arguments, folder, home=None):
+    """Run a script in a process of its own; return as `run_script` does."""
+    process = start_process(name, *arguments, folder=folder, home=home)
+    try:
+        out, error = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    return process.returncode, out, error

@@ -36,7 +36,7 @@ def config(tiny_config, tmp_path):
     tiny_config.data.resize = "crop"
     tiny_config.data.image_size = (16, 32)
     tiny_config.train.steps = 3
-    tiny_config.model.levels = 3
+    tiny_config.model.update(levels=2, discriminator_layers=1)
     return tiny_config
 
 

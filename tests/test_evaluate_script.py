@@ -2,13 +2,10 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from run_script import SCRIPTS, run_script
+from run_script import run_process, run_script
 from tiny_runs import tiny_run
 
 from pix2pix_jax import image_files, scorecard
@@ -42,20 +39,11 @@ def folders(tmp_path):
 
 
 def test_a_run_needs_its_folder_alone(workdir, tmp_path):
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(SCRIPTS.parent)}
-    result = subprocess.run(
-        [sys.executable, str(SCRIPTS / "evaluate.py"), "--workdir", str(workdir)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert "l1 0." in result.stdout
+    status, out, error = run_process("evaluate", "--workdir", workdir, folder=tmp_path)
+    assert status == 0, error
+    assert "l1 0." in out
     (folder,) = (workdir / "evaluation").glob("test_*")
-    assert f"written to {folder}" in result.stdout
+    assert f"written to {folder}" in out
     assert {path.name for path in folder.iterdir()} == {
         "contact_sheet.png",
         "metrics.json",

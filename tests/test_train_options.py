@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from networks import variables_of
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate
 from pix2pix_jax.accumulation import make_accumulating_step
@@ -20,9 +21,10 @@ from pix2pix_jax.train_state import INITIALIZERS, create_train_state, draw_varia
 from pix2pix_jax.train_step import make_regression_step, make_train_step
 
 SGD = optax.sgd(1e-3, momentum=0.0)
-SHAPE = (64, 64, 3)
-GENERATOR = UNet(base_features=4, levels=6)
-PATCH = PatchGAN(base_features=4)
+SHAPE = (32, 32, 3)
+# As small as they can be, since compiling is what costs; the inner level drops out.
+GENERATOR = UNet(base_features=4, levels=2, dropout_placement="paper")
+PATCH = PatchGAN(base_features=4, layers=1)
 
 
 def losses_of(gan="vanilla", **weights):
@@ -57,16 +59,28 @@ def make_batch(count=4):
 
 
 def distance(ours, theirs):
-    difference = optax.tree.norm(jax.tree.map(np.subtract, ours, theirs))
-    return float(difference / optax.tree.norm(theirs))
+    """Return the norm of the whole difference over the norm; by NumPy, which compiles nothing."""
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    one, other = (
+        np.concatenate([np.ravel(leaf).astype(float) for leaf in jax.tree.leaves(tree)])
+        for tree in (ours, theirs)
+    )
+    return np.linalg.norm(one - other) / np.linalg.norm(other)
+
+
+ACCUMULATED = (GENERATOR, PATCH, SGD, SGD, losses_of("lsgan"), to_float)
+
+
+@pytest.fixture(scope="module")
+def whole_step():
+    return jax.jit(make_train_step(*ACCUMULATED))(new_state(), make_batch())
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-def test_accumulation_takes_the_step_of_the_whole_batch(parts):
-    networks = (GENERATOR, PATCH, SGD, SGD, losses_of("lsgan"), to_float)
-    state, batch = new_state(), make_batch()
-    whole, metrics = jax.jit(make_train_step(*networks))(state, batch)
-    split, split_metrics = jax.jit(make_accumulating_step(*networks, parts=parts))(state, batch)
+def test_accumulation_takes_the_step_of_the_whole_batch(whole_step, parts):
+    whole, metrics = whole_step
+    step = jax.jit(make_accumulating_step(*ACCUMULATED, parts=parts))
+    split, split_metrics = step(new_state(), make_batch())
     for name in ("g_opt_state", "d_opt_state"):
         ours, theirs = (getattr(after, name)[0].trace for after in (split, whole))
         assert distance(ours, theirs) < 1e-5
@@ -106,29 +120,28 @@ def test_other_objectives_move_both_networks(gan):
 def test_the_gradient_penalty_reaches_the_discriminators_gradient():
     """Compare with finite differences of the whole loss along a random direction, in float64."""
     with jax.enable_x64(True):
-        discriminator = PatchGAN(base_features=2, layers=2, norm="none", dtype=jnp.float64)
+        discriminator = PatchGAN(base_features=2, layers=1, norm="none", dtype=jnp.float64)
         rng = np.random.default_rng(1)
         images = [jnp.asarray(rng.uniform(-1, 1, (2, 16, 16, 1))) for _ in range(3)]
-        params = discriminator.init(jax.random.key(0), images[0], images[1], train=True)["params"]
-        params = jax.tree.map(lambda p: 5 * p.astype(jnp.float64), params)
+        params = variables_of(discriminator, *images[:2])["params"]
+        params = jax.tree.map(lambda p: 5 * np.asarray(p, float), params)
         keys = jax.random.split(jax.random.key(1), 2)
         losses = losses_of("wgangp", discriminator_weight=0.0, gradient_penalty_weight=1.0)
 
-        def loss(params):
+        @jax.jit
+        @jax.value_and_grad
+        def loss_and_gradient(params):
             return discriminator_loss(
                 discriminator, losses, params, {}, (images[0], images[1]), images[2], keys
             )[0]
 
-        direction = jax.tree.map(lambda p: jnp.asarray(rng.standard_normal(p.shape)), params)
-        gradient = jax.grad(loss)(params)
-        slope = sum(
-            jnp.sum(g * d)
-            for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
-        )
+        direction = jax.tree.map(lambda p: rng.standard_normal(p.shape), params)
+        gradient = loss_and_gradient(params)[1]
+        slope = sum(jax.tree.leaves(jax.tree.map(np.vdot, gradient, direction)))
         step = 1e-5
         ahead, back = (
-            loss(jax.tree.map(lambda p, d: p + sign * step * d, params, direction))  # noqa: B023
-            for sign in (1, -1)
+            loss_and_gradient(jax.tree.map(lambda p, d: p + move * d, params, direction))[0]  # noqa: B023
+            for move in (step, -step)
         )
         assert abs(float(slope)) > 1e-3
         # The logits are float32 by contract: finite differences see their rounding.
@@ -136,7 +149,7 @@ def test_the_gradient_penalty_reaches_the_discriminators_gradient():
 
 
 def test_feature_matching_is_part_of_the_generators_loss():
-    small = MultiscaleGAN(2, partial(PatchGAN, base_features=4, layers=2))
+    small = MultiscaleGAN(2, partial(PatchGAN, base_features=4, layers=1))
     losses = losses_of(feature_matching_weight=10.0)
     step = jax.jit(make_train_step(GENERATOR, small, SGD, SGD, losses, to_float))
     _, metrics = step(new_state(small), make_batch(2))
@@ -145,15 +158,21 @@ def test_feature_matching_is_part_of_the_generators_loss():
     assert float(metrics["g_loss_features"]) > 0
 
 
-def test_regression_alone_is_the_gradient_of_the_reconstruction_loss():
-    generator = UNet(base_features=4, levels=6, dropout=0.0)
-    step = jax.jit(make_regression_step(generator, SGD, losses_of("none"), to_float))
-    state, batch = new_state(None), make_batch(2)
-    after, metrics = step(state, batch)
+@pytest.fixture(scope="module")
+def regression_step():
+    """The state before and after a step without a discriminator, and its metrics."""
+    generator, state = GENERATOR.clone(dropout=0.0), new_state(None, with_ema=True)
+    losses = losses_of("none")
+    step = jax.jit(make_regression_step(generator, SGD, losses, to_float, ema_decay=0.75))
+    return state, *step(state, make_batch(2))
+
+
+def test_regression_alone_is_the_gradient_of_the_reconstruction_loss(regression_step):
+    (state, after, metrics), batch = regression_step, make_batch(2)
     source, target = to_float(None, batch["source"], batch["target"])
 
     def loss(params):
-        fake = generator.apply({"params": params}, source, train=True)
+        fake = GENERATOR.apply({"params": params}, source, train=True)
         return 100 * jnp.mean(jnp.abs(fake - target))
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(state.g_params)
@@ -163,23 +182,30 @@ def test_regression_alone_is_the_gradient_of_the_reconstruction_loss():
     assert after.d_params == {}
 
 
+@pytest.fixture
+def shallow_config(tiny_config):
+    tiny_config.model.update(levels=2, discriminator_layers=1)
+    tiny_config.lr.schedule = "constant"  # one step for any number of epochs: compiled once
+    return tiny_config
+
+
 @pytest.mark.usefixtures("one_device")
-def test_a_run_without_a_discriminator_trains_and_resumes(tiny_config, tmp_path):
-    tiny_config.loss.gan = "none"
-    tiny_config.train.epochs = 1
-    train_and_evaluate(tiny_config, tmp_path)
-    tiny_config.train.epochs = 2
-    assert train_and_evaluate(tiny_config, tmp_path).step == 6
-    tiny_config.loss.gan = "vanilla"
+def test_a_run_without_a_discriminator_trains_and_resumes(shallow_config, tmp_path):
+    shallow_config.loss.gan = "none"
+    shallow_config.train.epochs = 1
+    train_and_evaluate(shallow_config, tmp_path)
+    shallow_config.train.epochs = 2
+    assert train_and_evaluate(shallow_config, tmp_path).step == 6
+    shallow_config.loss.gan = "vanilla"
     with pytest.raises(InputError, match=r"another network: loss.gan: 'none' -> 'vanilla'"):
-        train_and_evaluate(tiny_config, tmp_path)
+        train_and_evaluate(shallow_config, tmp_path)
 
 
 @pytest.mark.usefixtures("one_device")
-def test_sampling_uses_the_moving_average_where_there_is_one(tiny_config, tmp_path):
-    tiny_config.train.ema_decay = 0.5
-    train_and_evaluate(tiny_config, tmp_path)
-    run = prepare_run(tiny_config, tmp_path)
+def test_sampling_uses_the_moving_average_where_there_is_one(shallow_config, tmp_path):
+    shallow_config.train.ema_decay = 0.5
+    train_and_evaluate(shallow_config, tmp_path)
+    run = prepare_run(shallow_config, tmp_path)
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
         state = checkpoints.restore(6, jax.eval_shape(run.create_state))
     loaded = load_generator(tmp_path, "latest").variables["params"]
@@ -187,12 +213,8 @@ def test_sampling_uses_the_moving_average_where_there_is_one(tiny_config, tmp_pa
     assert distance(loaded, state.g_params) > 0
 
 
-def test_the_moving_average_by_hand():
-    step = jax.jit(
-        make_regression_step(GENERATOR, SGD, losses_of("none"), to_float, ema_decay=0.75)
-    )
-    state = new_state(None, with_ema=True)
-    after, _ = step(state, make_batch(1))
+def test_the_moving_average_by_hand(regression_step):
+    state, after, _ = regression_step
     expected = jax.tree.map(
         lambda old, new: 0.75 * old + 0.25 * new, state.g_params, after.g_params
     )

@@ -15,7 +15,8 @@ TINY = {
     "data.synthetic_pairs": (24, 3, 5),  # three steps of eight: the tests see eight devices
     "data.workers": 2,
     "model.base_features": 4,
-    "model.discriminator_layers": 2,
+    "model.levels": 2,
+    "model.discriminator_layers": 1,
     "train.epochs": 2,
     "lr.decay_epochs": 1,
     "checkpoint.every_epochs": 1,
