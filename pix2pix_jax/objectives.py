@@ -53,7 +53,8 @@ def discriminator_loss(
     """Judge a fake and a target.
 
     In one batch where the network has no statistics of batches: each example is then judged by
-    itself anyway. Else each in a pass of its own, the fake first, as the reference does.
+    itself anyway. Else each in a pass of its own, the fake first, as the reference does; so on the
+    CPU, where one batch of both takes a tenth longer.
 
     Args:
         discriminator: The discriminator.
@@ -69,7 +70,7 @@ def discriminator_loss(
     """
     source, target = pair
     judge = partial(apply_in_training, discriminator, params)
-    if batch_stats:
+    if batch_stats or jax.default_backend() == "cpu":
         on_fake, batch_stats = judge(batch_stats, source, fake)
         on_real, batch_stats = judge(batch_stats, source, target)
     else:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -83,6 +84,36 @@ def build_schedule(
     return lambda step: learning_rate * factor(epoch_of(step), epochs, decay_epochs)
 
 
+def scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """Build Adam's direction (Kingma & Ba, 2015), its mean of gradients as m + (1 - b1) (g - m).
+
+    That is `optax.scale_by_adam`, with its state, in the form of PyTorch's `lerp`. Of optax's own,
+    b1 m + (1 - b1) g, XLA's CPU backend makes the mean twice at b1 = 0.5, and copies every old one
+    before.
+
+    Args:
+        b1: Decay of the mean of gradients.
+        b2: Decay of the mean of squared gradients.
+        eps: Added to the root of the latter.
+
+    Returns:
+        The transformation.
+    """
+
+    def update(grads: Any, state: Any, params: Any = None) -> Any:
+        mu = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.mu, grads)
+        nu = jax.tree.map(lambda v, g: (1 - b2) * g * g + b2 * v, state.nu, grads)
+        count = optax.safe_increment(state.count)
+
+        def direction(m: jax.Array, v: jax.Array) -> jax.Array:
+            return (m / (1 - b1**count)) / (jnp.sqrt(v / (1 - b2**count)) + eps)
+
+        state = optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
+        return jax.tree.map(direction, mu, nu), state
+
+    return optax.GradientTransformation(optax.scale_by_adam(b1, b2, eps).init, update)
+
+
 def build_optimizer(
     schedule: Schedule, b1: float, b2: float, clip_norm: float = 0.0
 ) -> optax.GradientTransformation:
@@ -97,5 +128,5 @@ def build_optimizer(
     Returns:
         The optimiser.
     """
-    adam = optax.adam(schedule, b1=b1, b2=b2, eps=1e-8)
+    adam = optax.chain(scale_by_adam(b1, b2, 1e-8), optax.scale_by_learning_rate(schedule))
     return optax.chain(optax.clip_by_global_norm(clip_norm), adam) if clip_norm else adam

@@ -137,7 +137,7 @@ def _train(
     progress = Progress(step, run.stop, run.timeline.global_batch, lambda done: _names(run, done))
     try:
         while step < run.stop and not stopping:
-            end = next_halt(run, step)
+            begin, end = step, next_halt(run, step)
             release_free_memory()  # what an evaluation or a save has left
             progress.start()
             while step < end and not (stopping := agreement.reached(stop.signal is not None)):
@@ -146,6 +146,8 @@ def _train(
                 state, metrics = call(state, arguments)
                 step += count
                 progress.add(step, count, metrics)
+                if step == begin + count:
+                    release_free_memory()  # the first call's, between new small blocks
                 trace.after(step, state)
                 if step % run.config.log.every_steps == 0 and step < end:
                     writer.scalars(step, {**position(run, step), **progress.row()})

@@ -8,10 +8,11 @@ import ctypes
 import platform
 
 # Numbers and limits of mallopt(3).
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _SETTINGS = {
     _M_MMAP_MAX: 0,  # no mapping of its own for a large block
     _M_TRIM_THRESHOLD: 2**31 - 1,  # nothing is given back until malloc_trim is called
+    _M_ARENA_MAX: 1,  # one heap for all threads: glibc unmaps those of other threads when empty
 }
 
 if platform.libc_ver()[0] == "glibc":

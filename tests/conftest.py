@@ -39,7 +39,8 @@ def tiny_config():
     config.data.synthetic_pairs = (3, 3, 2)
     config.data.workers = 2
     config.model.base_features = 4
-    config.model.discriminator_layers = 2
+    config.model.levels = 2
+    config.model.discriminator_layers = 1
     config.train.epochs = 2
     config.lr.decay_epochs = 1
     config.checkpoint.every_epochs = 1

@@ -78,8 +78,8 @@ def shrink(config, cache, root):
     config.data.synthetic_pairs = (8, 2, 2)
     config.data.workers = 2
     config.model.base_features = 4
-    config.model.levels = min(config.model.levels, 4)
-    config.model.discriminator_layers = 2
+    config.model.levels = 2
+    config.model.discriminator_layers = 1
     config.train.batch_size = 1
     config.train.steps = 1
     config.eval.batch_size = 2

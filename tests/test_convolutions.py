@@ -10,6 +10,12 @@ from pix2pix_jax.models.convolutions import conv, depth_to_space, down_conv, up_
 from pix2pix_jax.models.resnet import reflect_conv
 
 
+@pytest.fixture(autouse=True, params=["cpu", "gpu"])
+def backend(request, monkeypatch):
+    """Run every test in the CPU's form and in that of other devices."""
+    monkeypatch.setattr(jax, "default_backend", lambda: request.param)
+
+
 def draw(number, *shape):
     return jnp.asarray(np.random.default_rng(number).standard_normal(shape))
 

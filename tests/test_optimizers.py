@@ -121,3 +121,19 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient():
         grads, build_optimizer(lambda step: 0.1, 0.0, 0.9, clip_norm=1.0).init(grads)
     )
     np.testing.assert_allclose(adam_state[0].nu["b"], [0.1 * 0.64], rtol=1e-5)
+
+
+def test_adam_takes_the_steps_of_optax_with_its_state():
+    ours = build_optimizer(lambda step: 1e-2, 0.5, 0.999)
+    theirs = optax.adam(1e-2, b1=0.5, b2=0.999, eps=1e-8)
+    params = [{"kernel": jnp.linspace(-1, 1, 12).reshape(3, 4)}] * 2
+    states = [optimizer.init(params[0]) for optimizer in (ours, theirs)]
+    assert jax.tree.structure(states[0][0]) == jax.tree.structure(states[1][0])
+    for step in range(5):
+        for n, optimizer in enumerate((ours, theirs)):
+            grads = {"kernel": jnp.sin(7 * params[n]["kernel"] + step)}
+            updates, states[n] = optimizer.update(grads, states[n], params[n])
+            params[n] = optax.apply_updates(params[n], updates)
+    np.testing.assert_allclose(params[0]["kernel"], params[1]["kernel"], rtol=1e-5)
+    for one, other in zip(*(jax.tree.leaves(state[0]) for state in states), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

@@ -10,6 +10,7 @@ import pix2pix_jax
 MALLOC = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "2147483647",
+    "MALLOC_ARENA_MAX": "1",
 }
 
 

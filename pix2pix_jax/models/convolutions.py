@@ -2,14 +2,21 @@
 
 Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
 Padding stands outside of the convolutions: inside, XLA's CPU backend takes up to 50 times longer
-for the gradient of the kernel.
+for the gradient of the kernel. Where it is the default one, `cpu_convolutions` has faster forms.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from pix2pix_jax.models import cpu_convolutions
+
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
 
 
 def conv(
@@ -30,6 +37,11 @@ def conv(
     Returns:
         Features of floor((h + 2 * padding - k) / stride) + 1 rows.
     """
+    if stride == 1 and _on_cpu():
+        if cpu_convolutions.is_narrow(kernel):
+            return cpu_convolutions.narrow_conv(x, kernel, padding)
+        if cpu_convolutions.pays_off(x, kernel):
+            return cpu_convolutions.product_conv(x, kernel, padding)
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     return lax.conv_general_dilated(x, kernel, (stride, stride), "VALID", None, None, _DIMENSIONS)
 
@@ -46,6 +58,8 @@ def down_conv(
     Returns:
         Features of floor(h / 2) x floor(w / 2).
     """
+    if _on_cpu() and cpu_convolutions.pays_off(x, kernel):
+        return cpu_convolutions.product_down_conv(x, kernel)
     return conv(x, kernel, stride=2, padding=1)
 
 
@@ -57,7 +71,8 @@ def up_conv(
     The same as `flax.linen.ConvTranspose(out, (4, 4), (2, 2), 'SAME')` with the same kernel, in
     the sub-pixel form (Shi et al., 2016, "Is the deconvolution layer the same as a convolutional
     layer?"): one 2x2 convolution to four times the channels, whose output is spread over a grid
-    twice as fine. On a CPU the kernel gradient of the library's form takes some ten times longer.
+    twice as fine. The library's form takes some ten times longer on a CPU for the gradient of the
+    kernel; there it is `cpu_convolutions.product_up_conv`.
     A 3x3 kernel is the reference's in its ResNet (padding 1, output padding 1): a 4x4 kernel whose
     first row and column are zero.
 
@@ -70,6 +85,8 @@ def up_conv(
     """
     missing = 4 - kernel.shape[0]
     kernel = jnp.pad(kernel, ((missing, 0), (missing, 0), (0, 0), (0, 0)))
+    if _on_cpu():
+        return cpu_convolutions.product_up_conv(x, kernel)
     features_in, features_out = kernel.shape[2:]
     # Tap 2 * a + b of the kernel belongs to offset a of the 2x2 kernel and to output phase 1 - b.
     taps = kernel.reshape(2, 2, 2, 2, features_in, features_out)[:, ::-1, :, ::-1]

@@ -1,0 +1,191 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from pix2pix_jax.models import cpu_convolutions
+from pix2pix_jax.models.convolutions import conv, down_conv, up_conv
+
+
+def draw(number, *shape):
+    return jnp.asarray(np.random.default_rng(number).standard_normal(shape))
+
+
+def library_conv(x, kernel, stride=1, padding=1):
+    pads, layout = ((padding, padding),) * 2, ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=layout)
+
+
+def library_up_conv(x, kernel):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_transpose(x, kernel, (2, 2), "SAME", dimension_numbers=layout)
+
+
+def narrow_conv(x, kernel):
+    return cpu_convolutions.narrow_conv(x, kernel, 1)
+
+
+def product_conv(x, kernel):
+    return cpu_convolutions.product_conv(x, kernel, 1)
+
+
+FORMS = {
+    "down": (cpu_convolutions.product_down_conv, functools.partial(library_conv, stride=2)),
+    "up": (cpu_convolutions.product_up_conv, library_up_conv),
+    "same": (product_conv, library_conv),
+    "narrow": (narrow_conv, library_conv),
+}
+every_form = pytest.mark.parametrize(("ours", "theirs"), list(FORMS.values()), ids=list(FORMS))
+
+
+def derivatives(function, x, kernel):
+    """Return value, both gradients, and both gradients of a function of these gradients."""
+    weights = draw(2, *jax.eval_shape(function, x, kernel).shape)
+
+    def gradients(x, kernel):
+        # Not linear in the result, or the second derivatives would see one path only.
+        return jax.grad(lambda *at: jnp.sum(weights * jnp.sin(function(*at))), (0, 1))(x, kernel)
+
+    def squares(x, kernel):
+        return sum(jnp.sum(jnp.square(part)) for part in gradients(x, kernel))
+
+    return function(x, kernel), gradients(x, kernel), jax.grad(squares, (0, 1))(x, kernel)
+
+
+def assert_equal(a, b, tolerance=1e-12):
+    """Compare two trees, each array's largest difference by its largest value."""
+    for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * float(abs(other).max()))
+
+
+# Down from 2x2 and up from 1x1 only the inner taps are used.
+@every_form
+@pytest.mark.parametrize("sides", [(4, 6), (5, 7), (2, 3), (2, 2)])
+def test_values_gradients_and_second_derivatives_are_those_of_the_library(ours, theirs, sides):
+    with jax.enable_x64(True):
+        x, kernel = draw(0, 2, *sides, 3), draw(1, 4, 4, 3, 2)
+        see = jax.jit(lambda *at: [derivatives(function, *at) for function in (ours, theirs)])
+        assert_equal(*see(x, kernel))
+
+
+def test_up_conv_of_single_pixels_in_values_gradients_and_second_derivatives():
+    with jax.enable_x64(True):
+        x, kernel = draw(0, 2, 1, 1, 3), draw(1, 4, 4, 3, 2)
+        see = jax.jit(lambda *at: [derivatives(function, *at) for function in FORMS["up"]])
+        assert_equal(*see(x, kernel))
+
+
+@pytest.mark.parametrize(("side", "padding"), [(1, 0), (1, 1), (3, 0), (3, 1)])
+@pytest.mark.parametrize("ours", [cpu_convolutions.product_conv, cpu_convolutions.narrow_conv])
+def test_convolutions_of_stride_1_take_any_kernel_and_padding(ours, side, padding):
+    with jax.enable_x64(True):
+        x, kernel = draw(0, 2, 7, 9, 3), draw(1, side, side, 3, 2)
+        theirs = functools.partial(library_conv, padding=padding)
+        ours = functools.partial(ours, padding=padding)
+        see = jax.jit(lambda *at: [derivatives(function, *at) for function in (ours, theirs)])
+        assert_equal(*see(x, kernel))
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_up_conv_of_a_single_pixel_by_hand(side):
+    kernel = jnp.arange(1.0, side**2 + 1).reshape(side, side, 1, 1)
+    kernel = jnp.pad(kernel, ((4 - side, 0), (4 - side, 0), (0, 0), (0, 0)))
+    y = cpu_convolutions.product_up_conv(jnp.ones((1, 1, 1, 1)), kernel)[0, :, :, 0]
+    # Of the taps in reverse order the first row and column fall over the edge.
+    assert y.tolist() == {3: [[5.0, 4.0], [2.0, 1.0]], 4: [[11.0, 10.0], [7.0, 6.0]]}[side]
+
+
+@every_form
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+def test_the_dtype_of_the_result_is_that_of_the_arguments(ours, theirs, dtype):
+    x, kernel = draw(0, 1, 4, 4, 3).astype(dtype), draw(1, 4, 4, 3, 2).astype(dtype)
+    y, pull = jax.vjp(jax.jit(ours), x, kernel)
+    assert [y.dtype, *(part.dtype for part in jax.eval_shape(pull, y))] == [dtype] * 3
+    # 48 products: of the order of their number's root times half a unit in the last place.
+    assert_equal(y.astype(jnp.float32), theirs(x, kernel).astype(jnp.float32), 0.02)
+
+
+@every_form
+def test_vmap_remat_and_loops_change_nothing(ours, theirs):
+    with jax.enable_x64(True):
+        x, kernel = draw(0, 3, 2, 4, 6, 3), draw(1, 4, 4, 3, 2)
+
+        def total(function, x, kernel):
+            return jnp.sum(jnp.sin(function(x, kernel)))
+
+        @jax.jit
+        def see(x, kernel):
+            gradient = jax.grad(functools.partial(total, jax.checkpoint(ours)), (0, 1))
+            mapped = jax.vmap(gradient, (0, None))(x, kernel)
+            looped = lax.fori_loop(
+                0, 3, lambda i, sums: sums + gradient(x[i], kernel)[1], 0 * kernel
+            )
+            plain = [jax.grad(functools.partial(total, theirs), (0, 1))(one, kernel) for one in x]
+            return (*mapped, looped), plain
+
+        mapped, plain = see(x, kernel)
+        images, kernels = (jnp.stack(parts) for parts in zip(*plain, strict=True))
+        assert_equal(mapped, (images, kernels, kernels.sum(axis=0)))
+
+
+def test_pmap_over_devices_changes_nothing():
+    x, kernel = draw(0, 2, 1, 4, 4, 3), draw(1, 4, 4, 3, 2)
+    for ours, theirs in FORMS.values():
+        mapped = jax.pmap(ours, in_axes=(0, None), devices=jax.devices()[:2])(x, kernel)
+        assert_equal(mapped, jnp.stack([theirs(one, kernel) for one in x]), 1e-5)
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Collect the names of the CPU forms that are called."""
+    names = []
+    for name in ("product_conv", "product_down_conv", "product_up_conv", "narrow_conv"):
+        function = getattr(cpu_convolutions, name)
+
+        def note(*arguments, name=name, function=function):
+            names.append(name)
+            return function(*arguments)
+
+        monkeypatch.setattr(cpu_convolutions, name, note)
+    return names
+
+
+def trace(function, sides, channels, features, side=4):
+    x, kernel = jnp.zeros((1, *sides, channels)), jnp.zeros((side, side, channels, features))
+    return jax.eval_shape(function, x, kernel)
+
+
+def test_the_cpu_takes_products_where_the_kernel_is_larger_than_the_image(chosen):
+    trace(down_conv, (4, 4), 8, 8)
+    assert chosen == ["product_down_conv"]
+    trace(down_conv, (16, 16), 2, 3)
+    assert chosen == ["product_down_conv"]
+    trace(functools.partial(conv, padding=1), (4, 4), 8, 8)
+    assert chosen == ["product_down_conv", "product_conv"]
+    trace(functools.partial(conv, padding=1), (16, 16), 4, 4)
+    trace(functools.partial(conv, padding=1, stride=2), (4, 4), 8, 8)
+    assert chosen == ["product_down_conv", "product_conv"]
+
+
+def test_the_cpu_multiplies_before_it_sums_where_channels_become_few(chosen):
+    trace(conv, (8, 8), 17, 1)
+    trace(conv, (8, 8), 16, 1)
+    assert chosen == ["narrow_conv"]
+
+
+@pytest.mark.parametrize("side", [3, 4])
+def test_the_cpu_always_upsamples_by_a_product(chosen, side):
+    trace(up_conv, (16, 16), 2, 2, side)
+    assert chosen == ["product_up_conv"]
+
+
+def test_other_devices_keep_the_library(chosen, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    trace(down_conv, (4, 4), 8, 8)
+    trace(conv, (4, 4), 64, 1)
+    trace(up_conv, (4, 4), 8, 8)
+    assert chosen == []
