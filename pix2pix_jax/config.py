@@ -99,7 +99,8 @@ def _add_networks(config: ConfigDict) -> None:
     config.model.conditional = True  # the discriminator sees the source, too
     config.model.spectral_norm = False  # of the discriminator's kernels
     config.model.initializer = "normal"  # normal, xavier, kaiming, orthogonal
-    config.model.remat = False  # less memory for more time: the generator's blocks are recomputed
+    # Less memory for more time: the generator's blocks are computed again. Not on a CPU
+    config.model.remat = False
     config.model.dtype = "float32"  # of computation: float32, bfloat16; parameters are float32
 
     config.loss = ConfigDict()
@@ -130,7 +131,8 @@ def _add_training(config: ConfigDict) -> None:
     config.train.epochs = 200
     config.train.steps = 0  # instead of epochs, where not 0
     config.train.steps_per_call = 0  # steps in one call of the device; 0: 1 on the CPU, else 20
-    config.train.accumulate = 1  # a device's pairs are seen in so many parts: less memory
+    # A device's pairs are seen in so many parts: less memory, not on a CPU
+    config.train.accumulate = 1
     config.train.ema_decay = 0.0  # of the generator's moving average, which sampling uses; 0: none
     config.train.init_from = ""  # folder of a run whose networks a new run starts with
 

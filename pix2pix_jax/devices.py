@@ -21,7 +21,8 @@ def enable_compilation_cache(folder: str) -> None:
     if not folder:
         return
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    # A start is made of many small programs, too: together a second.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def describe_hardware() -> dict[str, str | int]:

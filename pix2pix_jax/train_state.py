@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flax.linen as nn
@@ -118,7 +119,10 @@ def draw_variables(abstract: PyTree, seed: int, initializer: str = "normal") -> 
             return 1 + np.float32(0.02) * rng.standard_normal(leaf.shape, np.float32)
         return np.full(leaf.shape, _CONSTANTS[name], np.float32)
 
-    return jax.tree_util.tree_map_with_path(draw, abstract)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
+    with ThreadPoolExecutor() as pool:  # numpy draws without Python's lock
+        drawn = list(pool.map(lambda leaf: draw(*leaf), leaves))
+    return jax.tree.unflatten(structure, drawn)
 
 
 def create_train_state(

@@ -21,6 +21,13 @@ SMALLEST = {
 }
 
 
+@pytest.fixture
+def tiny_config(tiny_config):
+    """Two strided layers: each test counts with them."""
+    tiny_config.model.discriminator_layers = 2
+    return tiny_config
+
+
 def output_shapes(module, variables, *shapes):
     images = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return jax.eval_shape(partial(module.apply, train=False), variables, *images)
