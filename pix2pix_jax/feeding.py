@@ -61,30 +61,30 @@ class Feed:
             return
         batches = train_batches(self.examples, first, stop, self.workers)
         if self.steps_per_call == 1:
-            made: Iterator[tuple[int, HostBatch]] = ((1, _by_device(b, 0)) for b in batches)
+            made: Iterator[tuple[int, HostBatch]] = (
+                (1, {name: _by_device(array, 0) for name, array in batch.items()})
+                for batch in batches
+            )
         else:
             made = _chunks(batches, spans, self.steps_per_call)
         yield from prefetch(made, lambda call: (call[0], _place(call[1])))
 
     def _resident(self, spans: Iterator[tuple[int, int]]) -> Iterator[Call]:
         """Yield calls that take their pairs from arrays on the device."""
-        timeline, places = self.examples.timeline, self.examples.places
+        timeline = self.examples.timeline
         assert self.examples.pairs.arrays is not None
         data = dict(zip(("source", "target"), hold(self.examples.pairs.arrays), strict=True))
-        example = np.arange(places.start, places.stop, dtype=np.int32)
         epoch, order = -1, {}
         for step, count in spans:
             if timeline.epoch(step) != epoch:
                 epoch = timeline.epoch(step)
-                begin = step - (step - timeline.first_step) % timeline.steps_per_epoch
-                rows = range(begin, begin + timeline.steps_per_epoch)
-                indices = np.stack(
-                    [timeline.indices(row)[places.start : places.stop] for row in rows]
-                )
+                begin = timeline.end_of(epoch)
+                rows = range(begin, timeline.end_of(epoch + 1))
+                indices = np.stack([self.examples.indices(row) for row in rows])
                 order = _place(
                     {
-                        **_by_device({"indices": indices.astype(np.int32)}, 1),
-                        **_by_device({"example": example}, 0),
+                        "indices": _by_device(indices.astype(np.int32), 1),
+                        "example": _by_device(self.examples.example_places, 0),
                     }
                 )
             span = np.array([step - begin, count], np.int32)
@@ -168,46 +168,33 @@ def _chunks(
     for _, count in spans:
         some = [next(batches) for _ in range(count)]
         some += some[-1:] * (most - count)
+        example = _by_device(some[0]["example"], 0)
+        devices, share = example.shape[:-1], example.shape[-1]
+        # The examples of all steps that a device takes, one after another.
         chunk = {
-            name: _merge(np.stack([batch[name] for batch in some])) for name in ("source", "target")
+            name: _by_device(np.stack([batch[name] for batch in some]), 1).reshape(
+                *devices, most * share, *some[0][name].shape[1:]
+            )
+            for name in ("source", "target")
         }
-        share = len(some[0]["example"]) // _rows()
         indices = np.arange(most * share, dtype=np.int32).reshape(most, share)
-        chunk["indices"] = np.stack([indices] * _rows()) if _many() else indices
-        chunk |= _by_device({"example": some[0]["example"]}, 0)
-        yield count, {**chunk, "span": np.array([0, count], np.int32)}
-
-
-def _merge(steps: Shaped[np.ndarray, "steps examples *image"]) -> Shaped[np.ndarray, "..."]:
-    """Put the examples of all steps that a device takes into one row."""
-    split = _by_device({"": steps}, 1)[""]
-    if not _many():
-        return split.reshape(-1, *steps.shape[2:])
-    return split.reshape(len(split), -1, *steps.shape[2:])
+        chunk["indices"] = np.broadcast_to(indices, (*devices, most, share))
+        yield count, {**chunk, "example": example, "span": np.array([0, count], np.int32)}
 
 
 def _many() -> bool:
     return jax.device_count() > 1
 
 
-def _rows() -> int:
-    """Return how many rows, one for each device, this process's arrays have."""
-    return jax.local_device_count() if _many() else 1
-
-
-def _by_device(arrays: HostBatch, axis: int) -> HostBatch:
+def _by_device(array: Shaped[np.ndarray, "..."], axis: int) -> Shaped[np.ndarray, "..."]:
     """Divide an axis of examples among this process's devices, whose axis comes first.
 
     There is none where there is one device.
     """
     if not _many():
-        return arrays
-    return {name: _divide(array, axis) for name, array in arrays.items()}
-
-
-def _divide(array: Shaped[np.ndarray, "..."], axis: int) -> Shaped[np.ndarray, "..."]:
+        return array
     shape = array.shape
-    divided = array.reshape(*shape[:axis], _rows(), -1, *shape[axis + 1 :])
+    divided = array.reshape(*shape[:axis], jax.local_device_count(), -1, *shape[axis + 1 :])
     return np.moveaxis(divided, axis, 0)
 
 

@@ -74,15 +74,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return flags
 
 
-def split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def build_groups(flags: argparse.Namespace, data: list[str]) -> list[list[Case]]:
     """Return what is measured: in each group cases that differ in their data path alone."""
     whole = cli.whole(1, 2**16)
     try:
-        batch_sizes = [whole(text) for text in split(flags.batch_sizes)]
+        batch_sizes = [whole(text) for text in cli.split_names(flags.batch_sizes)]
     except argparse.ArgumentTypeError as error:
         raise InputError(f"--batch_sizes {error}") from None
     shared = {name: getattr(flags, name) for name in ("base_features", "remat", "accumulate")}
@@ -90,7 +86,7 @@ def build_groups(flags: argparse.Namespace, data: list[str]) -> list[list[Case]]
     groups = [
         [Case(batch_size, dtype=dtype, data=path, **shared) for path in data]
         for batch_size in batch_sizes
-        for dtype in split(flags.dtype)
+        for dtype in cli.split_names(flags.dtype)
     ]
     if not any(groups):
         raise InputError("nothing to measure: --batch_sizes, --dtype and --data name at least one")
@@ -102,7 +98,7 @@ def check(flags: argparse.Namespace) -> None:
     output = pathlib.Path(flags.output or "results.json")
     if output.is_dir() or not output.parent.is_dir():
         raise InputError(f"--output {output}: expected a file in a folder that exists")
-    for group in build_groups(flags, split(flags.data) or list(DATA_PATHS)):
+    for group in build_groups(flags, cli.split_names(flags.data) or list(DATA_PATHS)):
         for case in group:
             check_case(case)
             if case.batch_size > flags.pairs:
@@ -112,6 +108,7 @@ def check(flags: argparse.Namespace) -> None:
 
 
 def make_plan(flags: argparse.Namespace, root: pathlib.Path, platform: str) -> Plan:
+    """Decide how everything is measured on a platform."""
     return Plan(
         root=root,
         pairs=flags.pairs,
@@ -127,13 +124,13 @@ def make_plan(flags: argparse.Namespace, root: pathlib.Path, platform: str) -> P
 
 def benchmark(flags: argparse.Namespace, root: pathlib.Path) -> dict[str, Any]:
     """Measure everything; a file, where one is wanted, is written after each group."""
-    probed = suite.probe(split(flags.dtype), shares_device=bool(flags.peer))
+    probed = suite.probe(cli.split_names(flags.dtype), shares_device=bool(flags.peer))
     platform = probed["hardware"]["platform"]
     if flags.peer and platform not in ("cpu", "gpu"):
         raise InputError(f"--peer: the reference knows CPU and GPU; JAX runs on {platform} here")
     write_pairs(root, flags.image_size, flags.pairs)
     plan = make_plan(flags, root, platform)
-    data = split(flags.data) or list(_PATHS.get(platform, DATA_PATHS))
+    data = cli.split_names(flags.data) or list(_PATHS.get(platform, DATA_PATHS))
     settings = {
         **vars(flags),
         "steps": plan.steps,

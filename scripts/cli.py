@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pix2pix_jax import InputError
+from pix2pix_jax.inference import MODES
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +38,22 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names in a text with commas between them."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that decide how images are made and scored."""
+    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
+    parser.add_argument("--metrics", default="l1,psnr,ssim", help="names, with commas between")
+    parser.add_argument("--palette", default="cityscapes", help="of label metrics, or a JSON file")
+    parser.add_argument(
+        "--inception_weights", default="", help="of fid, kid, inception_score: a file"
+    )
+    parser.add_argument("--batch_size", type=whole(1, 2**12), default=8, help="default: 8")
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -18,7 +18,6 @@ from pix2pix_jax.comparison.page import write_comparison
 from pix2pix_jax.comparison.pictures import choose_images, draw_images
 from pix2pix_jax.devices import enable_compilation_cache
 from pix2pix_jax.errors import require
-from pix2pix_jax.inference import MODES
 from pix2pix_jax.score_runs import Options, load_config, refuse_output_in_data
 from pix2pix_jax.scorecard import choose_wanted
 
@@ -31,23 +30,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--labels", default="", help="names of the runs, with commas between")
     parser.add_argument("--split", default="test", help="the runs' own data: train, val or test")
     parser.add_argument("--checkpoint", default="best", help="best, latest or a step")
-    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
-    parser.add_argument("--metrics", default="l1,psnr,ssim", help="names, with commas between")
-    parser.add_argument("--palette", default="cityscapes", help="of label metrics, or a JSON file")
-    parser.add_argument(
-        "--inception_weights", default="", help="of fid, kid, inception_score: a file"
-    )
+    cli.add_scoring_flags(parser)
     parser.add_argument("--images", type=cli.whole(0, 100), default=4, help="to show; default: 4")
-    parser.add_argument("--batch_size", type=cli.whole(1, 2**12), default=8, help="default: 8")
     return parser.parse_args()
 
 
 def main() -> None:
     flags = parse_arguments()
     output = pathlib.Path(flags.output)
-    metrics = _split(flags.metrics)
+    metrics = cli.split_names(flags.metrics)
     wanted = choose_wanted(metrics, flags.palette, flags.inception_weights)
-    labels = label_runs(flags.runs, _split(flags.labels))
+    labels = label_runs(flags.runs, cli.split_names(flags.labels))
     require("matplotlib", "plots")  # before an hour of work, not after it
     for run in flags.runs:
         refuse_output_in_data(output, run)
@@ -60,10 +53,6 @@ def main() -> None:
         print(f"warning: {fault}")
     print((output / "comparison.md").read_text().split("\n\n")[2])
     print(f"written to {output}: comparison.html, .md, .csv and pictures")
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 if __name__ == "__main__":

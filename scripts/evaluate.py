@@ -20,7 +20,6 @@ from pix2pix_jax.curves import write_curves
 from pix2pix_jax.data.pipeline import Pairs
 from pix2pix_jax.devices import enable_compilation_cache
 from pix2pix_jax.errors import InputError, require
-from pix2pix_jax.inference import MODES
 from pix2pix_jax.scorecard import (
     Scorecard,
     Wanted,
@@ -41,15 +40,9 @@ def parse_arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--checkpoint", default="best", help="best, latest or a step")
     which.add_argument("--over_checkpoints", action="store_true", help="every kept checkpoint")
-    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
-    parser.add_argument("--metrics", default="l1,psnr,ssim", help="names, with commas between")
-    parser.add_argument("--palette", default="cityscapes", help="of label metrics, or a JSON file")
-    parser.add_argument(
-        "--inception_weights", default="", help="file for fid, kid, inception_score"
-    )
+    cli.add_scoring_flags(parser)
     parser.add_argument("--sort_by", help="metric of the contact sheet (default: the first)")
     parser.add_argument("--output", help="folder (default: WORKDIR/evaluation/SPLIT_STEP)")
-    parser.add_argument("--batch_size", type=cli.whole(1, 2**12), default=8, help="default: 8")
     flags = parser.parse_args()
     if bool(flags.images) != bool(flags.targets):
         parser.error("--images and --targets go together")
@@ -116,7 +109,7 @@ def report(card: Scorecard, output: pathlib.Path) -> None:
 
 def main() -> None:
     flags = parse_arguments()
-    names = [name.strip() for name in flags.metrics.split(",") if name.strip()]
+    names = cli.split_names(flags.metrics)
     wanted = choose_wanted(names, flags.palette, flags.inception_weights)
     if flags.sort_by and flags.sort_by not in wanted.metrics:
         choices = ", ".join(wanted.metrics) or "none: --metrics names none of single images"

@@ -24,9 +24,10 @@ def run_script(monkeypatch, capsys, name, *arguments, folder="."):
     raise AssertionError("a script ends by sys.exit")
 
 
-def start_process(name, *arguments, folder, home=None):
+def start_process(name, *arguments, folder, home=None, devices=1):
     """Start a script in a process of its own, in a folder and with a home of the tests."""
-    environment = dict(os.environ, XLA_FLAGS="", HOME=str(home or folder / "home"))
+    environment = dict(os.environ, HOME=str(home or folder / "home"))
+    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     # The commands of the README work from a checkout without installing it as well.
     environment["PYTHONPATH"] = str(SCRIPTS.parent)
     return subprocess.Popen(

@@ -1,28 +1,16 @@
 import jax
 import numpy as np
 import pytest
+from tiny_runs import assert_bit_equal, final_state
 
 from pix2pix_jax import progress as progress_module
 from pix2pix_jax import train_and_evaluate
 from pix2pix_jax import training as training_module
-from pix2pix_jax.checkpoints import Checkpoints
 from pix2pix_jax.feeding import Feed, build_feed
 from pix2pix_jax.placement import hold
 from pix2pix_jax.progress import Progress
 from pix2pix_jax.reporting import end_of_call
 from pix2pix_jax.run import prepare_run
-
-
-def final_state(config, workdir):
-    abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        state = checkpoints.restore(checkpoints.latest, abstract)
-    return jax.tree.map(np.asarray, state.replace(rng=jax.random.key_data(state.rng)))
-
-
-def assert_bit_equal(ours, theirs):
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def train(config, workdir, **changes):

@@ -1,17 +1,15 @@
 """Two processes of four virtual devices each, started by the documented command."""
 
 import json
-import os
 import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import jax
 import numpy as np
 import pytest
+from run_script import start_process
 
 from pix2pix_jax import train_and_evaluate
 from pix2pix_jax.checkpoints import Checkpoints
@@ -40,16 +38,8 @@ KEYS = {
 
 def start(folder, devices, *flags, **changes):
     keys = [f"--config.{key}={value}" for key, value in (KEYS | changes).items()]
-    environment = dict(os.environ, HOME=str(folder / "home"), PYTHONPATH=str(ROOT))
-    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
-    command = [sys.executable, ROOT / "scripts" / "train.py", "--config", CONFIG, *keys, *flags]
-    return subprocess.Popen(
-        list(map(str, [*command, "--workdir", folder / "run"])),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    arguments = ["--config", CONFIG, *keys, *flags, "--workdir", folder / "run"]
+    return start_process("train", *arguments, folder=folder, devices=devices)
 
 
 def free_port():

@@ -3,8 +3,8 @@ import json
 import signal
 
 import jax
-import numpy as np
 import pytest
+from tiny_runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax import training as training_module
@@ -15,18 +15,6 @@ from pix2pix_jax.run import prepare_run
 from pix2pix_jax.writers import CsvWriter
 
 pytestmark = pytest.mark.usefixtures("one_device")
-
-
-def final_state(config, workdir):
-    abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        state = checkpoints.restore(checkpoints.latest, abstract)
-    return jax.tree.map(np.asarray, state.replace(rng=jax.random.key_data(state.rng)))
-
-
-def assert_bit_equal(ours, theirs):
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def read_rows(workdir):

@@ -5,9 +5,14 @@ import pathlib
 import shutil
 import tempfile
 
+import jax
+import numpy as np
+
 from pix2pix_jax import train_and_evaluate
+from pix2pix_jax.checkpoints import Checkpoints
 from pix2pix_jax.config import default_config
 from pix2pix_jax.config_files import set_value
+from pix2pix_jax.run import prepare_run
 
 TINY = {
     "compilation_cache": str(pathlib.Path(tempfile.gettempdir(), "pix2pix_jax_test_cache")),
@@ -25,6 +30,20 @@ TINY = {
     "log.report": False,
 }
 _TRAINED = tempfile.TemporaryDirectory(prefix="tiny_runs_")
+
+
+def final_state(config, workdir):
+    """Restore a run's newest state, as arrays of the host."""
+    abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        state = checkpoints.restore(checkpoints.latest, abstract)
+    return jax.tree.map(np.asarray, state.replace(rng=jax.random.key_data(state.rng)))
+
+
+def assert_bit_equal(ours, theirs):
+    """Compare two states to the last bit."""
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def tiny_run(folder, **changes):

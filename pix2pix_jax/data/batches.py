@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Int
 
 from pix2pix_jax.data.mosaic import compose, draw_mosaic
 from pix2pix_jax.data.order import Timeline
@@ -33,6 +34,15 @@ class TrainingOrder:
     timeline: Timeline
     places: range
     mosaic: float = 0.0
+
+    @property
+    def example_places(self) -> Int[np.ndarray, " n"]:
+        """Places of this process's examples in the global batch, int32."""
+        return np.arange(self.places.start, self.places.stop, dtype=np.int32)
+
+    def indices(self, step: int) -> Int[np.ndarray, " n"]:
+        """Return the pairs of this process's examples of a step."""
+        return self.timeline.indices(step)[self.places.start : self.places.stop]
 
     def example(self, step: int, place: int) -> Pair:
         """Make the example at a place of a step's global batch, a pure function of both."""
@@ -90,11 +100,10 @@ def train_batches(order: TrainingOrder, first: int, stop: int, workers: int) -> 
         `source` and `target` (as stored, NHWC) and `example` (int32), each pair's place in the
         global batch.
     """
-    places, pairs = order.places, order.pairs
-    example = np.arange(places.start, places.stop, dtype=np.int32)
+    places, pairs, example = order.places, order.pairs, order.example_places
     if pairs.arrays is not None and not order.mosaic:
         for step in range(first, stop):
-            indices = order.timeline.indices(step)[places.start : places.stop]
+            indices = order.indices(step)
             source, target = (side[indices] for side in pairs.arrays)
             yield {"source": source, "target": target, "example": example}
         return
