@@ -11,7 +11,7 @@ hash of their names and the seed, of the published set: photo left, labels right
 steps by the report's metrics (extra opencv); scripts/compare.py makes its table and figure.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

@@ -5,7 +5,7 @@
 2,975 training pairs, photo left and labels right, 200 epochs at batch 1.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

@@ -6,7 +6,7 @@ Source: a course report. Files and settings as in dayton_street2aerial.py: data/
 street views, data/dayton/B aerial ones.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

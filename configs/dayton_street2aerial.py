@@ -7,7 +7,7 @@ data/dayton/A/{train,test} holds street views, data/dayton/B/{train,test} aerial
 without jitter, learning rate 0.002; the report's batches were 128, 48 and 24.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

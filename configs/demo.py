@@ -5,7 +5,7 @@
 400 drawn pairs of 128x128 pixels, 32 features, 3 epochs at batch 1; nothing is downloaded.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

@@ -6,7 +6,7 @@
 constant. For files with the photo left: --config.data.direction=BtoA.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

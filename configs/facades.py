@@ -6,7 +6,7 @@
 used where there are some; else the published set is downloaded there on first use.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

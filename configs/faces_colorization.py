@@ -8,7 +8,7 @@ frames of one scene look alike, so give each split videos of its own where you c
 val and test, and --config.data.split="()").
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

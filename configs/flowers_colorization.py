@@ -10,7 +10,7 @@ data/flowers with --config.data.split=0.8,0.1,0.1; the gray source is made from 
 --config.derive.kind=lab --config.data.target_channels=2 .
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

@@ -6,7 +6,7 @@ The maps set's 600x600 pixels, cropped to 512 without resizing. model.remat trad
 --config.data.image_size=1024 with larger images of your own has 10 levels.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

@@ -7,7 +7,7 @@ files in data/maps/train and data/maps/val are used where there are some; else t
 downloaded to that folder on first use.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

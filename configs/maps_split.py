@@ -8,7 +8,7 @@ random split puts parts of the training photos into the held-out ones, and score
 warning of near-duplicates does not see that. configs/maps.py keeps the published split.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

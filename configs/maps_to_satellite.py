@@ -9,7 +9,7 @@ goes on from 200 epochs, or from where the first one was stopped, to 250. The re
 batches of 4: --config.train.batch_size=4 --allow-change.
 """
 
-from pix2pix_jax.config import default_config
+from pix2pix_jax import default_config
 
 
 def get_config():

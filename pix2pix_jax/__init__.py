@@ -1,8 +1,30 @@
-"""pix2pix in JAX: paired image-to-image translation."""
+"""pix2pix in JAX: paired image-to-image translation.
 
-from pix2pix_jax.config import default_config
-from pix2pix_jax.errors import InputError
-from pix2pix_jax.inference import load_generator, translate
-from pix2pix_jax.training import train_and_evaluate
+The public names are imported when they are first used, so that a command can set up the memory
+allocator before JAX is loaded.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pix2pix_jax.core.config import default_config
+    from pix2pix_jax.core.errors import InputError
+    from pix2pix_jax.runs.generator import load_generator, translate
+    from pix2pix_jax.training.loop import train_and_evaluate
 
 __all__ = ["InputError", "default_config", "load_generator", "train_and_evaluate", "translate"]
+
+_MODULES = {
+    "InputError": "core.errors",
+    "default_config": "core.config",
+    "load_generator": "runs.generator",
+    "train_and_evaluate": "training.loop",
+    "translate": "runs.generator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

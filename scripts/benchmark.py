@@ -17,15 +17,15 @@ import sys
 import tempfile
 from typing import Any
 
-import cli
+from benchmarking import environments, suite
+from benchmarking.cases import DATA_PATHS, Case, check_case, write_pairs
+from benchmarking.entries import Plan
+from benchmarking.peers import VARIANTS, check_peer
+from benchmarking.table import render
 
-from pix2pix_jax.atomic import write_json
-from pix2pix_jax.benchmarking import environments, suite
-from pix2pix_jax.benchmarking.cases import DATA_PATHS, Case, check_case, write_pairs
-from pix2pix_jax.benchmarking.entries import Plan
-from pix2pix_jax.benchmarking.peers import VARIANTS, check_peer
-from pix2pix_jax.benchmarking.table import render
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import write_json
 
 _STEPS = {"cpu": 5}  # of a repetition; elsewhere:
 _MANY_STEPS = 100

@@ -11,15 +11,14 @@ now, and kept in the output for the next time.
 import argparse
 import pathlib
 
-import cli
-
-from pix2pix_jax.comparison.entries import collect, label_runs
-from pix2pix_jax.comparison.page import write_comparison
-from pix2pix_jax.comparison.pictures import choose_images, draw_images
-from pix2pix_jax.devices import enable_compilation_cache
-from pix2pix_jax.errors import require
-from pix2pix_jax.score_runs import Options, load_config, refuse_output_in_data
-from pix2pix_jax.scorecard import choose_wanted
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.core.errors import require
+from pix2pix_jax.evaluation.run_scores import Options, load_config, refuse_output_in_data
+from pix2pix_jax.evaluation.scorecard import choose_wanted
+from pix2pix_jax.reports.comparison_page import write_comparison
+from pix2pix_jax.reports.comparison_pictures import choose_images, draw_images
+from pix2pix_jax.reports.comparison_runs import collect, label_runs
 
 
 def parse_arguments() -> argparse.Namespace:

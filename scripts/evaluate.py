@@ -13,20 +13,20 @@ import argparse
 import pathlib
 from typing import Any
 
-import cli
-
-from pix2pix_jax import score_files, score_runs
-from pix2pix_jax.curves import write_curves
-from pix2pix_jax.data.pipeline import Pairs
-from pix2pix_jax.devices import enable_compilation_cache
-from pix2pix_jax.errors import InputError, require
-from pix2pix_jax.scorecard import (
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.core.errors import InputError, require
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.evaluation import folder_scores as score_files
+from pix2pix_jax.evaluation import run_scores as score_runs
+from pix2pix_jax.evaluation.scorecard import (
     Scorecard,
     Wanted,
     choose_wanted,
     write_contact_sheet,
     write_scorecard,
 )
+from pix2pix_jax.reports.png_plots import write_curves
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -9,21 +9,22 @@ import argparse
 import pathlib
 from typing import Any
 
-import cli
 from ml_collections import ConfigDict
 
-from pix2pix_jax import config as config_lib
-from pix2pix_jax import load_generator, weight_files
-from pix2pix_jax.checkpoints import Checkpoints
-from pix2pix_jax.config_files import load_json
-from pix2pix_jax.models import build_networks
-from pix2pix_jax.torch_layers import Architecture
-from pix2pix_jax.torch_weights import (
+from pix2pix_jax import load_generator
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core import config as config_lib
+from pix2pix_jax.core import weight_files
+from pix2pix_jax.core.config_files import load_json
+from pix2pix_jax.models.build import build_networks
+from pix2pix_jax.models.reference_layers import Architecture
+from pix2pix_jax.models.reference_weights import (
     discriminator_architecture,
     generator_architecture,
     to_weights,
 )
-from pix2pix_jax.train_state import abstract_variables
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.training.state import abstract_variables
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -12,21 +12,22 @@ import shlex
 import sys
 from typing import Any
 
-import cli
 import jax
 import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from pix2pix_jax import InputError, default_config, weight_files
-from pix2pix_jax import config as config_lib
-from pix2pix_jax.checkpoints import Checkpoints
-from pix2pix_jax.models import build_networks
-from pix2pix_jax.torch_layers import Architecture
-from pix2pix_jax.torch_weights import configure, recognise, to_variables
-from pix2pix_jax.train_state import TrainState, create_train_state
-from pix2pix_jax.validation import validate
-from pix2pix_jax.workdir import record_start
+from pix2pix_jax import InputError, default_config
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core import config as config_lib
+from pix2pix_jax.core import weight_files
+from pix2pix_jax.core.validation import validate
+from pix2pix_jax.models.build import build_networks
+from pix2pix_jax.models.reference_layers import Architecture
+from pix2pix_jax.models.reference_weights import configure, recognise, to_variables
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.folder import record_start
+from pix2pix_jax.training.state import TrainState, create_train_state
 
 Network = tuple[Architecture, tuple[Any, Any]]
 

@@ -12,18 +12,17 @@ import dataclasses
 import difflib
 from collections.abc import Callable
 
-import cli
-
 from pix2pix_jax import InputError
+from pix2pix_jax.commands import cli
 from pix2pix_jax.data.derive import DERIVATIONS, Derivation
+from pix2pix_jax.data.preparation import convert
+from pix2pix_jax.data.preparation.check import check
+from pix2pix_jax.data.preparation.frames import build_detector, extract_frames
+from pix2pix_jax.data.preparation.layout import SOURCES
+from pix2pix_jax.data.preparation.table import format_report
 from pix2pix_jax.data.published import PUBLISHED, prepare
-from pix2pix_jax.data.tfds_pairs import build_tfds
-from pix2pix_jax.encodings import PHOTO
-from pix2pix_jax.preparation import convert
-from pix2pix_jax.preparation.check import check
-from pix2pix_jax.preparation.frames import build_detector, extract_frames
-from pix2pix_jax.preparation.layout import SOURCES
-from pix2pix_jax.preparation.table import format_report
+from pix2pix_jax.data.tfds import build_tfds
+from pix2pix_jax.images.encoding import PHOTO
 
 _LARGEST = 2**15  # pixels of a side
 _CHECK = """Read every image of a data set and print what there is.

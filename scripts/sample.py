@@ -7,13 +7,12 @@ python scripts/sample.py --workdir runs/maps --split test --output out/
 import argparse
 import pathlib
 
-import cli
-
 from pix2pix_jax import load_generator
-from pix2pix_jax.config_files import load_json
-from pix2pix_jax.devices import enable_compilation_cache
-from pix2pix_jax.inference import FITS, MODES
-from pix2pix_jax.translate_files import translate_folder, translate_split
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core.config_files import load_json
+from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.runs.generator import FITS, MODES
+from pix2pix_jax.runs.image_folders import translate_folder, translate_split
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -16,12 +16,14 @@ import pathlib
 import shlex
 import sys
 
-import allocator  # noqa: F401 - before JAX
-import cli
-
-from pix2pix_jax import distributed, train_and_evaluate
-from pix2pix_jax.config_files import load_file, override
-from pix2pix_jax.errors import InputError
+from pix2pix_jax import train_and_evaluate
+from pix2pix_jax.commands import (
+    allocator,  # noqa: F401 - before JAX
+    cli,
+)
+from pix2pix_jax.core import processes as distributed
+from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.errors import InputError
 
 
 def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:

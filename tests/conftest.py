@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix_jax.config import default_config
-from pix2pix_jax.devices import enable_compilation_cache
+from pix2pix_jax.core.config import default_config
+from pix2pix_jax.core.devices import enable_compilation_cache
 
 enable_compilation_cache(_CACHE)
 

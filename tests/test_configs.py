@@ -5,9 +5,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from pix2pix_jax import image_files, train_and_evaluate
-from pix2pix_jax.config_files import load_file
-from pix2pix_jax.validation import validate
+from pix2pix_jax import train_and_evaluate
+from pix2pix_jax.core.config_files import load_file
+from pix2pix_jax.core.validation import validate
+from pix2pix_jax.images import files as image_files
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))
 # What a recipe is known by: its settings that differ from the paper's default.

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from pix2pix_jax.atomic import atomic_path
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import atomic_path
 
 _CHUNK = 2**20  # bytes read at a time
 _TIMEOUT = 60.0  # seconds without a byte

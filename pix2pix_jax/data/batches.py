@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from pix2pix_jax.data.mosaic import compose, draw_mosaic
 from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.data.pipeline import Chosen, PairBatch, Pairs, stream
+from pix2pix_jax.data.pairs import Chosen, PairBatch, Pairs, stream
 from pix2pix_jax.data.sources import Pair
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
-from pix2pix_jax import images
+from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.data.sources import Pair
-from pix2pix_jax.errors import InputError, require
+from pix2pix_jax.images import pixels as images
 
 Image = Shaped[np.ndarray, "h w k"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.core.errors import InputError
 
 
 @functools.lru_cache(maxsize=4)

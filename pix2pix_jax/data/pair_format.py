@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation, lab_to_rgb
 from pix2pix_jax.data.shape import Shaping
 from pix2pix_jax.data.sources import Pair, check_sizes
-from pix2pix_jax.encodings import PHOTO, Encoding, build_encodings
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
 # Derivations of what a user has anyway: a photo to be coloured. For the others, what is to be

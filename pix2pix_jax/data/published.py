@@ -17,11 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data import archives
 from pix2pix_jax.data.sources import SPLITS, Pair, Source, read_side_by_side
-from pix2pix_jax.data.tfds_pairs import Records, build_split, is_prepared, open_records
-from pix2pix_jax.encodings import Encoding
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.data.tfds import Records, build_split, is_prepared, open_records
+from pix2pix_jax.images.encoding import Encoding
 
 BASE_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
 PUBLISHED = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day")

@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
-from pix2pix_jax.errors import InputError
 
 _HELD = 4  # whole pairs that patches are cut from
 

@@ -4,8 +4,8 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.config import load_size, pair_of
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.core.config import load_size, pair_of
+from pix2pix_jax.core.errors import InputError
 
 Size = tuple[int, int]
 

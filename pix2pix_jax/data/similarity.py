@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, UInt64
 
-from pix2pix_jax import images
-from pix2pix_jax.images import Stored
+from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images.pixels import Stored
 
 NEAR = 8  # bits that near-duplicates may differ in; unrelated images differ in 32 on average
 MOST = 1000  # near-duplicates that are returned: a set of blank images would have millions

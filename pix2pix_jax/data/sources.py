@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Shaped
 
-from pix2pix_jax import image_files
-from pix2pix_jax.encodings import PHOTO, Encoding
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.encoding import PHOTO, Encoding
 
 Pair = tuple[Shaped[np.ndarray, "_ _ _"], Shaped[np.ndarray, "_ _ _"]]  # (height, width, channels)
 Paths = tuple[pathlib.Path, ...]

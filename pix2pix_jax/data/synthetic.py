@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SPLITS
-from pix2pix_jax.errors import InputError
 
 # The plan has axes (u, v) of its own; the picture shows it rotated and slightly bent.
 Rects = Float[np.ndarray, "_ 4"]  # (u0, v0, u1, v1)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
-from pix2pix_jax.errors import InputError
+from pix2pix_jax.core.errors import InputError
 
 Dtype = Any
 NORMS = ("batch", "group", "instance", "instance_affine", "none")

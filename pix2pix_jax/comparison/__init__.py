@@ -1,1 +1,0 @@
-"""Several runs side by side: scores, curves and the same pictures of each."""

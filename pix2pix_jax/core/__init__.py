@@ -1,0 +1,1 @@
+"""What everything stands on: configuration, the one error, whole files, devices, processes."""

@@ -1,0 +1,175 @@
+"""Weight files: PyTorch, safetensors or NumPy -> a dict of arrays, never running code from a file.
+
+A pickle (.pth, .pt) can name any function to call. Only PyTorch's restricted reader sees one here:
+it refuses everything but tensors and plain containers.
+"""
+
+import collections
+import os
+import pathlib
+import pickle
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import atomic_path
+
+Weights = dict[str, np.ndarray]
+
+# Up to 2.5 a crafted file could run code through the restricted reader (CVE-2025-32434), up to 2.9
+# it could corrupt memory (CVE-2026-24747).
+_SAFE_TORCH = (2, 10)
+_PREFIX = "module."  # put before every name by torch.nn.DataParallel
+
+
+def read(path: str | os.PathLike) -> Weights:
+    """Read a weight file.
+
+    A dict under the key `state_dict` is taken for the weights; names lose a prefix `module.`.
+
+    Args:
+        path: File ending in one of `FORMATS`.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        InputError: The file is missing, broken, of another kind or holds anything but arrays, or
+            the package that reads it is missing.
+    """
+    path = pathlib.Path(path)
+    load, _ = _format(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    with path.open("rb"):  # A file that may not be read is the system's error, not a broken file.
+        pass
+    try:
+        content = load(path)
+    except InputError:
+        raise
+    except Exception as error:  # The readers of a broken file raise nearly anything.
+        raise InputError(f"{path}: {_reason(error, path.suffix)}") from None
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: expected arrays by name, found {type(content).__name__}")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, np.ndarray):
+            raise InputError(f"{path}: {name!r} is no array but {type(value).__name__}")
+    if all(name.startswith(_PREFIX) for name in content):
+        return {name.removeprefix(_PREFIX): value for name, value in content.items()}
+    return content
+
+
+def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a weight file; it appears whole or not at all.
+
+    Args:
+        path: File ending in one of `FORMATS`; its folder is made where missing.
+        arrays: Arrays by name. In a .pth they are the `state_dict` of a PyTorch module.
+
+    Raises:
+        InputError: The suffix is unknown, or the package that writes it is missing.
+    """
+    path = pathlib.Path(path)
+    _, save = _format(path)
+    # In C order, also where they are views: safetensors writes the memory as it lies.
+    plain = {name: np.array(array, order="C") for name, array in arrays.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        save(temporary, plain)
+
+
+def _format(path: pathlib.Path) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """Return the reader and the writer of a file."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: expected a file ending in {', '.join(FORMATS)}")
+    return FORMATS[path.suffix.lower()]
+
+
+def _reason(error: Exception, suffix: str) -> str:
+    """Say in one line why a file was refused."""
+    text = str(error)
+    if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in text:
+        return "refused: it holds more than tensors, and to load it could run code from the file"
+    if isinstance(error, ValueError) and "allow_pickle" in text:
+        return "refused: no archive of plain arrays; to load Python objects could run code from it"
+    if isinstance(error, pickle.UnpicklingError):
+        return "refused: no file of plain tensors (truncated, of another kind, or Python objects)"
+    return f"cannot be read as a {suffix} file ({type(error).__name__}: truncated or another kind?)"
+
+
+def _import_torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise InputError(".pth files need PyTorch: pip install '.[torch]'") from None
+    return torch
+
+
+def _import_safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise InputError(
+            ".safetensors files need safetensors: pip install '.[safetensors]'"
+        ) from None
+    return safetensors.numpy
+
+
+def _load_torch(path: pathlib.Path) -> Any:
+    torch = _import_torch()
+    if tuple(map(int, torch.__version__.split(".")[:2])) < _SAFE_TORCH:
+        raise InputError(
+            f"{path}: PyTorch {torch.__version__} can be made to run code by a crafted file; "
+            f"pip install 'torch>={'.'.join(map(str, _SAFE_TORCH))}'"
+        )
+
+    def to_arrays(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: to_arrays(inner) for name, inner in value.items()}
+        if not isinstance(value, torch.Tensor):
+            return value
+        # NumPy has no bfloat16.
+        value = value.detach()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # What is wrong with a file becomes an error.
+        return to_arrays(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _save_torch(path: pathlib.Path, arrays: Weights) -> None:
+    torch = _import_torch()
+    # state_dict() returns an OrderedDict, too: old readers put attributes on it.
+    state_dict = collections.OrderedDict((k, torch.from_numpy(v)) for k, v in arrays.items())
+    torch.save(state_dict, path)
+
+
+def _load_safetensors(path: pathlib.Path) -> Any:
+    return _import_safetensors().load_file(path)
+
+
+def _save_safetensors(path: pathlib.Path, arrays: Weights) -> None:
+    _import_safetensors().save_file(arrays, path)
+
+
+def _load_numpy(path: pathlib.Path) -> Any:
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def _save_numpy(path: pathlib.Path, arrays: Weights) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+FORMATS = {
+    ".npz": (_load_numpy, _save_numpy),
+    ".pt": (_load_torch, _save_torch),
+    ".pth": (_load_torch, _save_torch),
+    ".safetensors": (_load_safetensors, _save_safetensors),
+}

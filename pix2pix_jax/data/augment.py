@@ -1,0 +1,191 @@
+"""Augmentation on the device: one geometric draw for source and target.
+
+Inputs are images as they are stored, NHWC; results are float32 in [-1, 1].
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Key, Real
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images.pixels import LUMA
+
+_SIDES = ("source", "target", "both")
+_QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
+# Numbers of the draws beside crop and flip. fold_in with 0 and 1 gives the keys that split gives
+# these two.
+_VERTICAL_FLIP, _ROTATION, _BRIGHTNESS, _CONTRAST, _SATURATION, _CUTOUT = range(2, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """What is done to training pairs; what is off costs nothing and draws nothing.
+
+    Attributes:
+        image_size: Height and width of the random window that is cut out of each pair; where equal
+            to the images', there is no crop.
+        flip: Whether pairs are mirrored left to right with probability 1/2.
+        vertical_flip: Whether pairs are mirrored top to bottom with probability 1/2.
+        rotate: Whether pairs are turned by 0, 90, 180 or 270 degrees, each with probability 1/4;
+            needs a square `image_size`.
+        color_jitter: Strengths of brightness, contrast and saturation, in this order, each in
+            [0, 1]: a factor is drawn from [1 - strength, 1 + strength].
+        jitter_side: What is jittered: `source`, `target`, or `both`, by the same factors.
+        cutout: Side of a square hole in the source, as a share of its shorter side, in [0, 1), at
+            least one pixel; 0: no hole.
+
+    Raises:
+        InputError: A value is out of its range, or `image_size` not square where `rotate` is on.
+    """
+
+    image_size: tuple[int, int]
+    flip: bool = True
+    vertical_flip: bool = False
+    rotate: bool = False
+    color_jitter: tuple[float, ...] = (0.0, 0.0, 0.0)
+    jitter_side: str = "source"
+    cutout: float = 0.0
+
+    def __post_init__(self) -> None:
+        height, width = self.image_size
+        if self.rotate and height != width:
+            raise InputError(
+                f"augment.rotate=True: quarter turns need a square data.image_size, which is "
+                f"{self.image_size}; make it square, or set augment.rotate=False"
+            )
+        if len(self.color_jitter) != 3 or not all(0 <= each <= 1 for each in self.color_jitter):
+            raise InputError(
+                f"augment.color_jitter={self.color_jitter}: give three strengths in [0, 1], of "
+                "brightness, contrast and saturation"
+            )
+        if self.jitter_side not in _SIDES:
+            raise InputError(
+                f"augment.jitter_side={self.jitter_side!r}: choose from {', '.join(_SIDES)}"
+            )
+        if not 0 <= self.cutout < 1:
+            raise InputError(f"augment.cutout={self.cutout}: must be in [0, 1)")
+
+    def jitters(self, side: str) -> bool:
+        """Whether the colours of a side, `source` or `target`, are jittered."""
+        return any(self.color_jitter) and self.jitter_side in (side, "both")
+
+
+def augment(
+    keys: Key[Array, " n"],
+    source: Real[Array, "n h w c"],
+    target: Real[Array, "n h w d"],
+    *,
+    options: Augmentation,
+    encode_source: Callable[[Array], Array],
+    encode_target: Callable[[Array], Array],
+) -> tuple[Float[Array, "n h2 w2 c2"], Float[Array, "n h2 w2 d2"]]:
+    """Crop, mirror and rotate pairs alike, encode them, then jitter colours and cut a hole.
+
+    Stored values are moved, never interpolated: pairs stay aligned to the pixel, and class indices
+    stay classes.
+
+    Args:
+        keys: One random key per pair: the draw belongs to the example, not to its place.
+        source: Images as stored, at the size they were loaded with.
+        target: Their partners.
+        options: What is done.
+        encode_source: Stored sources, NHWC, to float32 in [-1, 1] of any number of channels.
+        encode_target: The same for targets.
+
+    Returns:
+        Sources and targets of `options.image_size` in [-1, 1].
+    """
+    # Each side draws for itself: the same keys give the same draw.
+    move = jax.vmap(functools.partial(_move, options=options))
+    jitter = jax.vmap(functools.partial(_jitter, strengths=options.color_jitter))
+    source, target = encode_source(move(keys, source)), encode_target(move(keys, target))
+    if options.jitters("source"):
+        source = jitter(keys, source)
+    if options.jitters("target"):
+        target = jitter(keys, target)
+    if options.cutout:
+        source = jax.vmap(functools.partial(_cut_out, share=options.cutout))(keys, source)
+    return source, target
+
+
+def _move(
+    key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation
+) -> Real[Array, "h2 w2 c"]:
+    """Crop, mirror and rotate an image; its partner, of the same size, moves alike."""
+    crop_key, flip_key = jax.random.split(key)
+    if image.shape[:2] != options.image_size:
+        spare = jnp.array(image.shape[:2]) - jnp.array(options.image_size)
+        top, left = jax.random.randint(crop_key, (2,), 0, spare + 1)
+        image = lax.dynamic_slice(image, (top, left, 0), (*options.image_size, image.shape[-1]))
+    if options.flip:
+        image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+    if options.vertical_flip:
+        upside_down = jax.random.bernoulli(jax.random.fold_in(key, _VERTICAL_FLIP))
+        image = jnp.where(upside_down, image[::-1], image)
+    if options.rotate:
+        turns = jax.random.randint(jax.random.fold_in(key, _ROTATION), (), 0, 4)
+        image = lax.switch(turns, _QUARTER_TURNS, image)
+    return image
+
+
+def _jitter(
+    key: Key[Array, ""], image: Float[Array, "h w c"], strengths: tuple[float, ...]
+) -> Float[Array, "h w c"]:
+    """Change brightness, contrast and saturation by random factors, as torchvision's ColorJitter.
+
+    An image without three channels has no saturation; its gray is the mean of its channels.
+    """
+    brightness, contrast, saturation = strengths
+    image = (image + 1) / 2
+    if brightness:
+        image = _blend(image, jnp.zeros(()), _factor(key, _BRIGHTNESS, brightness))
+    if contrast:
+        image = _blend(image, jnp.mean(_gray(image)), _factor(key, _CONTRAST, contrast))
+    if saturation and image.shape[-1] == len(LUMA):
+        image = _blend(image, _gray(image), _factor(key, _SATURATION, saturation))
+    return 2 * image - 1
+
+
+def _factor(key: Key[Array, ""], draw: int, strength: float) -> Float[Array, ""]:
+    key = jax.random.fold_in(key, draw)
+    return jax.random.uniform(key, minval=1 - strength, maxval=1 + strength)
+
+
+def _blend(
+    image: Float[Array, "h w c"], other: Float[Array, "..."], factor: Float[Array, ""]
+) -> Float[Array, "h w c"]:
+    """Go from `other`, at 0, by way of the image, at 1, and beyond; within [0, 1]."""
+    return jnp.clip(factor * image + (1 - factor) * other, 0, 1)
+
+
+def _gray(image: Float[Array, "h w c"]) -> Float[Array, "h w 1"]:
+    is_rgb = image.shape[-1] == len(LUMA)
+    weights = jnp.array(LUMA) if is_rgb else jnp.full(image.shape[-1], 1 / image.shape[-1])
+    return jnp.sum(image * weights, axis=-1, keepdims=True)
+
+
+def _cut_out(
+    key: Key[Array, ""], image: Float[Array, "h w c"], share: float
+) -> Float[Array, "h w c"]:
+    """Set a square to 0, mid-gray (DeVries & Taylor, 2017, section 3).
+
+    Its centre is any pixel with equal probability, so that it may hang over the border.
+    """
+    height, width, _ = image.shape
+    side = max(1, round(share * min(height, width)))
+    centre = jax.random.randint(
+        jax.random.fold_in(key, _CUTOUT), (2,), 0, jnp.array([height, width])
+    )
+    top, left = centre - side // 2
+
+    def within(first: Array, length: int) -> Bool[Array, " length"]:
+        places = jnp.arange(length)
+        return (places >= first) & (places < first + side)
+
+    hole = within(top, height)[:, None] & within(left, width)
+    return jnp.where(hole[..., None], 0.0, image)

@@ -1,0 +1,270 @@
+"""From files to pairs of one kind: decode once and keep, or decode ahead and stream."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, cast, runtime_checkable
+
+import grain
+import numpy as np
+from jaxtyping import Shaped
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.shape import Shaping, build_shaping
+from pix2pix_jax.data.sources import Pair, Source
+from pix2pix_jax.images import pixels as images
+
+PairBatch = tuple[Shaped[np.ndarray, "n h w c"], Shaped[np.ndarray, "n h w d"]]
+_SKIP_HINT = "data.on_error=skip leaves such files out"
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """Pairs of one size as a sequence, as grain wants it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Pair: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Pairs of one kind, ready to be gathered into batches.
+
+    Attributes:
+        source: Where they come from.
+        form: How both sides are stored.
+        shaping: The size that they come to. Where that is not one for all, crops are to be taken.
+        keep: Numbers of the pairs in `source` that could be read.
+        arrays: All sources and all targets, where they fit in memory and have one size.
+        cached: All pairs, where they fit in memory and differ in size.
+    """
+
+    source: Source
+    form: PairFormat
+    shaping: Shaping
+    keep: tuple[int, ...]
+    arrays: PairBatch | None = None
+    cached: tuple[Pair, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.keep)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the pairs."""
+        names = self.source.names
+        return tuple(names[index] for index in self.keep)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that the network sees."""
+        return self.shaping.image_size
+
+    @property
+    def gigabytes(self) -> float:
+        """Memory that the pairs take, in GB of 10^9 bytes."""
+        held = self.cached if self.arrays is None else (self.arrays,)
+        return sum(side.nbytes for pair in held or () for side in pair) / 1e9
+
+    def __getitem__(self, index: int) -> Pair:
+        """Return one pair, from memory or from its file."""
+        if self.arrays is not None:
+            return self.arrays[0][index], self.arrays[1][index]
+        if self.cached is not None:
+            return self.cached[index]
+        try:
+            return _read_pair(self.source, self.keep[index], self.form, self.shaping)
+        except InputError as error:
+            raise InputError(f"{error}; {_SKIP_HINT}") from None
+
+
+def _read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) -> Pair:
+    """Read one pair and bring it to its size."""
+    pair = form.shape(source[index], shaping, source.names[index])
+    if shaping.training or shaping.uniform:
+        return pair
+    return _centre(pair, shaping.image_size)
+
+
+def _centre(pair: Pair, size: tuple[int, int]) -> Pair:
+    return images.centre_crop(pair[0], size), images.centre_crop(pair[1], size)
+
+
+def load_pairs(
+    source: Source,
+    form: PairFormat,
+    shaping: Shaping,
+    *,
+    cache_gigabytes: float,
+    workers: int,
+    on_error: str,
+    label: str,
+) -> Pairs:
+    """Decode all pairs into memory where they fit; else prepare to stream them.
+
+    Args:
+        source: Pairs of any sizes.
+        form: How both sides are stored.
+        shaping: The size that they come to.
+        cache_gigabytes: Memory budget, in GB of 10^9 bytes. The first pair stands for all.
+        workers: Threads that read and decode.
+        on_error: What a pair that cannot be read does: `fail`, or `skip` with a count. Streamed
+            pairs are all read once beforehand to find those to skip.
+        label: What the pairs are, for the progress bar and messages.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        InputError: A pair cannot be read and `on_error` is `fail`, or none can be read.
+    """
+    read = functools.partial(_read_pair, source, form=form, shaping=shaping)
+    sample = _first_readable(source, read, on_error)
+    fits = len(source) * sum(side.nbytes for side in sample) <= cache_gigabytes * 1e9
+    if not fits and on_error == "fail":
+        return Pairs(source, form, shaping, tuple(range(len(source))))
+    uniform = shaping.uniform or not shaping.training
+    slots: list[Pair] = []
+    if fits and uniform:
+        first, second = (np.empty((len(source), *side.shape), side.dtype) for side in sample)
+        slots = [(first[index], second[index]) for index in range(len(source))]
+    elif fits:
+        slots = [sample] * len(source)
+
+    def load(index: int) -> InputError | None:
+        try:
+            pair = read(index)
+        except InputError as error:
+            return error
+        if fits and uniform:
+            slots[index][0][...], slots[index][1][...] = pair
+        elif fits:
+            slots[index] = pair
+        return None
+
+    keep = _load_all(load, len(source), workers, on_error, label)
+    pairs = Pairs(source, form, shaping, tuple(keep))
+    if not fits:
+        return pairs
+    if not uniform:
+        return dataclasses.replace(pairs, cached=tuple(slots[index] for index in keep))
+    if len(keep) < len(source):
+        first, second = first[keep], second[keep]
+    return dataclasses.replace(pairs, arrays=(first, second))
+
+
+def build_pairs(
+    data: ConfigDict,
+    source: Source,
+    form: PairFormat,
+    *,
+    training: bool,
+    cache_gigabytes: float,
+    label: str,
+) -> Pairs:
+    """Load a source's pairs as the config's `data` section says; arguments as of `load_pairs`."""
+    return load_pairs(
+        source,
+        form,
+        build_shaping(data, training=training),
+        cache_gigabytes=cache_gigabytes,
+        workers=data.workers,
+        on_error=data.on_error,
+        label=label,
+    )
+
+
+def _load_all(
+    load: Callable[[int], InputError | None], count: int, workers: int, on_error: str, label: str
+) -> list[int]:
+    """Load pairs in threads behind a progress bar, and return the numbers of those that could be.
+
+    Raises:
+        InputError: One could not, and `on_error` is `fail`.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        results = pool.map(load, range(count))
+        bar = tqdm(results, f"reading {label}", count, unit="pair", disable=None, leave=False)
+        keep = []
+        for index, error in enumerate(bar):
+            if error is None:
+                keep.append(index)
+            elif on_error == "fail":
+                pool.shutdown(cancel_futures=True)
+                raise InputError(f"{error}; {_SKIP_HINT}") from None
+            else:
+                tqdm.write(f"skipped: {error}")
+    if len(keep) < count:
+        tqdm.write(f"{label}: skipped {count - len(keep)} of {count} pairs")
+    return keep
+
+
+def _first_readable(source: Source, read: Callable[[int], Pair], on_error: str) -> Pair:
+    """Read the first pair that can be read; its shapes stand for all."""
+    for index in range(len(source)):
+        try:
+            return read(index)
+        except InputError as error:
+            if on_error == "fail":
+                raise InputError(f"{error}; {_SKIP_HINT}") from None
+    raise InputError(f"data.on_error=skip: none of the {len(source)} pairs could be read")
+
+
+def stream(examples: Examples, batch_size: int, workers: int) -> Iterator[PairBatch]:
+    """Decode ahead with grain's threads, in order; the last batch may be short."""
+    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(32, 4 * batch_size))
+    dataset = grain.MapDataset.source(cast(Any, examples)).to_iter_dataset(options)
+    try:
+        yield from dataset.batch(batch_size, drop_remainder=False)
+    except InputError as error:  # without the note on tracebacks that grain adds
+        raise type(error)(*error.args) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """Some of the pairs as a sequence, in the size that the network sees.
+
+    Attributes:
+        pairs: The pairs.
+        indices: Numbers of those chosen.
+    """
+
+    pairs: Pairs
+    indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, number: int) -> Pair:
+        pair = self.pairs[self.indices[number]]
+        return pair if self.pairs.shaping.uniform else _centre(pair, self.pairs.size)
+
+
+def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarray:
+    """Return the per-pixel mean of the training targets: the best constant picture.
+
+    Args:
+        pairs: Training pairs.
+        workers: Threads that decode streamed pairs.
+        most: Largest number of pairs that are read where pairs are streamed, evenly spread.
+
+    Returns:
+        Mean in [-1, 1], float32, of the size and depth that the network sees. It is taken at the
+        pairs' own size and resized (both are linear, so only their rounding differs from the other
+        order); of pairs that differ in size the middle counts.
+    """
+    if pairs.arrays is not None:
+        mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)
+    else:
+        held = len(pairs) if pairs.cached is not None else min(most, len(pairs))
+        chosen = np.linspace(0, len(pairs) - 1, held).astype(int)
+        mean = np.zeros(())
+        for _, target in stream(Chosen(pairs, chosen.tolist()), 8, workers):
+            mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
+    mean = images.resize(mean.astype(np.float32), pairs.size)
+    return np.asarray(pairs.form.target.to_network(mean))

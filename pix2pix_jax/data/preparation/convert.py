@@ -1,0 +1,295 @@
+"""Data sets out of data sets: pairs put together, split, cut to patches, derived."""
+
+import itertools
+import os
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import atomic_path
+from pix2pix_jax.data.derive import Derivation
+from pix2pix_jax.data.preparation.layout import WHOLE, Item, find_images, find_layout, pool_files
+from pix2pix_jax.data.preparation.output import (
+    WRITTEN,
+    check_leftovers,
+    check_output,
+    find_named,
+    in_threads,
+    name_files,
+    write_image,
+    writing,
+)
+from pix2pix_jax.data.selection import Patches, choose_split
+from pix2pix_jax.data.sources import SPLITS, Pair, SideBySide, by_stem, split_in_halves
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images.pixels import Stored
+
+LAYOUTS = ("side_by_side", "folders")
+
+
+def _stem(name: str) -> str:
+    return pathlib.PurePosixPath(name).with_suffix("").as_posix()
+
+
+def _place(item: Item) -> str:
+    """Return where a pair's outputs lie: split and name, without suffix."""
+    return _stem(item.name if item.split == WHOLE else item.title)
+
+
+def _side_by_side(pair: Pair, what: object) -> Stored:
+    """Put two sides into one image; where their channels differ, in number, into RGB or RGBA.
+
+    Raises:
+        InputError: The sides differ in dtype or height, or no rule gives them equal channels.
+    """
+    first, second = pair
+    if first.dtype != second.dtype:
+        raise InputError(
+            f"{what}: {first.dtype} and {second.dtype} do not fit into one file; keep the two "
+            "folders, and train with data.source=folders"
+        )
+    if first.shape[-1] != second.shape[-1]:
+        channels = max(first.shape[-1], second.shape[-1], 3)
+        first, second = (images.as_channels(side, channels, what) for side in pair)
+    return np.concatenate([first, second], axis=1)
+
+
+def combine(
+    first: str,
+    second: str,
+    output: str,
+    *,
+    resize: bool = False,
+    quality: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Put pairs of two folders into one file each, A in its left half and B in its right.
+
+    Args:
+        first: Folder A.
+        second: Folder B; its files have the stems of A's, sub-folders included.
+        output: Folder for the results.
+        resize: Whether a B of another size is resized to its A.
+        quality: As for `write_image`.
+        overwrite: Whether files that exist are replaced.
+
+    Returns:
+        The number of pairs.
+
+    Raises:
+        InputError: A file has no partner, or one of another size, and as for `check_output` and
+            `write_image`.
+    """
+    for folder in (first, second):
+        find_images(folder)
+    ours, theirs = (by_stem(pathlib.Path(folder)) for folder in (first, second))
+    alone = [str(path) for stem, path in ours.items() if stem not in theirs]
+    alone += [str(path) for stem, path in theirs.items() if stem not in ours]
+    if alone:
+        raise InputError(f"{name_files(alone)}: no partner of the same stem in the other folder")
+    check_output(output, list(ours), (first, second), overwrite=overwrite)
+    if not resize:
+        _refuse_different_sizes([(path, theirs[stem]) for stem, path in ours.items()])
+
+    def work(stem: str) -> None:
+        left = image_files.read_stored(ours[stem])
+        right = images.resize(image_files.read_stored(theirs[stem]), left.shape[:2])
+        write_image(pathlib.Path(output, stem), _side_by_side((left, right), ours[stem]), quality)
+
+    in_threads(work, list(ours), "combining")
+    return len(ours)
+
+
+def _refuse_different_sizes(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]]) -> None:
+    sizes = [(image_files.size_of(ours), image_files.size_of(theirs)) for ours, theirs in pairs]
+    wrong = [
+        f"{ours} ({a[0]} x {a[1]}) and {theirs} ({b[0]} x {b[1]})"
+        for (ours, theirs), (a, b) in zip(pairs, sizes, strict=True)
+        if a != b
+    ]
+    if wrong:
+        raise InputError(
+            f"{name_files(wrong)}: differ in size (height x width); --resize resizes B to A"
+        )
+
+
+def split(
+    root: str,
+    output: str,
+    parts: Sequence[float | int],
+    *,
+    seed: int = 0,
+    link: bool = False,
+    overwrite: bool = False,
+) -> dict[str, int]:
+    """Pool all files of a data set into train, val and test, as `data.split` does.
+
+    Files of folders A and B stay pairs, in `<split>/A` and `<split>/B`.
+
+    Args:
+        root: Folder of the data set.
+        output: Folder for `train`, `val` and `test`.
+        parts: Shares of train, val and test, or counts, as for `choose_split`.
+        seed: The config's `seed` with which `data.split` chooses the same.
+        link: Whether files are hard links instead of copies.
+        overwrite: Whether files that exist are replaced.
+
+    Returns:
+        The number of pairs or images of each split.
+
+    Raises:
+        InputError: There are too few files, they cannot be linked, and as for `find_layout`,
+            `check_output`, `check_leftovers` and `writing`.
+    """
+    sides = pool_files(root)
+    names = tuple(sides)
+    if sum(parts) > max(len(names), 1 + 1e-6):  # shares add up to 1
+        counts = ",".join(map(str, parts))
+        raise InputError(
+            f"--counts {counts}: asks for {sum(parts)} pairs, there are {len(names)} in {root}"
+        )
+    chosen = {part: choose_split(names, parts, part, seed) for part in SPLITS}
+    jobs = [
+        job
+        for part, indices in chosen.items()
+        for index in indices
+        for job in _targets(part, names[index], sides[names[index]])
+    ]
+    targets = [target for _, target in jobs]
+    check_output(output, targets, (root,), overwrite=overwrite, suffixes=("",))
+    anywhere = [_targets(part, name, files) for part in SPLITS for name, files in sides.items()]
+    check_leftovers(output, [target for two in anywhere for _, target in two], targets)
+    in_threads(lambda job: _copy(job[0], pathlib.Path(output, job[1]), link), jobs, "splitting")
+    return {part: len(indices) for part, indices in chosen.items()}
+
+
+def _targets(
+    part: str, name: str, files: dict[str, pathlib.Path]
+) -> list[tuple[pathlib.Path, str]]:
+    """Return the files of one name, and where they lie in a split."""
+    return [(path, f"{part}/{side}{_stem(name)}{path.suffix}") for side, path in files.items()]
+
+
+def _copy(path: pathlib.Path, target: pathlib.Path, link: bool) -> None:
+    with writing(target):
+        if link:
+            target.unlink(missing_ok=True)
+            _link(path.resolve(), target)
+        else:
+            with atomic_path(target) as temporary:
+                shutil.copyfile(path, temporary)
+
+
+def _link(path: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        target.hardlink_to(path)
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be a hard link of {path} ({error.strerror}); leave --link out"
+        ) from None
+
+
+def patches(
+    root: str, output: str, size: tuple[int, int], *, quality: int = 0, overwrite: bool = False
+) -> int:
+    """Cut side-by-side pairs to patches, those that `data.patch_size` takes; splits are kept.
+
+    Args:
+        root: Folder of the data set.
+        output: Folder for the results.
+        size: Height and width of a patch.
+        quality: As for `write_image`.
+        overwrite: Whether files that exist are replaced.
+
+    Returns:
+        The number of patches.
+
+    Raises:
+        InputError: A pair is smaller than a patch, and as for `find_layout`, `check_output`,
+            `check_leftovers` and `write_image`.
+    """
+    items = find_layout(root, "side_by_side").items
+    paths = tuple(item.paths[0] for item in items)
+    names = tuple(item.name if item.split == WHOLE else item.title for item in items)
+    source = SideBySide(paths, names)
+    _refuse_smaller(source, size)
+    cuts = Patches(source, size, os.cpu_count() or 1)
+    stems = [_stem(name) for name in cuts.names]
+    check_output(output, stems, (root,), overwrite=overwrite)
+    written = [stem + suffix for stem in stems for suffix in WRITTEN]
+    earlier, ours = find_named(output, r"(.+)_\d+_\d+"), {_stem(name) for name in names}
+    check_leftovers(output, [name for name, match in earlier.items() if match[1] in ours], written)
+    places = zip(cuts.places, stems, strict=True)
+    groups = itertools.groupby(places, lambda place: place[0][0])
+    jobs = [(paths[index], list(group)) for index, group in groups]
+
+    def work(job: tuple[pathlib.Path, list[tuple[tuple[int, int, int], str]]]) -> None:
+        path, found = job
+        halves = split_in_halves(image_files.read_stored(path), path)
+        for (_, top, left), stem in found:
+            cut = slice(top, top + size[0]), slice(left, left + size[1])
+            both = np.concatenate([half[cut] for half in halves], axis=1)
+            write_image(pathlib.Path(output, stem), both, quality)
+
+    in_threads(work, jobs, "cutting")
+    return len(stems)
+
+
+def _refuse_smaller(source: SideBySide, size: tuple[int, int]) -> None:
+    for index, name in enumerate(source.names):
+        height, width = source.size(index)
+        if height < size[0] or width < size[1]:
+            raise InputError(
+                f"{name}: {height} x {width} pixels (height, width) on each side, smaller than "
+                f"--size {size[0]}x{size[1]}; choose a smaller one"
+            )
+
+
+def derive(
+    root: str,
+    output: str,
+    derivation: Derivation,
+    *,
+    layout: str = "side_by_side",
+    quality: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Write the pairs that single images become, for looking at, or for other programs.
+
+    Args:
+        root: Folder of the images; splits are kept.
+        output: Folder for the results.
+        derivation: What makes the other side, not `lab`.
+        layout: `side_by_side`: A and B in one file; `folders`: in A and in B.
+        quality: As for `write_image`.
+        overwrite: Whether files that exist are replaced.
+
+    Returns:
+        The number of pairs.
+
+    Raises:
+        InputError: The kind is `lab`, an image does not suit it, and as for `find_layout`,
+            `check_output` and `write_image`.
+    """
+    if derivation.kind == "lab":
+        raise InputError(
+            "--kind lab: L, a and b are float32, which no other program takes for pictures; train "
+            "with data.source=single and derive.kind=lab, which derives them while it reads"
+        )
+    items = find_layout(root, "single").items
+    sides = ("",) if layout == "side_by_side" else ("A/", "B/")
+    names = [side + _place(item) for item in items for side in sides]
+    check_output(output, names, (root,), overwrite=overwrite)
+
+    def work(item: Item) -> None:
+        pair = derivation(image_files.read_stored(item.paths[0]), item.name)
+        files = (_side_by_side(pair, item.paths[0]),) if layout == "side_by_side" else pair
+        for side, file in zip(sides, files, strict=True):
+            write_image(pathlib.Path(output, side + _place(item)), file, quality)
+
+    in_threads(work, items, "deriving")
+    return len(items)

@@ -1,0 +1,151 @@
+"""Output files: refused beforehand where they exist, written whole or not at all."""
+
+import collections
+import contextlib
+import io
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from PIL import Image
+from tqdm import tqdm
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import atomic_path
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.pixels import Stored
+
+T = TypeVar("T")
+WRITTEN = (".png", ".tif", ".jpg")  # suffixes of the files that `write_image` makes
+_JPEG_CHANNELS = (1, 3)
+_NAMED = 3  # so many names stand in a message
+
+
+def name_files(names: Iterable[str]) -> str:
+    """Name some files in a message: the first three, and how many more there are."""
+    chosen = list(names)
+    more = f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
+    return ", ".join(chosen[:_NAMED]) + more
+
+
+def check_output(
+    output: str,
+    names: Sequence[str],
+    inputs: Iterable[str],
+    *,
+    overwrite: bool,
+    suffixes: Sequence[str] = WRITTEN,
+) -> None:
+    """Check, before anything is written, that no file will be lost.
+
+    Args:
+        output: Folder for the files.
+        names: Paths of the files in it, without the suffix.
+        inputs: Folders that are read.
+        overwrite: Whether files that exist may be replaced.
+        suffixes: Those that a file may get; `("",)`: the names are whole.
+
+    Raises:
+        InputError: The output lies in an input folder or is one, a file exists, or two would have
+            one name.
+    """
+    folder = pathlib.Path(output).resolve()
+    for path in inputs:
+        if folder.is_relative_to(pathlib.Path(path).resolve()):
+            raise InputError(f"{output}: lies in {path}, which is read; choose another folder")
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{name_files(twice)}: two files would be written there; rename one")
+    paths = (pathlib.Path(output, name + suffix) for name in names for suffix in suffixes)
+    existing = [str(path) for path in paths if path.exists()]
+    if existing and not overwrite:
+        raise InputError(f"{name_files(existing)}: exists; choose another folder, or --overwrite")
+
+
+def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
+    """List the files of `write_image` in a folder whose paths, without suffix, match a pattern."""
+    found = [path for path in image_files.find(output) if path.suffix in WRITTEN]
+    names = [path.relative_to(output).as_posix() for path in found]
+    matches = [(name, re.fullmatch(pattern, name.rpartition(".")[0])) for name in names]
+    return {name: match for name, match in matches if match}
+
+
+def check_leftovers(output: str, names: Iterable[str], written: Iterable[str]) -> None:
+    """Check, before anything is written, that no file of an earlier call stays beside the new ones.
+
+    Args:
+        output: Folder for the files.
+        names: Paths in it, with suffixes, that calls with other settings would write.
+        written: Paths in it, with suffixes, that this call writes.
+
+    Raises:
+        InputError: A file exists that this call does not replace.
+    """
+    stay = set(names).difference(written)
+    existing = [str(path) for path in sorted(pathlib.Path(output, name) for name in stay)]
+    existing = [path for path in existing if pathlib.Path(path).exists()]
+    if existing:
+        raise InputError(
+            f"{name_files(existing)}: of an earlier call, and would stay beside the new files; "
+            f"choose an empty OUTPUT, or delete {output}"
+        )
+
+
+def in_threads(work: Callable[[T], object], jobs: Sequence[T], label: str) -> None:
+    """Do jobs in threads behind a progress bar; the first error ends all."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for _ in tqdm(pool.map(work, jobs), label, len(jobs), disable=None, leave=False):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Make the folders of a file that the block writes, and explain why it cannot.
+
+    Raises:
+        InputError: The system refuses it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); all files before it are "
+            "whole, and --overwrite makes them again"
+        ) from None
+
+
+def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
+    """Write an image; its file appears whole or not at all.
+
+    Args:
+        path: The file without its suffix; folders are made.
+        image: Pixels.
+        quality: Of JPEG, from 1 to 100; 0: PNG, or TIFF for what PNG lacks.
+
+    Raises:
+        InputError: JPEG cannot hold the image, or the file cannot be written.
+    """
+    channels = image.shape[-1]
+    suffix = ".jpg" if quality else image_files.suffix_of(str(image.dtype), channels)
+    target = path.with_name(path.name + suffix)
+    if not quality:
+        with writing(target):
+            image_files.write(target, image)
+        return
+    if image.dtype != "uint8" or channels not in _JPEG_CHANNELS:
+        raise InputError(
+            f"{target}: JPEG has 1 or 3 channels of uint8, not {channels} of {image.dtype}; leave "
+            "--quality out"
+        )
+    memory = io.BytesIO()  # Pillow loses the reason where it fails to write to a disk
+    flat = image[..., 0] if channels == 1 else image
+    Image.fromarray(flat).save(memory, "JPEG", quality=quality, subsampling=0)
+    with writing(target), atomic_path(target) as temporary:
+        temporary.write_bytes(memory.getvalue())

@@ -1,0 +1,111 @@
+"""Read every image of a data set once, and keep what tells of mistakes."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from tqdm import tqdm
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.preparation.alignment import Alignment, Field, compare, edge_field
+from pix2pix_jax.data.preparation.layout import Item, Layout
+from pix2pix_jax.data.similarity import perceptual_hash
+from pix2pix_jax.data.sources import split_in_halves
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.pixels import Stored
+
+_TOGETHER = 64  # pairs that are read, and whose edges are compared, at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What reading a pair, or a single image, showed.
+
+    Attributes:
+        item: The pair.
+        problem: Why it cannot be used; '': it can, and only then the others hold.
+        sizes: Height and width of each side.
+        kinds: Number of channels and dtype of each side.
+        digest: Of all pixels.
+        hashes: Perceptual hash of each side.
+        alignment: How well the sides' edges coincide; None: that cannot be told.
+    """
+
+    item: Item
+    problem: str = ""
+    sizes: tuple[tuple[int, ...], ...] = ()
+    kinds: tuple[tuple[int, str], ...] = ()
+    digest: bytes = b""
+    hashes: tuple[np.uint64, ...] = ()
+    alignment: Alignment | None = None
+
+
+def read_all(layout: Layout) -> list[Seen]:
+    """Read all pairs in threads behind a progress bar.
+
+    The edges of a pair are compared with those of 63 others from all over the set, so that no more
+    are in memory at a time.
+
+    Returns:
+        What each showed, in their order.
+    """
+    count = len(layout.items)
+    seen: list[Seen] = [Seen(item) for item in layout.items]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    bar = tqdm(desc="reading", total=count, unit="pair", disable=None, leave=False)
+    try:
+        groups = math.ceil(count / _TOGETHER)
+        for group in range(groups):
+            numbers = range(group, count, groups)
+            fields = []
+            look = functools.partial(_look, source=layout.source)
+            items = [layout.items[number] for number in numbers]
+            for number, (one, edges) in zip(numbers, pool.map(look, items), strict=True):
+                seen[number] = one
+                fields.append(edges)
+                bar.update()
+            for number, alignment in zip(numbers, compare(fields), strict=True):
+                seen[number] = dataclasses.replace(seen[number], alignment=alignment)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+    return seen
+
+
+def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | None]]:
+    """Read a pair."""
+    try:
+        sides = _read(item, source)
+    except InputError as error:
+        return Seen(item, str(error)), (None, None)
+    digest = hashlib.blake2b(digest_size=16)
+    for side in sides:
+        digest.update(repr((side.shape, side.dtype)).encode())
+        digest.update(side.tobytes())
+    seen = Seen(
+        item,
+        sizes=tuple(side.shape[:2] for side in sides),
+        kinds=tuple((side.shape[-1], str(side.dtype)) for side in sides),
+        digest=digest.digest(),
+        hashes=tuple(perceptual_hash(side) for side in sides),
+    )
+    edges = (edge_field(sides[0]), edge_field(sides[1])) if len(sides) == 2 else (None, None)
+    return seen, edges
+
+
+def _read(item: Item, source: str) -> tuple[Stored, ...]:
+    """Read the sides of a pair, or a single image."""
+    images = tuple(image_files.read_stored(path) for path in item.paths)
+    if source == "side_by_side":
+        images = split_in_halves(images[0], item.paths[0])
+    sizes = [image.shape[:2] for image in images]
+    if len(set(sizes)) > 1:
+        raise InputError(
+            f"{item.paths[0]}: {sizes[0][0]} x {sizes[0][1]} pixels (height, width), its partner "
+            f"{item.paths[1]} {sizes[1][0]} x {sizes[1][1]}"
+        )
+    return images

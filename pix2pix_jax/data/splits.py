@@ -1,0 +1,117 @@
+"""The pairs of a run, and what happens to them before the networks see them."""
+
+import dataclasses
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core.config import pair_of
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.augment import Augmentation, augment
+from pix2pix_jax.data.build import build_source
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.pairs import Pairs, build_pairs
+from pix2pix_jax.data.selection import Subset
+from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
+from pix2pix_jax.data.sources import Source
+from pix2pix_jax.training.step import Augment
+
+_COMPARED = 2000  # pairs of a split that are looked at for leaks
+
+
+def build_augment(config: ConfigDict, form: PairFormat) -> Augment:
+    """Build what happens to training pairs on the device."""
+    chosen = {name: value for name, value in config.augment.items() if name != "mosaic"}
+    options = Augmentation(image_size=pair_of(config.data.image_size), **chosen)
+    if options.jitters("source") and config.data.source_classes:
+        raise InputError(
+            f"augment.color_jitter={options.color_jitter} with "
+            f"data.source_classes={config.data.source_classes}: classes have no colours; set "
+            "augment.jitter_side=target, or no jitter"
+        )
+    if any(options.color_jitter) and config.derive.kind == "lab":
+        raise InputError(
+            f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
+            "saturation are RGB's; set no jitter, or derive.kind=gray"
+        )
+    return functools.partial(
+        augment,
+        options=options,
+        encode_source=form.source.to_network,
+        encode_target=form.target.to_network,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The pairs of a run.
+
+    Attributes:
+        train: Training pairs, ready for random crops.
+        val: Validation pairs.
+        scored_train: Training pairs without augmentation that are scored as well; may be none.
+        test: The few test pairs that are shown at the end; may be none.
+    """
+
+    train: Pairs
+    val: Pairs
+    scored_train: Pairs | None
+    test: Pairs | None
+
+
+def load_splits(config: ConfigDict, form: PairFormat) -> Splits:
+    """Read the pairs of a run."""
+    left = config.data.cache_gigabytes
+
+    def load(source: Source, label: str, *, training: bool = False) -> Pairs:
+        nonlocal left
+        pairs = build_pairs(
+            config.data, source, form, training=training, cache_gigabytes=left, label=label
+        )
+        left -= pairs.gigabytes
+        return pairs
+
+    train_source, val_source = (build_source(config, split) for split in ("train", "val"))
+    test_source = build_source(config, "test", may_be_empty=True)
+    train, val = load(train_source, "train pairs", training=True), load(val_source, "val pairs")
+    warn_of_leaks(train, val, config.data.workers)
+    scored = _spread(train_source, config.eval.train_images)
+    shown = _spread(test_source, config.log.grid_images)
+    return Splits(
+        train,
+        val,
+        load(scored, "train pairs to score") if len(scored) else None,
+        load(shown, "test pairs to show") if len(shown) else None,
+    )
+
+
+def _spread(source: Source, count: int) -> Source:
+    """Return some of the pairs, evenly spread."""
+    chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
+    return Subset(source, chosen.tolist())
+
+
+def warn_of_leaks(train: Pairs, val: Pairs, workers: int) -> None:
+    """Print a warning where validation pairs look like training pairs.
+
+    Up to `_COMPARED` pairs of each split, of 8 bits, are compared while both are in memory.
+    """
+    ours, theirs = (_hash_some(pairs, workers) for pairs in (train, val))
+    if ours is None or theirs is None:
+        return
+    warning = warn_across_splits(ours[0], theirs[0], (ours[1], theirs[1]))
+    if warning:
+        print(f"warning: {warning}")
+
+
+def _hash_some(pairs: Pairs, workers: int) -> tuple[Hashes, list[str]] | None:
+    """Return hashes of both sides of some pairs, and their names; None if they are not at hand."""
+    at_hand = pairs.arrays is not None or pairs.cached is not None
+    if not at_hand or any(side.dtype != np.uint8 for side in pairs[0]):
+        return None
+    chosen = np.linspace(0, len(pairs) - 1, min(_COMPARED, len(pairs))).astype(int).tolist()
+    with ThreadPoolExecutor(workers) as pool:
+        hashes = list(pool.map(lambda i: [perceptual_hash(side) for side in pairs[i]], chosen))
+    return np.array(hashes, np.uint64), [pairs.names[i] for i in chosen]

@@ -1,0 +1,300 @@
+"""Pairs out of any TFDS data set.
+
+Sets prepared as array_record are read without TensorFlow, and images are decoded as those of files
+are, not by TFDS: it takes OpenCV or Pillow, whichever is installed, and their results differ.
+"""
+
+import dataclasses
+import difflib
+import functools
+import io
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.selection import Concatenated
+from pix2pix_jax.data.sources import Pair, Source
+from pix2pix_jax.images.encoding import Encoding
+
+_CATALOG = "https://www.tensorflow.org/datasets/catalog"
+# The set's splits that may serve as one of ours, in order of preference.
+_FALLBACKS = {
+    "train": ("train",),
+    "val": ("val", "validation", "test"),
+    "test": ("test", "val", "validation"),
+}
+_IMAGE_DTYPES = (np.uint8, np.uint16)  # float32 images are colours of 8 bits inside TFDS
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """Encoded images of one split of a prepared set; several threads may read at once.
+
+    Attributes:
+        examples: The split's examples, their images not decoded.
+        folder: Where they lie, for messages.
+    """
+
+    examples: Any  # a tfds.core data source: a sequence, but a type check would read from it
+    folder: str
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def open(self, index: int, feature: str, name: str) -> io.BytesIO:
+        """Return an image feature as the file that was stored.
+
+        Raises:
+            InputError: The prepared files are broken; the message calls the image `name`.
+        """
+        try:
+            data, reason = self.examples[index][feature], "an empty record"
+        except RuntimeError as error:  # what array_record raises for any broken file
+            data, reason = None, " ".join(str(error).split())
+        if data is None:
+            raise InputError(
+                f"{name}: cannot be read from {self.folder} ({reason}); delete that folder, and it "
+                "is prepared again"
+            )
+        return io.BytesIO(data)
+
+
+@dataclasses.dataclass(frozen=True)
+class TfdsPairs:
+    """Pairs of two image features of a TFDS set, or of one image twice.
+
+    Attributes:
+        records: The encoded images.
+        split: Name of the split.
+        features: Names of the source's and the target's feature.
+        source: How sources are stored.
+        target: How targets are stored.
+    """
+
+    records: Records
+    split: str
+    features: tuple[str, str]
+    source: Encoding
+    target: Encoding
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Made names: TFDS keeps none for examples in random access."""
+        return tuple(f"{self.split}_{number:06d}" for number in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Pair:
+        source = self._read(index, self.features[0], self.source)
+        if self.features[0] == self.features[1] and self.source == self.target:
+            return source, source
+        return source, self._read(index, self.features[1], self.target)
+
+    def _read(self, index: int, feature: str, encoding: Encoding) -> np.ndarray:
+        what = f"{self.names[index]} ({feature})"
+        file = self.records.open(range(len(self))[index], feature, what)
+        return encoding.read(file, name=what)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of the source."""
+        height, width = self._read(index, self.features[0], self.source).shape[:2]
+        return height, width
+
+
+def build_tfds(
+    name: str,
+    split: str,
+    *,
+    source: Encoding,
+    target: Encoding,
+    data_dir: str = "",
+    source_feature: str = "",
+    target_feature: str = "",
+    direction: str = "AtoB",
+    single: bool = False,
+) -> Source:
+    """Build the pairs of one split of a TFDS set, which is downloaded and prepared on first use.
+
+    Args:
+        name: The set as TFDS names it: `oxford_iiit_pet`, `div2k/bicubic_x4`, `voc:4.0.0`.
+        split: `train`, `val`, `test`, or `all`.
+        source: How sources are stored.
+        target: How targets are stored.
+        data_dir: Where sets are kept; '': TFDS's own place.
+        source_feature: Image feature that is the source (A); '': the first that is not the target,
+            in the order of the set's definition.
+        target_feature: Image feature that is the target (B); '': the next one.
+        direction: `BtoA` swaps the two features.
+        single: Whether each pair is one image twice, for the other side to be derived.
+
+    Returns:
+        The pairs, none of them read yet.
+
+    Raises:
+        InputError: There is no such set, feature or split, or it cannot be prepared.
+    """
+    what = f"data.source='tfds:{name}'"
+    builder = _open_builder(name, data_dir, what)
+    features = _choose(builder, source_feature, target_feature, single, what)
+    if not is_prepared(builder):
+        _prepare(builder, name, what)
+        builder = _open_builder(name, data_dir, what)
+
+    def build(split: str) -> TfdsPairs:
+        records = open_records(builder, split, what)
+        order = features if direction == "AtoB" else features[::-1]
+        return TfdsPairs(records, split, order, source, target)
+
+    return build_split(builder.info.splits, split, what, build)
+
+
+def is_prepared(builder: Any) -> bool:
+    """Return whether a TFDS set is complete on the disk."""
+    return bool((builder.data_path / "dataset_info.json").exists())
+
+
+def open_records(builder: Any, split: str, what: str) -> Records:
+    """Open a prepared split for random access; InputError where its format has none."""
+    import tensorflow_datasets as tfds
+
+    decoders = {
+        name: tfds.decode.SkipDecoding()
+        for name, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.Image)
+    }
+    try:
+        examples = builder.as_data_source(split, decoders=decoders)
+    except NotImplementedError:
+        raise InputError(
+            f"{what}: {builder.data_dir} holds {builder.info.file_format.value}, which has no "
+            "random access; delete that folder, or set data.root to another place"
+        ) from None
+    return Records(examples, builder.data_dir)
+
+
+def build_split(
+    available: Iterable[str], split: str, what: str, build: Callable[[str], Source]
+) -> Source:
+    """Build `train`, `val`, `test` or `all` out of the splits that a set has.
+
+    Raises:
+        InputError: None of its splits can serve.
+    """
+    names = tuple(available)
+    if split == "all":
+        return Concatenated({name: build(name) for name in names})
+    for name in _FALLBACKS[split]:
+        if name in names:
+            return build(name)
+    raise InputError(
+        f"{what}: has no split {' or '.join(_FALLBACKS[split])}, only {', '.join(names)}; set "
+        "data.split, such as (0.8, 0.1, 0.1), to split all of its images anew"
+    )
+
+
+def _open_builder(name: str, data_dir: str, what: str) -> Any:
+    import tensorflow_datasets as tfds
+    from google.protobuf.json_format import ParseError
+
+    place = os.path.expanduser(data_dir)  # noqa: PTH111  it may be gs://...
+    try:
+        return tfds.builder(name, data_dir=place or None)
+    except tfds.core.DatasetNotFoundError:
+        known = tfds.list_builders(with_community_datasets=False)
+        near = difflib.get_close_matches(name.partition("/")[0].partition(":")[0], known)
+        guess = f"did you mean {' or '.join(near)}? All are" if near else "all are"
+        raise InputError(f"{what}: TFDS has no such data set; {guess} at {_CATALOG}") from None
+    except ParseError as error:
+        reason = f"its description is broken ({_one_line(error)}); delete its folder"
+        raise InputError(f"{what}: {reason} in {place or 'the data_dir of TFDS'}") from None
+    except (ValueError, AssertionError, ImportError) as error:  # its name, config or version
+        raise InputError(f"{what}: cannot be opened ({_one_line(error)}); see {_CATALOG}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _prepare(builder: Any, name: str, what: str) -> None:
+    """Download and prepare a set; raise InputError with the way out where that fails."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    try:
+        builder.download_and_prepare(
+            file_format="array_record",
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+        )
+    except (
+        ImportError,
+        OSError,
+        AssertionError,  # what TFDS raises where files must be downloaded by hand
+        NonMatchingChecksumError,
+        tfds.download.DownloadError,
+        tfds.download.extractor.ExtractError,
+    ) as error:
+        lacks_tensorflow = "No module named 'tensorflow'" in str(error)
+        reason = "needs TensorFlow for this set" if lacks_tensorflow else _one_line(error)
+        way_out = "pip install tensorflow, or on" if lacks_tensorflow else "on"
+        raise InputError(
+            f"{what}: cannot be prepared ({reason}); {way_out} a machine that can, run: tfds build "
+            f"{name} --file_format=array_record, and copy the result to {builder.data_dir}"
+        ) from None
+    if not is_prepared(builder):  # TFDS takes any folder of that name for a prepared set
+        raise InputError(f"{what}: {builder.data_dir} holds no prepared set; delete that folder")
+
+
+def _image_features(builder: Any, what: str) -> list[str]:
+    """Return the names of the top-level image features, in order."""
+    import tensorflow_datasets as tfds
+
+    kinds = dict((builder.info.features or {}).items())
+    images = [
+        name
+        for name, feature in kinds.items()
+        if isinstance(feature, tfds.features.Image) and feature.np_dtype in _IMAGE_DTYPES
+    ]
+    if not images:
+        others = ", ".join(f"{name} ({type(kind).__name__})" for name, kind in kinds.items())
+        raise InputError(f"{what}: has no images of 8 or 16 bits, only {others}")
+    return images
+
+
+def _choose(builder: Any, source: str, target: str, single: bool, what: str) -> tuple[str, str]:
+    """Choose the two image features, or twice the one that the other side is derived from."""
+    from tensorflow_datasets.core.read_only_builder import ReadOnlyBuilder
+
+    images = _image_features(builder, what)
+    for key, name in (("data.tfds_source", source), ("data.tfds_target", target)):
+        if name and name not in images:
+            raise InputError(
+                f"{key}={name!r}: {what} has no image feature of that name; choose from "
+                f"{', '.join(images)}"
+            )
+    free = [name for name in images if name not in (source, target)]
+    missing = (not source) + (not target) - single
+    if isinstance(builder, ReadOnlyBuilder) and missing > 0 and len(free) > 1:
+        raise InputError(
+            f"{what}: is read by its files alone, which keep no order of features; set "
+            f"data.tfds_source and data.tfds_target, out of {', '.join(sorted(images))}"
+        )
+    if single:
+        chosen = source or target or images[0]
+        if target not in ("", chosen):
+            raise InputError(
+                f"data.tfds_source={source!r}, data.tfds_target={target!r}: derive.kind wants one "
+                f"image of {what}; name one of them, or set derive.kind=''"
+            )
+        return chosen, chosen
+    rest = iter(free)
+    pair = source or next(rest, ""), target or next(rest, "")
+    if not all(pair):
+        raise InputError(
+            f"{what}: has one image feature only ({images[0]}); set derive.kind to what makes the "
+            "other side, such as gray or edges"
+        )
+    return pair

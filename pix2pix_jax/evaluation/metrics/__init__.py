@@ -1,0 +1,1 @@
+"""The metrics of image quality, and the table that lists them."""

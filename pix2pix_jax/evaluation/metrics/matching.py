@@ -1,0 +1,86 @@
+"""Metrics of gray levels, as classical image matching has them; one value per image.
+
+Images are float, NHWC, in [-1, 1]; they are compared as 8-bit gray: of RGB the luma, of any other
+number of channels the mean. All are numpy functions, and raise InputError for images of different
+shapes and for values that are not finite.
+"""
+
+import numpy as np
+from jaxtyping import Float, Integer, UInt8
+
+from pix2pix_jax.core.errors import require
+from pix2pix_jax.evaluation.metrics.levels import gray_levels
+from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair
+
+_LEVELS = 256
+_RATIO = 0.75
+
+
+def histogram_correlation(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
+    """Correlation of the gray histograms of each pair, in [-1, 1], without unit.
+
+    Higher is better; 1 where the images have the same levels, wherever these lie. The histograms
+    have 256 bins, as `cv2.compareHist` with `HISTCMP_CORREL`. A histogram that is the same in all
+    bins has no correlation: 1 where the other one is, too, else 0. Two images of one level each
+    have 1 where it is the same level, else -1/255.
+    """
+    check_pair(fake, target)
+    return _correlations(_histograms(fake), _histograms(target))
+
+
+def template_matching(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
+    """Correlation of the gray pixels of each pair, in [-1, 1], without unit.
+
+    Higher is better; 1 where they are equal but for brightness and contrast, -1 for a negative. It
+    is what `cv2.matchTemplate` with `TM_CCOEFF_NORMED` means for a template of the image's size,
+    in double precision: OpenCV's is wrong in the third digit where the contrast is low. An image
+    of one level has no correlation: 1 where the other one is equal to it, else 0.
+    """
+    check_pair(fake, target)
+    return _correlations(gray_levels(fake), gray_levels(target))
+
+
+def keypoint_ratio(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
+    """Share of the target's SIFT keypoints that are found in the fake, in [0, 1], without unit.
+
+    Higher is better. A keypoint is found if its nearest neighbour among the fake's is nearer than
+    0.75 times the second one (the ratio test of Lowe, 2004, section 7.1, with the customary
+    threshold); where it lies does not matter. Equal images have 1, unless a pattern repeats
+    exactly. An image without keypoints, such as one of a single level, has 0, and so has a fake
+    with fewer than two.
+
+    Raises:
+        InputError: OpenCV is not installed.
+    """
+    check_pair(fake, target)
+    cv2 = require("cv2", "opencv")
+    sift, matcher = cv2.SIFT_create(), cv2.BFMatcher(cv2.NORM_L2)
+
+    def ratio(fake: UInt8[np.ndarray, "h w"], target: UInt8[np.ndarray, "h w"]) -> float:
+        wanted, there = (sift.detectAndCompute(image, None)[1] for image in (target, fake))
+        if wanted is None or there is None or len(there) < 2:
+            return 0.0
+        matches = matcher.knnMatch(wanted, there, k=2)
+        good = [best.distance < _RATIO * second.distance for best, second in matches]
+        return sum(good) / len(wanted)
+
+    pairs = zip(gray_levels(fake), gray_levels(target), strict=True)
+    return np.array([ratio(*pair) for pair in pairs], np.float64)
+
+
+def _histograms(images: Images) -> Integer[np.ndarray, "n levels"]:
+    counts = [np.bincount(gray.ravel(), minlength=_LEVELS) for gray in gray_levels(images)]
+    return np.array(counts, np.int64).reshape(-1, _LEVELS)
+
+
+def _correlations(
+    fake: Integer[np.ndarray, "n *shape"], target: Integer[np.ndarray, "n *shape"]
+) -> Float[np.ndarray, " n"]:
+    """Pearson's correlation of each pair; where it has none: 1 if both are equal, else 0."""
+
+    def correlation(x: np.ndarray, y: np.ndarray) -> float:
+        if np.ptp(x) == 0 or np.ptp(y) == 0:
+            return float(np.array_equal(x, y))
+        return float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
+
+    return np.array([correlation(*pair) for pair in zip(fake, target, strict=True)], np.float64)

@@ -1,0 +1,117 @@
+"""Structural similarity, one value per image; on the device and under `jit`.
+
+Images are float, NHWC, in [-1, 1]. Each channel is compared for itself, and the mean over the
+channels is the image's value. Values that are not finite give nan.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair
+
+# Wang et al., 2004, section III-C: an 11x11 Gaussian of 1.5 pixels, K1 = 0.01, K2 = 0.03.
+_WINDOW = 11
+_SIGMA = 1.5
+_RANGE = 2.0
+_C1, _C2 = (0.01 * _RANGE) ** 2, (0.03 * _RANGE) ** 2
+# Wang et al., 2003, section 3.2: from the finest scale to the coarsest.
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+@jax.jit
+def ssim(fake: Images, target: Images) -> Float[Array, " n"]:
+    """Structural similarity of each pair, in [-1, 1], without unit (Wang et al., 2004, eq. 13).
+
+    Higher is better; 1 where they are equal. It is `skimage.metrics.structural_similarity` of the
+    images as files hold them, from 0 to `data_range`, with `gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False, channel_axis=-1`: only windows within the image count. (Images from
+    -1 to 1 are wrong there: luminance would change its sign at mid-gray.)
+
+    Args:
+        fake: Images, at least 11 pixels high and wide.
+        target: Their ground truth.
+
+    Returns:
+        The mean over windows and channels.
+
+    Raises:
+        InputError: The shapes differ, or the images are smaller than the window.
+    """
+    check_pair(fake, target)
+    _check_size(fake, _WINDOW, "ssim")
+    return jnp.mean(_similarity(fake, target)[0], axis=-1)
+
+
+@jax.jit
+def ms_ssim(fake: Images, target: Images) -> Float[Array, " n"]:
+    """Structural similarity over five scales, in [0, 1], without unit (Wang et al., 2003, eq. 7).
+
+    Higher is better; 1 where they are equal. Scales are halved by 2x2 means, an odd last row or
+    column being left out. Contrast and structure that are negative on average count as 0, as their
+    power is not real: a single such scale makes the channel's value 0.
+
+    Args:
+        fake: Images, at least 176 pixels high and wide: 11 on the coarsest scale.
+        target: Their ground truth.
+
+    Returns:
+        The mean over channels.
+
+    Raises:
+        InputError: The shapes differ, or the images are too small for five scales.
+    """
+    check_pair(fake, target)
+    _check_size(fake, _WINDOW * 2 ** (len(_SCALE_WEIGHTS) - 1), "ms_ssim")
+    product = jnp.ones(())
+    for scale, weight in enumerate(_SCALE_WEIGHTS):
+        if scale:
+            fake, target = _halve(fake), _halve(target)
+        whole, contrast_structure = _similarity(fake, target)
+        last = scale == len(_SCALE_WEIGHTS) - 1
+        product *= jnp.maximum(whole if last else contrast_structure, 0) ** weight
+    return jnp.mean(product, axis=-1)
+
+
+def _check_size(images: Images, least: int, name: str) -> None:
+    height, width = images.shape[1:3]
+    if min(height, width) < least:
+        raise InputError(
+            f"{name}: images of {height}x{width} pixels; it needs at least {least}x{least}: use "
+            "larger images, or leave the metric out"
+        )
+
+
+def _similarity(fake: Images, target: Images) -> tuple[Float[Array, "n c"], Float[Array, "n c"]]:
+    """Return the mean over windows of the whole similarity, and of contrast and structure alone."""
+    x, y = jnp.asarray(fake, jnp.float32), jnp.asarray(target, jnp.float32)
+    mean_x, mean_y = _blur(x), _blur(y)
+    variances = _blur(x * x + y * y) - mean_x**2 - mean_y**2
+    covariance = _blur(x * y) - mean_x * mean_y
+    contrast_structure = (2 * covariance + _C2) / (variances + _C2)
+    # Luminance is the distance from black, which is -1 here.
+    light_x, light_y = mean_x + 1, mean_y + 1
+    luminance = (2 * light_x * light_y + _C1) / (light_x**2 + light_y**2 + _C1)
+    return jnp.mean(luminance * contrast_structure, (1, 2)), jnp.mean(contrast_structure, (1, 2))
+
+
+def _blur(images: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+    """Average over the Gaussian window, where it lies within the image."""
+    distance = np.arange(_WINDOW) - _WINDOW // 2
+    weights = np.exp(-0.5 * (distance / _SIGMA) ** 2)
+    rows, columns = (
+        sum(w * np.eye(side - _WINDOW + 1, side, k) for k, w in enumerate(weights / weights.sum()))
+        for side in images.shape[1:3]
+    )
+    # Products with band matrices: XLA compiles and runs them ten times faster on the CPU than
+    # convolutions of so few channels. The default precision on GPU and TPU is too low.
+    return jnp.einsum("Hh,nhwc,Ww->nHWc", rows, images, columns, precision="highest")
+
+
+def _halve(images: Images) -> Float[Array, "n h2 w2 c"]:
+    n, height, width, channels = images.shape
+    even = images[:, : height // 2 * 2, : width // 2 * 2]
+    blocks = even.reshape(n, height // 2, 2, width // 2, 2, channels)
+    return jnp.mean(blocks, axis=(2, 4))

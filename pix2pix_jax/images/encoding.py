@@ -1,0 +1,183 @@
+"""How stored pixels stand for the network's numbers; the only place where ranges are converted.
+
+Stored are uint8, uint16, float32 or class indices; the network sees float32 in [-1, 1].
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped, UInt8
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import label_files
+from pix2pix_jax.images import pixels as images
+
+_VOID = 255  # index of pixels without a class, as label maps commonly have it
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """One side of all pairs.
+
+    Attributes:
+        channels: Channels as stored; 1 for class indices.
+        dtype: `uint8`, `uint16` or `float32`.
+        low: Value that becomes -1.
+        high: Value that becomes 1.
+        classes: Number of classes where pixels are class indices; 0: they are not.
+    """
+
+    channels: int = 3
+    dtype: str = "uint8"
+    low: float = 0.0
+    high: float = 255.0
+    classes: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Number of channels that the network sees: one per class for class indices."""
+        return self.classes or self.channels
+
+    def read(self, file: image_files.File, *, name: object = None) -> Shaped[np.ndarray, "h w c"]:
+        """Read an image file of this kind.
+
+        Raises:
+            InputError: It cannot be read, or is of another kind.
+        """
+        what = file if name is None else name
+        read = label_files.read_labels if self.classes else image_files.read_stored
+        return self.convert(read(file, name=what), what)
+
+    def convert(
+        self, image: Shaped[np.ndarray, "h w c"], what: object
+    ) -> Shaped[np.ndarray, "h w d"]:
+        """Give an image as some file stores it this kind's channels.
+
+        Raises:
+            InputError: It is of another dtype, or has channels for which there is no rule.
+        """
+        if self.classes:
+            self._check_classes(image, what)
+            return self.check(image.astype(self.dtype), what)
+        if image.dtype != self.dtype:
+            raise InputError(
+                f"{what}: holds {image.dtype} values, expected {self.dtype}; all files of a side "
+                "must have one kind, which data.source_dtype and data.target_dtype name"
+            )
+        return images.as_channels(image, self.channels, what)
+
+    def check(
+        self, image: Shaped[np.ndarray, "h w c"], what: object
+    ) -> Shaped[np.ndarray, "h w c"]:
+        """Return the image; raise InputError where it is of another kind than this."""
+        if image.dtype != self.dtype or image.shape[-1] != self.channels:
+            raise InputError(
+                f"{what}: {image.shape[-1]} channels of {image.dtype}, expected {self.channels} of "
+                f"{self.dtype}"
+            )
+        if self.classes:
+            self._check_classes(image, what)
+        return image
+
+    def _check_classes(self, image: Shaped[np.ndarray, "h w c"], what: object) -> None:
+        wrong = image[(image >= self.classes) & (image != _VOID)]
+        if wrong.size:
+            raise InputError(
+                f"{what}: holds class {int(wrong[0])}; data.source_classes={self.classes} has "
+                f"0 to {self.classes - 1}, and {_VOID} for none"
+            )
+
+    def to_network(
+        self, image: Shaped[Array | np.ndarray, "*n h w c"]
+    ) -> Float[Array, "*n h w depth"]:
+        """Map stored pixels onto [-1, 1]; on the device and under `jit`.
+
+        Returns:
+            float32. Class indices become one channel each, 1 for the pixel's class and -1 for all
+            others.
+        """
+        if self.classes:
+            return 2 * jax.nn.one_hot(image[..., 0], self.classes, dtype=jnp.float32) - 1
+        half = (self.high - self.low) / 2
+        return (jnp.asarray(image).astype(jnp.float32) - self.low) / half - 1
+
+    def from_network(
+        self, image: Float[Array | np.ndarray, "*n h w depth"]
+    ) -> Shaped[np.ndarray, "*n h w c"]:
+        """Map [-1, 1] onto the stored range, rounding to the nearest whole level of an integer.
+
+        Of classes, the one with the largest value is taken.
+        """
+        if self.classes:
+            return np.asarray(image).argmax(axis=-1)[..., None].astype(self.dtype)
+        half = np.float32((self.high - self.low) / 2)
+        values = (np.asarray(image, np.float32) + 1) * half + np.float32(self.low)
+        if self.dtype == "float32":
+            return values
+        return np.rint(values).clip(0, images.white(np.dtype(self.dtype))).astype(self.dtype)
+
+    def resize(
+        self, image: Shaped[np.ndarray, "h w c"], size: tuple[int, int]
+    ) -> Shaped[np.ndarray, "h2 w2 c"]:
+        """Resize to (height, width); class indices take the nearest pixel."""
+        return images.resize(image, size, nearest=bool(self.classes))
+
+    def show(
+        self, image: Shaped[np.ndarray, "h w c"], bands: tuple[int, ...] = ()
+    ) -> UInt8[np.ndarray, "h w _"]:
+        """Make a picture of stored pixels.
+
+        Args:
+            image: Pixels of this kind.
+            bands: Numbers of one or three channels to be shown; where there are none, or not all of
+                them are there: the first three, or the first.
+
+        Returns:
+            Gray or RGB; each class has a colour of its own.
+        """
+        if self.classes:
+            return _class_colours(self.classes)[np.minimum(image[..., 0], self.classes)]
+        if not bands or max(bands) >= self.channels:
+            bands = (0, 1, 2) if self.channels >= 3 else (0,)
+        half = (self.high - self.low) / 2
+        return images.to_uint8((image[..., list(bands)].astype(np.float32) - self.low) / half - 1)
+
+
+PHOTO = Encoding()  # RGB of 8 bits
+
+
+def _class_colours(classes: int) -> UInt8[np.ndarray, "_ 3"]:
+    """Return a colour for each class, hues a golden angle apart; the last, black, is for none."""
+    turns = (np.arange(classes) * 0.618034)[:, None] + np.array([0.0, 1 / 3, 2 / 3])
+    colours = 0.5 + 0.45 * np.cos(2 * np.pi * turns)
+    return np.concatenate([np.rint(255 * colours), np.zeros((1, 3))]).astype(np.uint8)
+
+
+def _build(data: ConfigDict, side: str, classes: int) -> Encoding:
+    channels, dtype = data[f"{side}_channels"], data[f"{side}_dtype"]
+    limits = data[f"{side}_range"] or (0.0, images.white(np.dtype(dtype)))
+    if classes:
+        return Encoding(1, "uint8" if classes <= _VOID else "uint16", classes=classes)
+    return Encoding(channels, dtype, float(limits[0]), float(limits[1]))
+
+
+def build_encodings(config: ConfigDict) -> tuple[Encoding, Encoding]:
+    """Return the encodings of source and target that a configuration means.
+
+    Raises:
+        InputError: `derive.kind='lab'` with other channels than lightness and two of colour.
+    """
+    data = config.data
+    if config.derive.kind != "lab":
+        return _build(data, "source", data.source_classes), _build(data, "target", 0)
+    if (data.source_channels, data.target_channels) != (1, 2):
+        raise InputError(
+            f"derive.kind='lab' with data.source_channels={data.source_channels} and "
+            f"data.target_channels={data.target_channels}: set 1 (L) and 2 (a, b)"
+        )
+    # Isola et al., 2017: L / 50 - 1 and ab / 110.
+    return Encoding(1, "float32", 0.0, 100.0), Encoding(2, "float32", -110.0, 110.0)

@@ -1,0 +1,245 @@
+"""The networks: dicts of choices, and the builders that know the config."""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core.config import pair_of
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
+from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
+from pix2pix_jax.models.hybrid import Hybrid
+from pix2pix_jax.models.layers import NORMS
+from pix2pix_jax.models.resnet import ResNet
+from pix2pix_jax.models.unet import DROPOUT_PLACEMENTS, UNet
+
+Networks = tuple[nn.Module, nn.Module | None]
+
+# A U-Net of fewer levels sees too little of an image to be what anyone expects.
+_LEAST_AUTOMATIC_LEVELS = 4
+
+
+def halvings(size: tuple[int, int]) -> int:
+    """Return how often both sides can be halved without a rest."""
+    return min((side & -side).bit_length() - 1 for side in size)
+
+
+def unet_levels(levels: int, image_size: tuple[int, int]) -> int:
+    """Choose or check the depth of the U-Net.
+
+    Args:
+        levels: Depth wanted; 0: as many as the sides can be halved.
+        image_size: Height and width of the images.
+
+    Returns:
+        The depth.
+
+    Raises:
+        InputError: The sides cannot be halved so often. The message says which sizes can.
+    """
+    possible = halvings(image_size)
+    wanted = levels or max(possible, _LEAST_AUTOMATIC_LEVELS)
+    if wanted < 2:
+        raise InputError(f"model.levels={levels}: a U-Net needs at least 2, or 0 for automatic")
+    if wanted <= possible:
+        return wanted
+    unit = 2**wanted
+    near = [f"({h}, {w})" for h, w in _sizes_around(image_size, unit)]
+    shallower = f", or model.levels at most {possible}" if possible >= 2 else ""
+    raise InputError(
+        f"data.image_size={image_size}: the U-Net halves each side {wanted} times (model.levels), "
+        f"so sides must be multiples of {unit}: choose {' or '.join(near)}{shallower}"
+    )
+
+
+def _sizes_around(size: tuple[int, int], unit: int) -> list[tuple[int, ...]]:
+    """Return the sizes of multiples of `unit` just below (where there is one) and above."""
+    below = tuple(max(side // unit, 1) * unit for side in size)
+    above = tuple(-(-side // unit) * unit for side in size)
+    return sorted({below, above})
+
+
+def _build_unet(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
+    return UNet(
+        levels=unet_levels(model.levels, image_size),
+        unet_skips=model.unet_skips,
+        dropout_placement=model.dropout_placement,
+        **shared,
+    )
+
+
+def _build_resnet(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
+    _check_multiple("resnet", image_size, 4, 8)
+    return ResNet(blocks=model.blocks, **shared)
+
+
+def _build_hybrid(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
+    # At one pixel instance norm would leave nothing of the image.
+    unit = 2**model.downsamplings
+    _check_multiple("hybrid", image_size, unit, 2 * unit)
+    return Hybrid(blocks=model.blocks, downsamplings=model.downsamplings, **shared)
+
+
+def size_multiple(model: ConfigDict, image_size: tuple[int, int]) -> int:
+    """Return what the sides of an image must be multiples of for a config's generator.
+
+    Args:
+        model: The section `model` of a configuration.
+        image_size: Height and width that it is trained with: they decide the levels of a U-Net.
+    """
+    if model.generator == "unet":
+        return 2 ** unet_levels(model.levels, image_size)
+    return 2**model.downsamplings if model.generator == "hybrid" else 4
+
+
+GENERATORS = {"unet": _build_unet, "resnet": _build_resnet, "hybrid": _build_hybrid}
+
+
+def build_generator(
+    model: ConfigDict,
+    *,
+    image_size: tuple[int, int],
+    out_channels: int,
+    axis_name: str | None = None,
+) -> nn.Module:
+    """Build the generator from the config's `model` section.
+
+    Args:
+        model: The section `model` of a configuration.
+        image_size: Height and width of the images.
+        out_channels: Channels of the target.
+        axis_name: Mapped axis of the devices in training; None for inference.
+
+    Returns:
+        A module called as `(source, train=, dropout_keys=)`.
+
+    Raises:
+        InputError: A name is unknown, or the image size does not fit the network.
+    """
+    _check_choice("model.generator", model.generator, GENERATORS)
+    _check_choice("model.norm", model.norm, NORMS)
+    _check_choice("model.activation", model.activation, ACTIVATIONS)
+    _check_choice("model.upsample", model.upsample, UPSAMPLINGS)
+    _check_choice("model.dropout_placement", model.dropout_placement, DROPOUT_PLACEMENTS)
+    return GENERATORS[model.generator](
+        model,
+        image_size,
+        out_channels=out_channels,
+        base_features=model.base_features,
+        norm=model.norm,
+        activation=model.activation,
+        upsample=model.upsample,
+        dropout=model.dropout,
+        remat=model.remat,
+        dtype=jnp.dtype(model.dtype),
+        axis_name=axis_name,
+    )
+
+
+def _build_patch(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
+    _check_patches(model.discriminator_layers, 1, image_size)
+    return PatchGAN(layers=model.discriminator_layers, **shared)
+
+
+def _build_pixel(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
+    return PixelGAN(**shared)
+
+
+def _build_multiscale(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
+    layers, scales = model.discriminator_layers, model.discriminator_scales
+    _check_patches(layers, scales, image_size)
+    return MultiscaleGAN(scales, partial(PatchGAN, layers=layers, **shared))
+
+
+DISCRIMINATORS = {
+    "patch": _build_patch,
+    "pixel": _build_pixel,
+    "multiscale": _build_multiscale,
+}
+
+
+def build_discriminator(
+    model: ConfigDict, *, image_size: tuple[int, int], axis_name: str | None = None
+) -> nn.Module:
+    """Build the discriminator from the config's `model` section.
+
+    Args:
+        model: The section `model` of a configuration.
+        image_size: Height and width of the images.
+        axis_name: Mapped axis of the devices in training.
+
+    Returns:
+        A module called as `(source, image, train=)`.
+
+    Raises:
+        InputError: A name is unknown, or the image is too small for the patches.
+    """
+    norm = model.discriminator_norm or model.norm
+    _check_choice("model.discriminator", model.discriminator, DISCRIMINATORS)
+    key = "model.discriminator_norm" if model.discriminator_norm else "model.norm"
+    _check_choice(key, norm, NORMS)
+    return DISCRIMINATORS[model.discriminator](
+        model,
+        image_size,
+        base_features=model.discriminator_features or model.base_features,
+        norm=norm,
+        conditional=model.conditional,
+        spectral_norm=model.spectral_norm,
+        dtype=jnp.dtype(model.dtype),
+        axis_name=axis_name,
+    )
+
+
+def build_networks(config: ConfigDict, axis_name: str | None = None) -> Networks:
+    """Build both networks of a configuration.
+
+    Args:
+        config: The whole configuration.
+        axis_name: Mapped axis of the devices in training; None for inference.
+
+    Returns:
+        Generator, and discriminator, which is None for `loss.gan='none'`.
+
+    Raises:
+        InputError: See `build_generator` and `build_discriminator`.
+    """
+    size = pair_of(config.data.image_size)
+    generator = build_generator(
+        config.model,
+        image_size=size,
+        out_channels=config.data.target_channels,
+        axis_name=axis_name,
+    )
+    if config.loss.gan == "none":
+        return generator, None
+    return generator, build_discriminator(config.model, image_size=size, axis_name=axis_name)
+
+
+def _check_choice(key: str, value: Any, choices: Any) -> None:
+    if value not in choices:
+        raise InputError(f"{key}={value!r}: choose from {', '.join(sorted(choices))}")
+
+
+def _check_multiple(generator: str, image_size: tuple[int, int], unit: int, least: int) -> None:
+    if all(side % unit == 0 and side >= least for side in image_size):
+        return
+    sizes = [size for size in _sizes_around(image_size, unit) if min(size) >= least]
+    near = " or ".join(f"({h}, {w})" for h, w in sizes or [(least, least)])
+    raise InputError(
+        f"data.image_size={image_size}: model.generator={generator!r} needs sides that are "
+        f"multiples of {unit}, at least {least}: choose {near}"
+    )
+
+
+def _check_patches(layers: int, scales: int, size: tuple[int, int]) -> None:
+    # Two layers of stride 1 follow, each of which takes one pixel off; halving rounds up.
+    least = 2 ** (scales - 1) * (3 * 2**layers - 1) + 1
+    if min(size) < least:
+        keys = f"model.discriminator_layers={layers}"
+        keys += f", model.discriminator_scales={scales}" if scales > 1 else ""
+        raise InputError(
+            f"{keys}, data.image_size={size}: no patch is left; sides must be at least {least}"
+        )

@@ -1,0 +1,275 @@
+"""The PyTorch reference's weights <-> our parameters and our config.
+
+The reference's file is a bare `state_dict` of one network. Which network it is, is seen from names
+and shapes alone.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core import config as config_lib
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.models.build import unet_levels
+from pix2pix_jax.models.reference_layers import Architecture, entries
+
+_GENERATORS = ("unet", "resnet")
+_LEAST_LEVELS = 5  # of the reference's U-Net
+_SHOWN = 3  # names in an error, of each kind
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+_FROM_TORCH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "conv": lambda array: array.transpose(2, 3, 1, 0),
+    "transposed": lambda array: array.transpose(2, 3, 0, 1)[::-1, ::-1],
+    "vector": lambda array: array,
+}
+_TO_TORCH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "conv": lambda array: array.transpose(3, 2, 0, 1),
+    "transposed": lambda array: array[::-1, ::-1].transpose(2, 3, 0, 1),
+    "vector": lambda array: array,
+}
+
+
+def to_variables(
+    weights: Mapping[str, np.ndarray], architecture: Architecture
+) -> tuple[PyTree, PyTree]:
+    """Arrange the reference's weights as ours.
+
+    Args:
+        weights: As from `weight_files.read`; names that the architecture lacks are left out.
+        architecture: As `recognise` found it.
+
+    Returns:
+        `params` and `batch_stats` of our network, float32.
+    """
+    trees: dict[str, dict[str, Any]] = {"params": {}, "batch_stats": {}}
+    for entry in entries(architecture):
+        if entry.collection:
+            block, part, name = entry.path
+            array = _FROM_TORCH[entry.layout](weights[entry.key])
+            place = trees[entry.collection].setdefault(block, {}).setdefault(part, {})
+            place[name] = np.array(array, np.float32, order="C")
+    return trees["params"], trees["batch_stats"]
+
+
+def to_weights(
+    params: PyTree, batch_stats: PyTree, architecture: Architecture
+) -> dict[str, np.ndarray]:
+    """Arrange our weights as the reference's: the inverse of `to_variables`, bit by bit.
+
+    Args:
+        params: Parameters of our network.
+        batch_stats: Its running statistics; empty with instance norm.
+        architecture: What it is.
+
+    Returns:
+        Arrays by the reference's names. We do not count batches: `num_batches_tracked` is 0, which
+        only a momentum of None would read.
+    """
+    trees = {"params": params, "batch_stats": batch_stats}
+    weights = {}
+    for entry in entries(architecture):
+        array = np.zeros((), np.int64)
+        if entry.collection:
+            block, part, name = entry.path
+            array = _TO_TORCH[entry.layout](np.asarray(trees[entry.collection][block][part][name]))
+        weights[entry.key] = np.array(array, order="C")
+    return weights
+
+
+def recognise(
+    weights: Mapping[str, np.ndarray], name: str = "the weights", role: str = ""
+) -> Architecture:
+    """Find out which network of the reference a file holds.
+
+    Args:
+        weights: Arrays by name, as from `weight_files.read`. Old files of instance-norm networks
+            have running statistics that mean nothing: they are passed over.
+        name: What an error calls them.
+        role: `generator` or `discriminator`, where only that will do.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: It is no network of the reference, or of the other role.
+    """
+    shapes = {key: array.shape for key, array in weights.items()}
+    guess = _guess(shapes, name)
+    found = "generator" if guess.network in _GENERATORS else "discriminator"
+    if role and role != found:
+        raise InputError(f"{name}: holds a {found} ({guess}), where a {role} is wanted")
+    expected = {entry.key: entry.shape for entry in entries(guess)}
+    # Files from before PyTorch 0.4.1 do not count batches.
+    ignored = _STATISTICS if guess.norm == "instance" else _STATISTICS[-1]
+    shapes, expected = (
+        {key: shape for key, shape in each.items() if not key.endswith(ignored)}
+        for each in (shapes, expected)
+    )
+    other = [
+        f"{key} {shapes[key]} instead of {shape}"
+        for key, shape in expected.items()
+        if shapes.get(key, shape) != shape
+    ]
+    differences = [
+        *_count("missing", sorted(expected.keys() - shapes.keys())),
+        *_count("too many", sorted(shapes.keys() - expected.keys())),
+        *_count("of another shape", other),
+    ]
+    if differences:
+        raise InputError(
+            f"{name}: no network of the reference; the nearest is a {guess}, but "
+            + "; ".join(differences)
+        )
+    return guess
+
+
+def _count(what: str, names: Collection[str]) -> list[str]:
+    """Describe the names in one phrase, or none, showing the first few."""
+    dots = ", ..." if len(names) > _SHOWN else ""
+    return [f"{len(names)} {what} ({', '.join(list(names)[:_SHOWN])}{dots})"] if names else []
+
+
+def _guess(shapes: Mapping[str, tuple[int, ...]], name: str) -> Architecture:
+    """Return the network that a few telling names and shapes point to."""
+    kernels = {
+        key.removesuffix(".weight"): shape
+        for key, shape in shapes.items()
+        if key.endswith(".weight") and len(shape) == 4
+    }
+    in_blocks = {key.split(".")[1] for key in kernels if ".conv_block." in key}
+    dropout = False
+    if any(key.startswith("model.model.") for key in kernels):
+        # One more "model" for each level inside the outermost.
+        network, first, last = "unet", "model.model.0", "model.model.3"
+        depth = max(key.count("model") for key in kernels) - 1
+    elif in_blocks:
+        network, depth = "resnet", len(in_blocks)
+        first, last = "model.1", f"model.{17 + depth}"
+        dropout = any(key.endswith(".conv_block.6") for key in kernels)
+    elif "net.0" in kernels:
+        network, depth, first, last = "pixel", 0, "net.0", "net.5"
+    elif "model.0" in kernels:
+        tails = [key.removeprefix("model.") for key in kernels]
+        depth = max((max(int(tail) for tail in tails if tail.isdecimal()) - 2) // 3, 1)
+        network, first, last = "patch", "model.0", f"model.{3 * depth + 2}"
+    else:
+        names = "; ".join(_count("arrays", sorted(shapes)))
+        raise InputError(f"{name}: no network of the reference, but {names}")
+    for key in (first, last):
+        if key not in kernels:
+            raise InputError(f"{name}: no network of the reference: a {network} has {key}.weight")
+    features, in_channels = kernels[first][:2]
+    has_scales = any(key.endswith(".weight") and len(shape) == 1 for key, shape in shapes.items())
+    norm = "batch" if has_scales else "instance"
+    out_channels = kernels[last][1 if network == "unet" else 0]
+    return Architecture(network, norm, depth, features, in_channels, out_channels, dropout)
+
+
+def configure(
+    config: ConfigDict, generator: Architecture, discriminator: Architecture | None = None
+) -> None:
+    """Set a config's networks to those of the reference.
+
+    Args:
+        config: Configuration to change: `model.*` and the numbers of channels.
+        generator: A generator.
+        discriminator: A discriminator; None leaves its kind as it is, with the generator's norm.
+
+    Raises:
+        InputError: The two do not belong together.
+    """
+    model, data = config.model, config.data
+    model.generator, model.norm = generator.network, generator.norm
+    model.base_features = generator.base_features
+    if generator.network == "unet":
+        model.levels = generator.depth
+    else:
+        model.blocks = generator.depth
+        model.dropout = model.dropout if generator.dropout else 0.0
+    data.source_channels, data.target_channels = generator.in_channels, generator.out_channels
+    if discriminator is None:
+        return
+    channels = data.source_channels + data.target_channels
+    if discriminator.in_channels != channels:
+        raise InputError(
+            f"the discriminator takes {discriminator.in_channels} channels; source and target of "
+            f"the generator have {channels}"
+        )
+    model.discriminator, model.discriminator_norm = discriminator.network, discriminator.norm
+    model.discriminator_features = discriminator.base_features
+    if discriminator.network == "patch":
+        model.discriminator_layers = discriminator.depth
+
+
+def generator_architecture(config: ConfigDict) -> Architecture:
+    """Return what a run's generator is in the reference.
+
+    Args:
+        config: A run's configuration.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: The reference has none like it; the message names the key.
+    """
+    model, data = config.model, config.data
+    _require(
+        config,
+        {
+            "model.generator": _GENERATORS,
+            "model.norm": ("batch", "instance"),
+            "model.activation": ("relu",),
+            "model.upsample": ("transposed",),
+        },
+    )
+    shared = (model.base_features, data.source_channels, data.target_channels)
+    if model.generator == "resnet":
+        return Architecture("resnet", model.norm, model.blocks, *shared, dropout=model.dropout > 0)
+    _require(config, {"model.unet_skips": (True,)})
+    levels = unet_levels(model.levels, config_lib.pair_of(data.image_size))
+    if levels < _LEAST_LEVELS:
+        raise InputError(
+            f"model.levels={levels}: the reference's U-Net has {_LEAST_LEVELS} or more"
+        )
+    return Architecture("unet", model.norm, levels, *shared)
+
+
+def discriminator_architecture(config: ConfigDict) -> Architecture:
+    """Return what a run's discriminator is in the reference; as `generator_architecture`."""
+    model, data = config.model, config.data
+    norm = "discriminator_norm" if model.discriminator_norm else "norm"
+    if config.loss.gan == "none":
+        raise InputError("loss.gan='none': this run has no discriminator")
+    _require(
+        config,
+        {
+            "model.discriminator": ("patch", "pixel"),
+            f"model.{norm}": ("batch", "instance"),
+            "model.spectral_norm": (False,),
+            "model.conditional": (True,),
+        },
+    )
+    return Architecture(
+        model.discriminator,
+        model[norm],
+        model.discriminator_layers if model.discriminator == "patch" else 0,
+        model.discriminator_features or model.base_features,
+        data.source_channels + data.target_channels,
+        1,
+    )
+
+
+def _require(config: ConfigDict, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Raise InputError where the reference has no network like the config's."""
+    for key, known in choices.items():
+        value = config_lib.get(config, key)
+        if value not in known:
+            raise InputError(
+                f"{key}={value!r}: the reference has no such network, only "
+                f"{' and '.join(map(str, known))}"
+            )

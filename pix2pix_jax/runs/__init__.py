@@ -1,0 +1,1 @@
+"""A run on disk: its folder, checkpoints, tables, record, and the generator that comes out."""

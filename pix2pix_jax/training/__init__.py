@@ -1,0 +1,1 @@
+"""The method: losses, the step, and the run from its config to its last checkpoint."""

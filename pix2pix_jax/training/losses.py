@@ -1,0 +1,290 @@
+"""Objectives of generator and discriminator.
+
+Logits are unbounded floats of any shape; images are float32 in [-1, 1]. Every loss is a mean over
+all its elements, so that its scale depends neither on the image size nor on the batch size.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from pix2pix_jax.core.errors import InputError
+
+Logits = Float[Array, "*shape"]
+Scalar = Float[Array, ""]
+# One scale of a discriminator: its logits and the features of its hidden layers.
+Scales = tuple[tuple[Array, tuple[Array, ...]], ...]
+
+
+def vanilla_gan_loss(
+    logits: Logits, *, target_is_real: bool, label_smoothing: float = 0.0
+) -> Scalar:
+    """Binary cross-entropy of the original GAN (Goodfellow et al., 2014, eq. 1).
+
+    Args:
+        logits: Discriminator output of any shape, unbounded.
+        target_is_real: Whether the discriminator should call these images real.
+        label_smoothing: How much less than 1 the label of real images is (one-sided: Salimans et
+            al., 2016, section 3.4).
+
+    Returns:
+        Mean cross-entropy in nats, at least 0; log(2) where all logits are 0.
+    """
+    labels = jnp.full_like(logits, 1 - label_smoothing if target_is_real else 0)
+    return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, labels))
+
+
+def least_squares_gan_loss(
+    logits: Logits, *, target_is_real: bool, label_smoothing: float = 0.0
+) -> Scalar:
+    """Squared distance to the label (LSGAN: Mao et al., 2017, eq. 9, without its factor 1/2).
+
+    Args:
+        logits: Discriminator output of any shape, unbounded.
+        target_is_real: Whether the label is that of real images, 1, or of fakes, 0.
+        label_smoothing: How much less than 1 the label of real images is.
+
+    Returns:
+        Mean squared difference, at least 0.
+    """
+    return jnp.mean(jnp.square(logits - (1 - label_smoothing if target_is_real else 0)))
+
+
+def hinge_gan_loss(logits: Logits, *, target_is_real: bool) -> Scalar:
+    """Hinge loss of the discriminator (Lim & Ye, 2017, eq. 8), at least 0.
+
+    The mean of max(0, 1 - logits) for real images, of max(0, 1 + logits) for fakes.
+    """
+    return jnp.mean(jax.nn.relu(1 - logits if target_is_real else 1 + logits))
+
+
+def wasserstein_gan_loss(logits: Logits, *, target_is_real: bool) -> Scalar:
+    """Minus the mean of the critic's logits, or the mean (Arjovsky et al., 2017, eq. 2)."""
+    return jnp.mean(-logits if target_is_real else logits)
+
+
+@dataclasses.dataclass(frozen=True)
+class GanLoss:
+    """The three sides of a GAN's objective, each a function of logits.
+
+    Attributes:
+        on_real: The discriminator's loss on real images.
+        on_fake: The discriminator's loss on fakes.
+        generator: The generator's loss on its fakes.
+        gradient_penalty: Whether the discriminator's gradient is held at norm 1.
+    """
+
+    on_real: Callable[[Array], Array]
+    on_fake: Callable[[Array], Array]
+    generator: Callable[[Array], Array]
+    gradient_penalty: bool = False
+
+
+def _with_labels(loss: Callable[..., Array], label_smoothing: float) -> GanLoss:
+    # One-sided: the generator aims at the whole label.
+    return GanLoss(
+        partial(loss, target_is_real=True, label_smoothing=label_smoothing),
+        partial(loss, target_is_real=False),
+        partial(loss, target_is_real=True),
+    )
+
+
+def _without_labels(loss: Callable[..., Array], *, gradient_penalty: bool) -> GanLoss:
+    return GanLoss(
+        partial(loss, target_is_real=True),
+        partial(loss, target_is_real=False),
+        partial(wasserstein_gan_loss, target_is_real=True),
+        gradient_penalty,
+    )
+
+
+def _nothing(logits: Array) -> Array:
+    return jnp.zeros(())
+
+
+# For regression alone: there is no discriminator.
+NO_GAN = GanLoss(_nothing, _nothing, _nothing)
+
+LABELLED_GAN_LOSSES: dict[str, Callable[..., Array]] = {
+    "vanilla": vanilla_gan_loss,
+    "lsgan": least_squares_gan_loss,
+}
+UNLABELLED_GAN_LOSSES = {
+    "hinge": _without_labels(hinge_gan_loss, gradient_penalty=False),
+    "wgangp": _without_labels(wasserstein_gan_loss, gradient_penalty=True),
+}
+
+
+def l1_loss(fake: Float[Array, "*shape"], target: Float[Array, "*shape"]) -> Scalar:
+    """Mean absolute error (Isola et al., 2017, eq. 3).
+
+    Args:
+        fake: Output of the generator, in [-1, 1].
+        target: Ground truth of the same shape, in [-1, 1].
+
+    Returns:
+        Mean absolute difference, in [0, 2].
+
+    Raises:
+        ValueError: The shapes differ: broadcasting would hide the mistake.
+    """
+    return jnp.mean(jnp.abs(_difference(fake, target)))
+
+
+def l2_loss(fake: Float[Array, "*shape"], target: Float[Array, "*shape"]) -> Scalar:
+    """Mean squared error, in [0, 4]; arguments and errors as those of `l1_loss`."""
+    return jnp.mean(jnp.square(_difference(fake, target)))
+
+
+def charbonnier_loss(
+    fake: Float[Array, "*shape"], target: Float[Array, "*shape"], *, epsilon: float = 1e-3
+) -> Scalar:
+    """Mean of sqrt(difference^2 + epsilon^2), an L1 that is smooth at 0 (Charbonnier et al., 1994).
+
+    Args:
+        fake: Output of the generator, in [-1, 1].
+        target: Ground truth of the same shape, in [-1, 1].
+        epsilon: Width of the smooth part.
+
+    Returns:
+        A value in [epsilon, 2 + epsilon].
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    squared = jnp.square(_difference(fake, target))
+    return jnp.mean(jnp.sqrt(squared + epsilon**2))
+
+
+def _difference(fake: Array, target: Array) -> Array:
+    if fake.shape != target.shape:
+        raise ValueError(f"shapes {fake.shape} and {target.shape} differ")
+    return fake - target
+
+
+RECONSTRUCTION_LOSSES = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss}
+
+
+def mean_over_scales(loss: Callable[[Array], Array], scales: Scales) -> Scalar:
+    """Average a loss of logits over the scales of a discriminator's output."""
+    return sum((loss(logits) for logits, _ in scales), start=jnp.zeros(())) / len(scales)
+
+
+def feature_matching_loss(on_fake: Scales, on_real: Scales) -> Scalar:
+    """L1 between the discriminator's features of fake and target (pix2pixHD: Wang et al., 2018).
+
+    Args:
+        on_fake: Output of the discriminator on fakes.
+        on_real: Output on targets; no gradient passes through it.
+
+    Returns:
+        The mean over scales and layers of the mean absolute difference, at least 0.
+    """
+    losses = [
+        jnp.mean(jnp.abs(fake.astype(jnp.float32) - jax.lax.stop_gradient(real)))
+        for (_, fakes), (_, reals) in zip(on_fake, on_real, strict=True)
+        for fake, real in zip(fakes, reals, strict=True)
+    ]
+    return jnp.mean(jnp.stack(losses))
+
+
+def critic_value(scales: Scales) -> Float[Array, " n"]:
+    """Return what a critic thinks of each example: the mean of its logits, over all scales."""
+    return jnp.mean(jnp.stack([logits.mean(axis=(1, 2, 3)) for logits, _ in scales]), axis=0)
+
+
+def gradient_penalty(
+    critic: Callable[[Array, Array], Array],
+    source: Float[Array, "n h w c"],
+    real: Float[Array, "n h w d"],
+    fake: Float[Array, "n h w d"],
+    share: Float[Array, " n"],
+) -> Scalar:
+    """Hold the critic's gradient at norm 1 between real and fake (Gulrajani et al., 2017, eq. 3).
+
+    As in the reference the gradient is that of source and image together. Unlike there it is that
+    of the mean of an example's logits, not of their sum, which would grow with the image.
+
+    Args:
+        critic: Source and image to one value for each example.
+        source: What both images belong to.
+        real: Targets.
+        fake: Fakes.
+        share: Share of the real image in the mixture, one for each example, in [0, 1].
+
+    Returns:
+        Mean over the examples of (norm - 1)^2, at least 0.
+    """
+    weight = share[:, None, None, None]
+    mixed = weight * real + (1 - weight) * fake
+    gradients = jax.grad(lambda *images: jnp.sum(critic(*images)), argnums=(0, 1))(source, mixed)
+    squares = sum(jnp.sum(jnp.square(part), axis=(1, 2, 3)) for part in gradients)
+    return jnp.mean(jnp.square(jnp.sqrt(squares + 1e-12) - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Losses:
+    """The objective of both networks.
+
+    Attributes:
+        gan: The GAN's objective; `NO_GAN`: regression alone.
+        reconstruction: Loss of fake and target.
+        reconstruction_name: Its name, for metrics: `g_loss_<name>`.
+        reconstruction_weight: Its weight beside the generator's GAN loss (lambda in Isola et al.,
+            2017, eq. 4).
+        discriminator_weight: Weight of the sum of the discriminator's two losses; 0.5 slows the
+            discriminator against the generator (section 3.3).
+        feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
+        gradient_penalty_weight: Weight of `gradient_penalty`, where the GAN's objective has one.
+    """
+
+    gan: GanLoss
+    reconstruction: Callable[[Array, Array], Array] = l1_loss
+    reconstruction_name: str = "l1"
+    reconstruction_weight: float = 100.0
+    discriminator_weight: float = 0.5
+    feature_matching_weight: float = 0.0
+    gradient_penalty_weight: float = 10.0
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether there is a discriminator."""
+        return self.gan is not NO_GAN
+
+
+def build_losses(gan: str, reconstruction: str, label_smoothing: float, **weights: float) -> Losses:
+    """Build the objective from its config values.
+
+    Args:
+        gan: `vanilla`, `lsgan`, `hinge`, `wgangp`, or `none` for regression alone.
+        reconstruction: One of `RECONSTRUCTION_LOSSES`.
+        label_smoothing: See `vanilla_gan_loss`; for `vanilla` and `lsgan` only.
+        **weights: Weights, see `Losses`.
+
+    Returns:
+        The objective.
+
+    Raises:
+        InputError: A name is unknown, or labels are smoothed where there are none.
+    """
+    labelled = {
+        name: _with_labels(loss, label_smoothing) for name, loss in LABELLED_GAN_LOSSES.items()
+    }
+    gan_losses = {**labelled, **UNLABELLED_GAN_LOSSES, "none": NO_GAN}
+    if gan not in gan_losses:
+        raise InputError(f"loss.gan={gan!r}: choose from {', '.join(sorted(gan_losses))}")
+    if reconstruction not in RECONSTRUCTION_LOSSES:
+        choices = ", ".join(sorted(RECONSTRUCTION_LOSSES))
+        raise InputError(f"loss.reconstruction={reconstruction!r}: choose from {choices}")
+    if label_smoothing and gan not in labelled:
+        raise InputError(
+            f"loss.label_smoothing={label_smoothing}: loss.gan={gan!r} has no labels; "
+            f"choose {' or '.join(sorted(labelled))}, or 0"
+        )
+    function = RECONSTRUCTION_LOSSES[reconstruction]
+    return Losses(gan_losses[gan], function, reconstruction, **weights)

@@ -1,0 +1,132 @@
+"""Optimisers and learning-rate schedules."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pix2pix_jax.core.errors import InputError
+
+Schedule = Callable[[Any], Any]
+
+
+def linear_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
+    """Constant, then linear towards zero, changed at the end of each epoch as the reference does.
+
+    In epoch e, counted from 1, the factor is 1 - max(0, e - constant) / (decay + 1), where
+    constant = epochs - decay: the last epoch still runs at 1 / (decay + 1) of the rate.
+
+    Args:
+        epoch: Epoch, from 0.
+        epochs: Length of the run.
+        decay_epochs: Over how many of its last epochs the rate falls; 0: never; more than `epochs`:
+            over all of them.
+
+    Returns:
+        Factor of the rate, in (0, 1].
+    """
+    decay = min(decay_epochs, epochs)
+    past = epoch + 1 - (epochs - decay)
+    return 1 - jnp.clip(past, 0, decay) / (decay + 1)
+
+
+def cosine_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
+    """Half a cosine from 1 towards 0 over all epochs (Loshchilov & Hutter, 2017, eq. 5)."""
+    return 0.5 * (1 + jnp.cos(math.pi * epoch / epochs))
+
+
+def step_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
+    """A tenth of the rate after every `decay_epochs` epochs; 0: never."""
+    return 0.1 ** (epoch // decay_epochs) if decay_epochs else jnp.float32(1)
+
+
+def constant_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
+    """Always 1."""
+    return jnp.float32(1)
+
+
+SCHEDULES = {
+    "constant": constant_factor,
+    "cosine": cosine_factor,
+    "linear": linear_factor,
+    "step": step_factor,
+}
+
+
+def build_schedule(
+    name: str,
+    learning_rate: float,
+    epoch_of: Callable[[Any], Any],
+    epochs: int,
+    decay_epochs: int,
+) -> Schedule:
+    """Build a schedule; all of them change once an epoch.
+
+    Args:
+        name: One of `SCHEDULES`.
+        learning_rate: Rate at the start.
+        epoch_of: Maps a step to its epoch, from 0.
+        epochs: Length of the run.
+        decay_epochs: What it means, each schedule says.
+
+    Returns:
+        A function from step to rate.
+
+    Raises:
+        InputError: The name is unknown.
+    """
+    if name not in SCHEDULES:
+        raise InputError(f"lr.schedule={name!r}: choose from {', '.join(sorted(SCHEDULES))}")
+    factor = SCHEDULES[name]
+    return lambda step: learning_rate * factor(epoch_of(step), epochs, decay_epochs)
+
+
+def scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """Build Adam's direction (Kingma & Ba, 2015), its mean of gradients as m + (1 - b1) (g - m).
+
+    That is `optax.scale_by_adam`, with its state, in the form of PyTorch's `lerp`. Of optax's own,
+    b1 m + (1 - b1) g, XLA's CPU backend makes the mean twice at b1 = 0.5, and copies every old one
+    before.
+
+    Args:
+        b1: Decay of the mean of gradients.
+        b2: Decay of the mean of squared gradients.
+        eps: Added to the root of the latter.
+
+    Returns:
+        The transformation.
+    """
+
+    def update(grads: Any, state: Any, params: Any = None) -> Any:
+        mu = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.mu, grads)
+        nu = jax.tree.map(lambda v, g: (1 - b2) * g * g + b2 * v, state.nu, grads)
+        count = optax.safe_increment(state.count)
+
+        def direction(m: jax.Array, v: jax.Array) -> jax.Array:
+            return (m / (1 - b1**count)) / (jnp.sqrt(v / (1 - b2**count)) + eps)
+
+        state = optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
+        return jax.tree.map(direction, mu, nu), state
+
+    return optax.GradientTransformation(optax.scale_by_adam(b1, b2, eps).init, update)
+
+
+def build_optimizer(
+    schedule: Schedule, b1: float, b2: float, clip_norm: float = 0.0
+) -> optax.GradientTransformation:
+    """Build Adam (Kingma & Ba, 2015) with the reference's epsilon of 1e-8.
+
+    Args:
+        schedule: From step to learning rate.
+        b1: Decay of the mean of gradients; the paper has 0.5.
+        b2: Decay of the mean of squared gradients.
+        clip_norm: Largest norm of a network's whole gradient; 0: it is not clipped.
+
+    Returns:
+        The optimiser.
+    """
+    adam = optax.chain(scale_by_adam(b1, b2, 1e-8), optax.scale_by_learning_rate(schedule))
+    return optax.chain(optax.clip_by_global_norm(clip_norm), adam) if clip_norm else adam

@@ -1,0 +1,206 @@
+"""What is measured while a run trains: losses, speed, and the bar that shows them."""
+
+import math
+import pathlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+from tqdm import tqdm
+
+from pix2pix_jax.core.errors import NonFiniteError
+from pix2pix_jax.training.calls import CallMetrics
+
+_LAG = 2
+_TRACED_STEPS = 10
+
+# Losses that the bar has room for.
+_SHOWN = ("g_loss", "d_loss")
+
+Losses = dict[str, float]
+T = TypeVar("T")
+
+
+def calls_ahead() -> int:
+    """Return how many calls later the losses of a call are looked at.
+
+    An accelerator never waits for the host to read them. XLA's CPU backend takes the temporary
+    memory of every call that waits for its turn: there, none may wait.
+    """
+    return 0 if jax.default_backend() == "cpu" else _LAG
+
+
+class Progress:
+    """Collects the losses of steps; a loss that is not finite ends the run."""
+
+    def __init__(
+        self, first: int, stop: int, global_batch: int, names_of: Callable[[int], list[str]]
+    ) -> None:
+        """Show the bar.
+
+        Args:
+            first: Step that the run goes on from.
+            stop: Step at which it is complete.
+            global_batch: Images in a step.
+            names_of: Names of the pairs of a step, for the message when a loss is not finite.
+        """
+        self._lag = calls_ahead()
+        self._bar = tqdm(total=stop, initial=first, unit="step", disable=None, smoothing=0.05)
+        self._global_batch = global_batch
+        self._names_of = names_of
+        self._pending: deque[tuple[int, int, CallMetrics]] = deque()
+        self._since_row: list[tuple[int, Losses]] = []
+        self._since_epoch: list[tuple[int, Losses]] = []
+        self._begun = time.monotonic()
+        self._timed_seconds = 0.0
+        self._timed_steps = 0
+        self._waited_seconds = 0.0
+
+    def wait_for(self, calls: Iterator[T]) -> T:
+        """Take the next call's arguments, and note how long that took."""
+        begun = time.monotonic()
+        call = next(calls)
+        self._waited_seconds += time.monotonic() - begun
+        return call
+
+    def add(self, step: int, count: int, metrics: CallMetrics) -> None:
+        """Take the losses of a call, which the device may still be computing.
+
+        Args:
+            step: Number of the call's last step.
+            count: Number of its steps.
+            metrics: Their losses.
+        """
+        self._pending.append((step, count, metrics))
+        while len(self._pending) > self._lag:
+            self._fetch()
+        self._bar.update(count)
+        self._timed_steps += count
+        if step % 10 < count and self._since_epoch:
+            newest = self._since_epoch[-1][1]
+            self._bar.set_postfix_str(
+                f"{self._global_batch * (self._bar.format_dict['rate'] or 0):.1f} img/s, "
+                + ", ".join(f"{name} {newest[name]:.3g}" for name in _SHOWN if name in newest),
+                refresh=False,
+            )
+
+    def start(self) -> None:
+        """Start the clock: what follows is training."""
+        self._begun = time.monotonic()
+
+    def pause(self) -> None:
+        """Stop the clock: what follows is not training."""
+        self.flush()
+        self._timed_seconds += time.monotonic() - self._begun
+
+    def flush(self) -> None:
+        """Wait for the losses of all steps; after this the state is known to be finite."""
+        while self._pending:
+            self._fetch()
+
+    def row(self) -> Losses:
+        """Return the mean losses of the steps since the last row; empty where there was none."""
+        self.flush()
+        rows, self._since_row = self._since_row, []
+        return _means(rows)
+
+    def epoch(self) -> Losses:
+        """Return the mean losses of the steps since the last epoch's end."""
+        self.flush()
+        rows, self._since_epoch = self._since_epoch, []
+        return _means(rows)
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of training alone, over all devices, without compilation; 0 if not yet known."""
+        return self._global_batch * self._timed_steps / max(self._timed_seconds, 1e-9)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Time of training alone per step; 0 if not yet known."""
+        return self._timed_seconds / max(self._timed_steps, 1)
+
+    @property
+    def data_wait(self) -> float:
+        """Share of the time of training that was spent waiting for data, in [0, 1]."""
+        return self._waited_seconds / max(self._timed_seconds, 1e-9)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(text)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+    def _fetch(self) -> None:
+        step, count, metrics = self._pending.popleft()
+        *values, first_bad = jax.device_get(metrics.values).tolist()
+        losses = dict(zip(metrics.names, values, strict=True))
+        if first_bad >= 0:
+            step += 1 + int(first_bad) - count
+            name = next(name for name, value in losses.items() if not math.isfinite(value))
+            raise NonFiniteError(
+                f"step {step}: {name} is {losses[name]} on {', '.join(self._names_of(step))}. "
+                "Nothing was saved since the last checkpoint; lower optimizer.learning_rate, or "
+                "look at these pairs"
+            )
+        self._since_row.append((count, losses))
+        self._since_epoch.append((count, losses))
+
+
+class Trace:
+    """A `jax.profiler` trace of ten steps: a start's second ten, or its first if it is short."""
+
+    def __init__(self, folder: pathlib.Path | None, first: int, stop: int) -> None:
+        """Choose the steps.
+
+        Args:
+            folder: Where the trace is written; None: there is none.
+            first: Step that the run goes on from.
+            stop: Step at which it is complete.
+        """
+        self._folder = folder
+        self._begin = first + (_TRACED_STEPS if stop - first >= 2 * _TRACED_STEPS else 0)
+        self._running = False
+
+    def end_of_call(self, step: int) -> int:
+        """Return the step that a call from `step` on must not go beyond."""
+        ends = (self._begin, self._begin + _TRACED_STEPS) if self._folder is not None else ()
+        return min((end for end in ends if end > step), default=2**31)
+
+    def before(self, step: int) -> None:
+        """Start the trace, if the step that follows `step` is its first."""
+        if self._folder is not None and step == self._begin:
+            options = jax.profiler.ProfileOptions()
+            # Tracing Python's calls swaps the states of all threads, those that TensorStore ends
+            # in the middle of a checkpoint's write included: the process crashes.
+            options.python_tracer_level = 0
+            jax.profiler.start_trace(str(self._folder), profiler_options=options)
+            self._running = True
+
+    def after(self, step: int, state: PyTree) -> None:
+        """End the trace, if `step` was its last, once its result `state` is there."""
+        if self._running and step == self._begin + _TRACED_STEPS:
+            jax.block_until_ready(state)
+            self.close()
+
+    def close(self) -> None:
+        """End the trace where it is still running."""
+        if self._running:
+            jax.profiler.stop_trace()
+        self._running = False
+
+
+def _means(rows: list[tuple[int, Losses]]) -> Losses:
+    if not rows:
+        return {}
+    steps = [count for count, _ in rows]
+    return {
+        name: float(np.average([losses[name] for _, losses in rows], weights=steps))
+        for name in rows[0][1]
+    }

@@ -1,0 +1,156 @@
+"""What is measured: one configuration of the training step, and the data that feeds it."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from benchmarking.arithmetic import step_gflop
+from pix2pix_jax.core import config_files
+from pix2pix_jax.core.config import default_config, pair_of
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import validate
+from pix2pix_jax.models.build import build_networks, halvings, unet_levels
+from pix2pix_jax.training.run import refuse_impossible
+
+# resident: the pairs lie on the device; cached: in the host's memory; streamed: in files
+DATA_PATHS = ("resident", "cached", "streamed")
+DTYPES = ("float32", "bfloat16")
+MAPS_PAIRS, MAPS_EPOCHS = 1096, 200  # the paper's maps run
+_VAL_PAIRS = 2
+# Keys that a case sets by itself, and what sets them.
+_BY_FLAG = {
+    "data.source": "pairs are drawn for the purpose",
+    "data.root": "pairs are drawn for the purpose",
+    "data.image_size": "set by --image_size",
+    "data.cache_gigabytes": "set by --data",
+    "data.device_share": "set by --data",
+    "model.base_features": "set by --base_features",
+    "model.dtype": "set by --dtype",
+    "model.remat": "set by --remat",
+    "train.batch_size": "set by --batch_sizes",
+    "train.global_batch_size": "set by --batch_sizes",
+    "train.accumulate": "set by --accumulate",
+    "compilation_cache": "set by --compilation_cache",
+}
+_MOST_LEVELS = 8  # of the paper's U-Net, at any size
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One configuration of ours.
+
+    Attributes:
+        batch_size: Pairs on each device.
+        image_size: Height and width.
+        dtype: Of computation, one of `DTYPES`.
+        data: One of `DATA_PATHS`.
+        base_features: Of the outermost layer of both networks.
+        remat: Whether the generator's blocks are computed again instead of kept.
+        accumulate: In how many parts a batch is seen.
+        overrides: `section.key` and text of further keys of the config.
+    """
+
+    batch_size: int = 1
+    image_size: int = 256
+    dtype: str = "float32"
+    data: str = "cached"
+    base_features: int = 64
+    remat: bool = False
+    accumulate: int = 1
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def levels(self) -> int:
+        """How often the U-Net halves the image, unless an override says otherwise."""
+        return min(halvings((self.image_size,) * 2), _MOST_LEVELS)
+
+
+def build_config(case: Case, root: pathlib.Path) -> ConfigDict:
+    """Build the configuration that a case stands for.
+
+    Args:
+        case: The case.
+        root: Folder of the data set, as from `write_pairs`.
+
+    Returns:
+        The paper's settings with those of the case; no compilation cache, so that compiling takes
+        its whole time.
+
+    Raises:
+        InputError: The case is none that can be trained.
+    """
+    config = default_config()
+    config.compilation_cache = ""
+    config.data.source, config.data.root = "side_by_side", str(root)
+    config.data.image_size = (case.image_size,)
+    config.data.cache_gigabytes = 0.0 if case.data == "streamed" else 1e6
+    config.data.device_share = 1.0 if case.data == "resident" else 0.0
+    config.model.base_features = case.base_features
+    config.model.levels = _MOST_LEVELS if case.levels == _MOST_LEVELS else 0
+    config.model.dtype, config.model.remat = case.dtype, case.remat
+    config.train.batch_size, config.train.accumulate = case.batch_size, case.accumulate
+    config.train.steps = 10**6  # more than anybody waits for
+    for key, text in case.overrides:
+        config_files.override(config, key, text)
+    validate(config)
+    build_networks(config)
+    return config
+
+
+def check_case(case: Case) -> None:
+    """Raise InputError where a case is none that can be trained."""
+    for key, _ in case.overrides:
+        if key in _BY_FLAG:
+            raise InputError(f"--config.{key}: {_BY_FLAG[key]}")
+    if case.data not in DATA_PATHS:
+        raise InputError(f"--data {case.data!r}: choose from {', '.join(DATA_PATHS)}")
+    if case.dtype not in DTYPES:
+        raise InputError(f"--dtype {case.dtype!r}: choose from {', '.join(DTYPES)}")
+    refuse_impossible(build_config(case, pathlib.Path()), case.batch_size)
+
+
+def gflop_per_image(config: ConfigDict) -> float | None:
+    """Return what `arithmetic` counts for a step's convolutions on one image.
+
+    Returns:
+        10^9 operations; None for other networks than the paper's, of any size.
+    """
+    model = config.model
+    of_paper = (
+        model.generator == "unet"
+        and model.unet_skips
+        and model.upsample == "transposed"
+        and model.discriminator == "patch"
+        and model.discriminator_layers == 3
+        and model.conditional
+        and model.discriminator_features in (0, model.base_features)
+        and config.loss.gan not in ("none", "wgangp")
+    )
+    if not of_paper:
+        return None
+    size = pair_of(config.data.image_size)
+    return step_gflop(size[0], model.base_features, unet_levels(model.levels, size))
+
+
+def write_pairs(root: pathlib.Path, image_size: int, count: int) -> None:
+    """Write a data set of side-by-side JPEG files, as the reference and ours read them.
+
+    Args:
+        root: Folder for `train/` and `val/`.
+        image_size: Height and width of each half, as in most published sets; training resizes both
+            to 286 / 256 of it.
+        count: Number of training pairs.
+    """
+    rng = np.random.default_rng(0)
+    for split, number in (("train", count), ("val", _VAL_PAIRS)):
+        (root / split).mkdir(parents=True)
+        for index in range(number):
+            # Smooth shapes with some grain: files as large as photographs'.
+            coarse = Image.fromarray(rng.integers(0, 256, (8, 16, 3), np.uint8))
+            smooth = coarse.resize((2 * image_size, image_size), Image.Resampling.BICUBIC)
+            grain = rng.normal(0, 4, (image_size, 2 * image_size, 1))
+            pixels = np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / split / f"{index:05}.jpg", quality=90)

@@ -1,0 +1,112 @@
+"""compare.py, by its flags, what it prints and the files it leaves."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.runs import tiny_run
+from support.scripts import SCRIPTS, run_script
+
+from pix2pix_jax.core.config_files import load_json, save_json
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return [tiny_run(folder / "one"), tiny_run(folder / "two", data__image_size=16)]
+
+
+@pytest.fixture
+def compare(monkeypatch, capsys):
+    def call(*arguments):
+        return run_script(monkeypatch, capsys, "compare", *arguments)
+
+    return call
+
+
+def test_runs_become_a_table_curves_and_pictures(runs, tmp_path):
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(SCRIPTS.parent)}
+    result = subprocess.run(
+        [sys.executable, str(SCRIPTS / "compare.py"), *map(str, runs), "--output", "out"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "| run | l1" in result.stdout
+    assert "| two | " in result.stdout
+    assert "warning: two: other data than one: data.image_size: (32,) -> (16,)" in result.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "comparison.csv",
+        "comparison.html",
+        "comparison.md",
+        "curves.png",
+        "images.png",
+        "scores",
+    }
+
+
+def test_flags_choose_labels_split_metrics_and_images(runs, tmp_path, compare):
+    status, out, error = compare(
+        *(*runs, "--labels", "32 pixels,16 pixels", "--split", "val", "--metrics", "l2"),
+        *("--checkpoint", "3", "--images", 0, "--output", tmp_path / "out"),
+    )
+    assert status == 0, error
+    assert "16 pixels: scoring step 3" in out
+    assert "| 32 pixels | " in out
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "Scores of the val pairs" in text
+    assert "| run | l2" in text
+    assert not (tmp_path / "out" / "images.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ONE"], "the following arguments are required: --output"),
+        (["--output", "OUT"], "the following arguments are required: RUN"),
+        (["ONE", "NOWHERE", "--output", "OUT"], "not the folder of a run"),
+        (["ONE", "EMPTY", "--output", "OUT"], "holds no checkpoint"),
+        (["ONE", "ONE", "--output", "OUT"], "stands for two runs"),
+        (["ONE", "TWO", "--labels", "x", "--output", "OUT"], "--labels names 1, there are 2 runs"),
+        (["ONE", "--metrics", "lpips", "--output", "OUT"], "--metrics 'lpips': choose from"),
+        (["ONE", "--split", "holdout", "--output", "OUT"], "split 'holdout': choose from"),
+        (["ONE", "--checkpoint", "4", "--output", "OUT"], "choose from best, latest, 3, 6"),
+        (["MOVED", "--output", "DATA"], "lies in the run's data set"),
+        (["ONE", "--images", "-1", "--output", "OUT"], "expected a whole number from 0 to 100"),
+    ],
+)
+def test_mistakes_are_one_line(runs, tmp_path, compare, arguments, message):
+    config = load_json(runs[0] / "config.json")
+    (tmp_path / "empty").mkdir()
+    save_json(config, tmp_path / "empty" / "config.json")
+    (tmp_path / "moved").mkdir()
+    config.data.root = str(tmp_path / "data")
+    save_json(config, tmp_path / "moved" / "config.json")
+    places = {
+        "ONE": runs[0],
+        "TWO": runs[1],
+        "OUT": tmp_path / "out",
+        "NOWHERE": tmp_path / "nowhere",
+        "EMPTY": tmp_path / "empty",
+        "MOVED": tmp_path / "moved",
+        "DATA": tmp_path / "data" / "new",
+    }
+    status, _, error = compare(*(places.get(one, one) for one in arguments))
+    assert status == 2
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_matplotlib_is_named_before_any_work(runs, tmp_path, compare, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    status, out, error = compare(*runs, "--output", tmp_path / "out")
+    assert (status, out) == (2, "")
+    assert "pip install 'pix2pix_jax[plots]'" in error

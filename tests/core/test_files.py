@@ -1,0 +1,58 @@
+import json
+import os
+
+import pytest
+
+from pix2pix_jax.core.files import atomic_path, write_json
+
+
+def test_nothing_is_shown_until_the_block_ends(tmp_path):
+    path = tmp_path / "report.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.parent == tmp_path
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "report.txt"
+    path.write_text("old")
+
+    def write_half():
+        with atomic_path(path) as temporary:
+            temporary.write_text("ne")
+            raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_has_the_rights_of_any_other(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "report.txt") as temporary:
+            temporary.write_text("whole")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "report.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_json_comes_back_and_ends_its_last_line(tmp_path):
+    path = tmp_path / "summary.json"
+    value = {"val": {"l1": 0.25}, "steps": 6, "names": ["größe", None]}
+    write_json(path, value)
+    assert json.loads(path.read_text()) == value
+    assert path.read_text().endswith("}\n")
+
+
+def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
+    path = tmp_path / "summary.json"
+    write_json(path, 1)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_json(path, {"when": object()})
+    assert json.loads(path.read_text()) == 1
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,68 @@
+import jax
+import pytest
+from support.scripts import run_script
+
+from pix2pix_jax import InputError
+from pix2pix_jax.core.processes import Agreement, initialize, is_main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("localhost:1", None, 0), "--distributed.num_processes: missing; the three"),
+        ((None, 2, None), "--distributed.coordinator, --distributed.process_id: missing"),
+        (("localhost", 2, 0), "coordinator='localhost': expected <host>:<port>"),
+        ((":123", 2, 0), "coordinator=':123': expected"),
+        (("localhost:70000", 2, 0), "coordinator='localhost:70000': expected"),
+        (("localhost:123", 2, 2), "process_id=2: must be below --distributed.num_processes=2"),
+    ],
+)
+def test_wrong_addresses_and_numbers_of_processes_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        initialize(*arguments)
+
+
+def test_a_machine_that_is_no_cluster_is_refused_with_the_flags_that_help(monkeypatch):
+    def not_found(*_):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", not_found)
+    with pytest.raises(
+        InputError, match=r"could not be joined \(coordinator_address .*<port>, --d"
+    ):
+        initialize()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--distributed.process_id=1"], "error: --distributed.coordinator, --distributed.num_p"),
+        (["--distributed.num_processes=0"], "error: argument --distributed.num_processes: '0'"),
+        (["--distributed.auto", "--distributed.process_id=1"], "error: --distributed.auto: leave"),
+    ],
+)
+def test_the_script_refuses_wrong_flags_in_one_line(flags, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "config.py"
+    config.write_text(
+        "from pix2pix_jax import default_config\n\n\n"
+        "def get_config():\n    return default_config()\n"
+    )
+    status, _, error = run_script(monkeypatch, capsys, "train", "--config", config, *flags)
+    assert status == 2
+    assert error.startswith(message)
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_one_process_is_the_main_one_and_agrees_with_itself():
+    assert is_main()
+    agreement = Agreement()
+    assert [agreement.reached(asked) for asked in (False, False, True)] == [False, False, True]
+
+
+def test_several_processes_heed_a_request_two_calls_after_it_was_made(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda *_: 2)
+    agreement = Agreement()
+    asked = [False, True, False, False]
+    assert [agreement.reached(each) for each in asked] == [False, False, False, True]

@@ -1,0 +1,169 @@
+import pytest
+
+from pix2pix_jax.core.config import default_config
+from pix2pix_jax.core.config_files import override
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import validate
+
+
+def test_default_config_is_valid():
+    validate(default_config())
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "wanted"),
+    [
+        ("seed", "-1", "at least 0"),
+        ("data.max_pairs", "-1", "at least 0"),
+        ("data.cache_gigabytes", "-0.1", "at least 0"),
+        ("data.workers", "0", "at least 1"),
+        ("model.base_features", "0", "at least 1"),
+        ("model.levels", "-1", "at least 0"),
+        ("model.discriminator_layers", "0", "at least 1"),
+        ("loss.reconstruction_weight", "-0.1", "at least 0"),
+        ("loss.discriminator_weight", "-0.1", "at least 0"),
+        ("optimizer.learning_rate", "-1e-9", "at least 0"),
+        ("lr.decay_epochs", "-1", "at least 0"),
+        ("train.batch_size", "0", "at least 1"),
+        ("train.global_batch_size", "-1", "at least 0"),
+        ("train.epochs", "0", "at least 1"),
+        ("train.steps", "-1", "at least 0"),
+        ("checkpoint.every_epochs", "0", "at least 1"),
+        ("checkpoint.keep", "0", "at least 1"),
+        ("checkpoint.keep_period_epochs", "-1", "at least 0"),
+        ("eval.batch_size", "0", "at least 1"),
+        ("eval.max_images", "-1", "at least 0"),
+        ("log.every_steps", "0", "at least 1"),
+        ("log.grid_images", "0", "at least 1"),
+        ("data.direction", "AtoC", "choose from AtoB, BtoA"),
+        ("data.source_channels", "0", "at least 1"),
+        ("data.target_channels", "-1", "at least 1"),
+        ("data.target_channels", "1025", "at most 1024"),
+        ("data.source_classes", "-1", "at least 0"),
+        ("data.source_classes", "1025", "at most 1024"),
+        ("data.source_dtype", "int16", "choose from float32, uint16, uint8"),
+        ("data.target_dtype", "float64", "choose from float32, uint16, uint8"),
+        ("data.resize", "crop_and_resize", "choose from crop, none, resize, resize_and_crop, sc"),
+        ("data.unpaired", "ignore", "choose from fail, skip"),
+        ("data.source_range", "5", "give the values that become -1 and 1"),
+        ("data.source_range", "0,1,2", "give the values that become -1 and 1"),
+        ("data.target_range", "1,1", "give the values that become -1 and 1"),
+        ("data.target_range", "255,0", "give the values that become -1 and 1"),
+        ("data.target_range", "0,1e999", "give the values that become -1 and 1"),
+        ("data.split", "0.7,0.3", "give shares of train, val and test that add up to 1"),
+        ("data.split", "0.7,0.2,0.2", "give shares of train, val and test that add up to 1"),
+        ("data.split", "1.2,-0.1,-0.1", "give shares of train, val and test"),
+        ("data.split", "400,50,-50", "give shares of train, val and test"),
+        ("data.split", "400,50.5,50", "give shares of train, val and test"),
+        ("data.split", "0,0,0", "give shares of train, val and test"),
+        ("data.patch_size", "0", "give one side or"),
+        ("data.patch_size", "8,8,8", "give one side or"),
+        ("augment.mosaic", "-0.1", "at least 0"),
+        ("augment.mosaic", "1.1", "at most 1"),
+        ("eval.train_images", "-1", "at least 0"),
+        ("eval.every_epochs", "-1", "at least 0"),
+        ("eval.every_steps", "-1", "at least 0"),
+        ("log.bands", "1,2", "one or three channels"),
+        ("log.bands", "-1", "one or three channels"),
+        ("log.bands", "0.5", "one or three channels"),
+        ("data.on_error", "ignore", "choose from fail, skip"),
+        ("model.dtype", "float16", "choose from bfloat16, float32"),
+        ("eval.mode", "test", "choose from deterministic, paper"),
+        ("data.image_size", "()", "give one side or"),
+        ("data.image_size", "0", "give one side or"),
+        ("data.image_size", "large", "give one side or"),
+        ("data.image_size", "8.5", "give one side or"),
+        ("data.image_size", "8,8,3", "give one side or"),
+        ("data.load_size", "-1", "give one side or"),
+        ("data.load_size", "300,300,3", "give one side or"),
+        ("model.dropout", "1", "must be in"),
+        ("model.dropout", "-0.1", "must be in"),
+        ("optimizer.b1", "1", "must be in"),
+        ("optimizer.b2", "-0.1", "must be in"),
+        ("data.synthetic_pairs", "4,2", "train, val and test"),
+        ("data.synthetic_pairs", "4,2,-1", "train, val and test"),
+        ("data.synthetic_pairs", "4,2,1.0", "train, val and test"),
+    ],
+)
+def test_value_out_of_range_is_refused_by_name(key, text, wanted):
+    config = default_config()
+    override(config, key, text)
+    with pytest.raises(InputError, match=wanted) as error:
+        validate(config)
+    assert str(error.value).startswith(f"{key}=")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("seed", "0"),
+        ("data.image_size", "1"),
+        ("data.load_size", "256"),
+        ("data.cache_gigabytes", "0"),
+        ("data.workers", "1"),
+        ("loss.reconstruction_weight", "0"),
+        ("model.dropout", "0"),
+        ("optimizer.b1", "0"),
+        ("train.epochs", "1"),
+        ("data.direction", "BtoA"),
+        ("data.source_channels", "1"),
+        ("data.target_channels", "1024"),
+        ("data.source_classes", "1024"),
+        ("data.source_range", "-5,0.5"),
+        ("data.split", "1,0,0"),
+        ("data.split", "0.7,0.15,0.15"),
+        ("data.split", "400,50,50"),
+        ("data.split", "0,2,0"),
+        ("data.patch_size", "1"),
+        ("augment.mosaic", "1"),
+        ("eval.every_epochs", "0"),
+        ("log.bands", "9"),
+        ("data.synthetic_pairs", "0,0,0"),
+    ],
+)
+def test_value_at_the_edge_of_its_range_is_accepted(key, text):
+    config = default_config()
+    override(config, key, text)
+    validate(config)
+
+
+@pytest.mark.parametrize("loaded", [(255,), (300, 255), (255, 300)])
+def test_load_size_smaller_than_the_crop_is_refused(loaded):
+    config = default_config()
+    config.data.load_size = loaded
+    with pytest.raises(InputError, match=r"data\.load_size=.*not be smaller.*data\.image_size="):
+        validate(config)
+
+
+@pytest.mark.parametrize("resize", ["resize", "crop", "scale_width", "none"])
+def test_load_size_is_not_looked_at_where_it_is_not_used(resize):
+    config = default_config()
+    config.data.load_size, config.data.resize = (255,), resize
+    validate(config)
+
+
+@pytest.mark.parametrize(("loaded", "good"), [((200, 256), True), ((300, 255), False)])
+def test_only_the_width_is_loaded_with_scale_width_and_crop(loaded, good):
+    config = default_config()
+    config.data.load_size, config.data.resize = loaded, "scale_width_and_crop"
+    if good:
+        validate(config)
+        return
+    with pytest.raises(InputError, match=r"data\.load_size=.*not be smaller"):
+        validate(config)
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**63, 2**70])
+def test_a_seed_beyond_jax_keys_is_refused(seed):
+    config = default_config()
+    config.seed = seed
+    with pytest.raises(InputError, match=f"seed={seed}: must be below"):
+        validate(config)
+
+
+def test_an_infinite_rate_is_refused():
+    config = default_config()
+    override(config, "optimizer.learning_rate", "1e999")
+    with pytest.raises(InputError, match="learning_rate=inf: must be at least 0, and finite"):
+        validate(config)

@@ -1,0 +1,347 @@
+import importlib.util
+import io
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.sources import Source
+from pix2pix_jax.data.tfds import build_tfds
+from pix2pix_jax.images.encoding import Encoding
+
+RGB, GRAY, DEEP = Encoding(), Encoding(channels=1), Encoding(1, "uint16", 0.0, 65535.0)
+COUNTS = {"train": 7, "validation": 3, "test": 2}
+
+
+def photo(number):
+    return np.random.default_rng(number).integers(0, 256, (6, 5, 3), np.uint8)
+
+
+def encoded(pixels, kind="PNG"):
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, kind)
+    return file.getvalue()
+
+
+class _Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Examples with all of these images; subclasses choose some."""
+
+    VERSION = tfds.core.Version("1.2.0")
+    counts = COUNTS
+    features = ()
+
+    def _info(self):
+        image, one = tfds.features.Image, (None, None, 1)
+        kinds = {
+            "label": tfds.features.ClassLabel(num_classes=2),
+            "photo": image(),
+            "mask": image(shape=one),
+            "depth": image(shape=one, dtype=np.uint16),
+            "number": tfds.features.Scalar(np.int64),
+            "heat": image(shape=one, dtype=np.float32),
+        }
+        chosen = {name: kinds[name] for name in self.features}
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(chosen), disable_shuffling=True
+        )
+
+    def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(count) for split, count in self.counts.items()}
+
+    def _generate_examples(self, count):
+        for number in range(count):
+            values = {
+                "label": number % 2,
+                "number": number,
+                "photo": encoded(photo(number), "JPEG"),
+                "mask": encoded(photo(number)[..., :1] % 4),
+                "depth": encoded(photo(number)[..., :1].astype(np.uint16) * 256),
+            }
+            yield number, {name: values[name] for name in self.features}
+
+
+class TinyMasks(_Tiny):
+    features = ("label", "photo", "mask")
+
+
+class TinyPhotos(_Tiny):
+    features = ("label", "photo")
+
+
+class TinyThree(_Tiny):
+    features = ("photo", "depth", "number", "mask")
+
+
+class TinyNumbers(_Tiny):
+    features = ("label", "number")
+
+
+class TinyHeat(_Tiny):
+    features = ("heat", "label")
+
+
+class TinyTrain(_Tiny):
+    features = ("photo", "mask")
+    counts = {"train": 2, "extra": 1}  # noqa: RUF012
+
+
+def build(data_dir, name="tiny_masks", split="train", **options):
+    return build_tfds(
+        name, split, data_dir=str(data_dir), **{"source": RGB, "target": GRAY, **options}
+    )
+
+
+def decoded(number):
+    return np.asarray(Image.open(io.BytesIO(encoded(photo(number), "JPEG"))))
+
+
+def test_an_image_and_its_mask_are_a_pair(tmp_path):
+    source = build(tmp_path)
+    assert isinstance(source, Source)
+    assert len(source) == 7
+    assert source.names == tuple(f"train_{number:06d}" for number in range(7))
+    for number in range(7):
+        first, second = source[number]
+        np.testing.assert_array_equal(first, decoded(number))
+        np.testing.assert_array_equal(second, photo(number)[..., :1] % 4)
+        assert source.size(number) == (6, 5)
+    assert "tensorflow" not in sys.modules
+
+
+def test_a_set_is_prepared_once(tmp_path, monkeypatch):
+    build(tmp_path)
+    assert list((tmp_path / "tiny_masks" / "1.2.0").glob("*array_record*"))
+
+    def prepare_again(self, dl_manager):
+        raise AssertionError("prepared again")
+
+    monkeypatch.setattr(_Tiny, "_split_generators", prepare_again)
+    assert len(build(tmp_path)) == 7
+    with pytest.raises(InputError, match="prepared again"):
+        build(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("options", "features"),
+    [
+        ({}, ("photo", "depth")),
+        ({"direction": "BtoA"}, ("depth", "photo")),
+        ({"target_feature": "photo"}, ("depth", "photo")),
+        ({"source_feature": "mask"}, ("mask", "photo")),
+        ({"source_feature": "mask", "target_feature": "depth"}, ("mask", "depth")),
+        ({"source_feature": "mask", "target_feature": "mask"}, ("mask", "mask")),
+        ({"single": True}, ("photo", "photo")),
+        ({"single": True, "source_feature": "mask"}, ("mask", "mask")),
+        ({"single": True, "target_feature": "depth"}, ("depth", "depth")),
+    ],
+)
+def test_features_are_the_named_ones_or_the_next_in_the_order_of_definition(
+    tmp_path, options, features
+):
+    for _ in range(2):  # prepared now, and read from the disk
+        assert build(tmp_path, "tiny_three", **options).features == features
+
+
+def test_a_set_with_one_image_gives_it_twice_to_derive_the_other_side(tmp_path):
+    first, second = build(tmp_path, "tiny_photos", single=True, target=RGB)[1]
+    assert first is second
+    np.testing.assert_array_equal(first, decoded(1))
+
+
+def test_images_of_16_bits_keep_all_of_them(tmp_path):
+    _, depth = build(tmp_path, "tiny_three", target=DEEP)[2]
+    assert depth.dtype == np.uint16
+    np.testing.assert_array_equal(depth, photo(2)[..., :1].astype(np.uint16) * 256)
+
+
+def test_masks_can_be_classes(tmp_path):
+    options = {"direction": "BtoA", "target": RGB}
+    mask, _ = build(tmp_path, source=Encoding(1, classes=4), **options)[3]
+    np.testing.assert_array_equal(mask, photo(3)[..., :1] % 4)
+    with pytest.raises(InputError, match=r"train_000003 \(mask\): holds class 3"):
+        build(tmp_path, source=Encoding(1, classes=3), **options)[3]
+
+
+def test_an_image_of_another_kind_is_named(tmp_path):
+    with pytest.raises(
+        InputError, match=r"train_000000 \(mask\): holds uint8 values, expected uin"
+    ):
+        build(tmp_path, target=DEEP)[0]
+
+
+@pytest.mark.parametrize(
+    ("split", "own"), [("train", "train"), ("val", "validation"), ("test", "test")]
+)
+def test_splits_are_found_by_their_usual_names(tmp_path, split, own):
+    source = build(tmp_path, split=split)
+    assert source.names == tuple(f"{own}_{number:06d}" for number in range(COUNTS[own]))
+
+
+def test_all_splits_can_be_had_in_a_row(tmp_path):
+    source = build(tmp_path, split="all")
+    assert len(source) == len(set(source.names)) == sum(COUNTS.values())
+    places = [source.names.index(f"{split}/{split}_000001") for split in COUNTS]
+    for place in places:
+        np.testing.assert_array_equal(source[place][0], decoded(1))
+
+
+def test_a_missing_split_is_named_with_those_that_are_there(tmp_path):
+    with pytest.raises(
+        InputError, match=r"tiny_train'.* val or validation or test, only train, ex"
+    ):
+        build(tmp_path, "tiny_train", "val")
+
+
+def test_many_threads_read_what_one_reads(tmp_path):
+    build(tmp_path)
+    expected = [build(tmp_path)[number] for number in range(7)]
+    source = build(tmp_path)  # nothing is open yet: the threads open the files, too
+    numbers = [number % 7 for number in range(400)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(source.__getitem__, numbers))
+    for number, pair in zip(numbers, found, strict=True):
+        for one, other in zip(pair, expected[number], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_set_that_is_there_as_files_alone_needs_no_code_but_the_names_of_features(tmp_path):
+    class Unregistered(_Tiny, skip_registration=True):
+        name = "only_files"
+        features = ("photo", "mask")
+
+    Unregistered(data_dir=str(tmp_path)).download_and_prepare(file_format="array_record")
+    for options in ({"source_feature": "photo"}, {"target_feature": "mask"}):
+        source = build(tmp_path, "only_files", **options)
+        assert source.features == ("photo", "mask")
+        np.testing.assert_array_equal(source[4][0], decoded(4))
+    message = (
+        r"keep no order of features; set data\.tfds_source and data\.tfds_target, out of mask, ph"
+    )
+    for single in (False, True):
+        with pytest.raises(InputError, match=message):
+            build(tmp_path, "only_files", single=single)
+
+
+def test_a_version_that_is_named_is_read_by_its_files(tmp_path):
+    build(tmp_path, "tiny_photos", single=True)
+    assert len(build(tmp_path, "tiny_photos:1.2.0", single=True)) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("oxford_iiit_pat", r"no such data set; did you mean oxford_iiit_pet.*catalog"),
+        ("qqqqqqqqqqqq", r"no such data set; all are at"),
+        ("tiny_masks/small", r"cannot be opened \(.*small.*catalog"),
+        ("tiny_masks:9.9.9", r"cannot be opened \(.*9\.9\.9.*1\.2\.0"),
+        ("../x", r"cannot be opened"),
+        ("", r"cannot be opened"),
+    ],
+)
+def test_an_unknown_name_is_named_with_near_ones(tmp_path, name, message):
+    with pytest.raises(InputError, match=message) as error:
+        build(tmp_path, name)
+    assert str(error.value).startswith(f"data.source='tfds:{name}': ")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("tiny_masks", {"source_feature": "foto"}, r"tfds_source='foto'.*choose from photo, mask"),
+        ("tiny_masks", {"target_feature": "label"}, r"tfds_target='label'.*from photo, mask"),
+        ("tiny_numbers", {}, r"no images of 8 or 16 bits, only label \(ClassLabel\), number"),
+        ("tiny_heat", {}, r"no images of 8 or 16 bits, only heat \(Image\)"),
+        ("tiny_photos", {}, r"one image feature only \(photo\); set derive\.kind"),
+        (
+            "tiny_masks",
+            {"single": True, "source_feature": "photo", "target_feature": "mask"},
+            r"tfds_source='photo', data\.tfds_target='mask': derive\.kind wants one",
+        ),
+    ],
+)
+def test_features_that_do_not_fit_are_refused_before_anything_is_prepared(
+    tmp_path, name, options, message
+):
+    with pytest.raises(InputError, match=message):
+        build(tmp_path, name, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def no_network(self, dl_manager):
+    raise ConnectionError("no route to host")
+
+
+def download(self, dl_manager):
+    return {"train": self._generate_examples(len(dl_manager.manual_dir.name))}
+
+
+def extract(self, dl_manager):
+    return {"train": self._generate_examples(len(dl_manager.extract("/nowhere/a.tar.gz").name))}
+
+
+def arrays(self, dl_manager):
+    example = {"photo": photo(0), "mask": photo(0)[..., :1], "label": 0}
+    return {"train": iter([(0, example)])}
+
+
+@pytest.mark.parametrize(
+    ("generate", "message"),
+    [
+        (no_network, r"\(no route to host\); on a machine that can, run: tfds build tiny_masks"),
+        (download, r"\(Manual dir.* does not exist.*; on a machine that can"),
+        (extract, r"\(needs TensorFlow for this set\); pip install tensorflow, or on a machine"),
+        (arrays, r"\(needs TensorFlow for this set\); pip install tensorflow, or on a machine"),
+    ],
+)
+def test_a_set_that_cannot_be_prepared_here_is_named_with_the_way_out(
+    tmp_path, monkeypatch, generate, message
+):
+    if "TensorFlow" in message and importlib.util.find_spec("tensorflow"):
+        pytest.skip("TensorFlow is installed")
+    monkeypatch.setattr(_Tiny, "_split_generators", generate)
+    monkeypatch.setattr(_Tiny, "MANUAL_DOWNLOAD_INSTRUCTIONS", "get it\nby hand")
+    with pytest.raises(InputError, match=message) as error:
+        build(tmp_path)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(f"and copy the result to {tmp_path}/tiny_masks/1.2.0")
+    assert not [path for path in (tmp_path / "tiny_masks").rglob("*") if path.is_file()]
+
+
+def test_a_format_without_random_access_is_named(tmp_path):
+    build(tmp_path)
+    for path in (tmp_path / "tiny_masks" / "1.2.0").iterdir():
+        if path.name == "dataset_info.json":
+            path.write_text(path.read_text().replace("array_record", "tfrecord"))
+        path.rename(path.with_name(path.name.replace("array_record", "tfrecord")))
+    with pytest.raises(
+        InputError, match=r"1\.2\.0 holds tfrecord, which has no random access; del"
+    ):
+        build(tmp_path)
+
+
+def test_a_folder_without_a_set_in_its_place_is_named(tmp_path):
+    (tmp_path / "tiny_masks" / "1.2.0").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"1\.2\.0 holds no prepared set; delete"):
+        build(tmp_path)
+
+
+def test_a_broken_description_is_named(tmp_path):
+    build(tmp_path)
+    (tmp_path / "tiny_masks" / "1.2.0" / "dataset_info.json").write_text("{")
+    with pytest.raises(InputError, match=r"tiny_masks': its description is broken .*delete"):
+        build(tmp_path)
+
+
+def test_broken_records_are_named_with_their_folder(tmp_path):
+    build(tmp_path)
+    for path in (tmp_path / "tiny_masks" / "1.2.0").glob("*array_record*"):
+        path.write_bytes(path.read_bytes()[:70])
+    source = build(tmp_path)
+    with pytest.raises(InputError, match=r"train_000002 \(photo\): cannot be read from .*1\.2\.0"):
+        source[2]

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from pix2pix_jax.images.label_files import read_labels
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_gray_of_few_bits_holds_its_indices_not_stretched_ones(tmp_path, bits):
+    # Written by hand: Pillow writes gray of 8 bits, or of one.
+    indices = np.arange(16, dtype=np.uint8).reshape(4, 4) % 2**bits
+    path = tmp_path / "map.png"
+    write_gray_png(path, indices, bits)
+    np.testing.assert_array_equal(read_labels(path)[..., 0], indices)
+
+
+def test_a_mask_of_booleans_has_two_classes(tmp_path):
+    mask = np.eye(4, dtype=bool)
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "mask.png")[..., 0], mask)
+
+
+def test_a_transparent_gray_is_an_index_like_others(tmp_path):
+    indices = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    Image.fromarray(indices).save(tmp_path / "map.png", transparency=3)
+    np.testing.assert_array_equal(read_labels(tmp_path / "map.png")[..., 0], indices)
+
+
+def write_gray_png(path, indices, bits):
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    height, width = indices.shape
+    planes = np.unpackbits(indices[..., None], axis=-1)[..., 8 - bits :]
+    rows = np.packbits(planes.reshape(height, -1), axis=-1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)

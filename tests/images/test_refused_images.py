@@ -1,0 +1,192 @@
+"""Image files that are refused: broken ones, those that claim too much, other kinds of values."""
+
+import pickle
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import label_files
+
+ORIENTATION = 0x0112
+
+
+def noise(*shape, dtype="uint8"):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def refuses(path, message):
+    with pytest.raises(InputError, match=message) as error:
+        image_files.read_stored(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32])
+def test_other_whole_numbers_in_a_tiff_are_refused(tmp_path, kind):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4), kind))
+    refuses(tmp_path / "a.tif", f"holds {np.dtype(kind)} values; choose from float32, uint16, ui")
+
+
+def test_a_codec_that_is_missing_is_named_with_the_extra_that_brings_it(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", noise(9, 9, 5), photometric="minisblack")
+
+    def decode(*_, **__):
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", decode)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    refuses(tmp_path / "a.tif", r"imagecodecs is missing: pip install 'pix2pix_jax\[tiff\]'")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([[{}]], object), "cannot be read as an image"),
+        (np.zeros((3, 4), np.int64), "holds int64 values; choose from float32, uint16, uint8"),
+        (np.zeros((3, 4), bool), "holds bool values"),
+        (np.zeros((3, 4), np.float16), "holds float16 values"),
+        (np.zeros((2, 3, 4, 1), np.uint8), r"an array of shape \(2, 3, 4, 1\); expected \(height"),
+        (np.zeros((0, 4, 3), np.uint8), r"an array of shape \(0, 4, 3\)"),
+        (np.uint8(3), r"an array of shape \(\)"),
+        (np.array([[np.nan, 0]], np.float32), "holds values that are not finite"),
+        (np.array([[np.inf, 0]]), "holds values that are not finite"),
+        (np.array([[1e300, 0]]), "holds values that are not finite"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_an_array_that_is_no_image_is_refused(tmp_path, array, message):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    refuses(tmp_path / "a.npy", message)
+
+
+def test_values_that_are_not_finite_are_refused_in_a_tiff(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[0, np.nan]], np.float32))
+    refuses(tmp_path / "a.tif", "holds values that are not finite")
+
+
+def npy_that_claims(path, shape):
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(int(np.prod(shape, dtype=np.int64)) + file.tell())  # takes no room on disk
+
+
+def png_that_claims(path, side):
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 99))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks + png_chunk(b"IEND", b""))
+
+
+def tiff_that_claims(path, side):
+    tifffile.imwrite(path, np.zeros((4, 4), np.uint16))
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for name in ("ImageWidth", "ImageLength"):
+            tiff.pages[0].tags[name].overwrite(side, dtype="I")
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("a.png", lambda path: png_that_claims(path, 12_000), "12000 x 12000 pixels, more than"),
+        ("a.png", lambda path: png_that_claims(path, 60_000), "exceeds limit"),
+        ("a.tif", lambda path: tiff_that_claims(path, 60_000), "60000 x 60000 pixels, more than"),
+        ("a.npy", lambda path: npy_that_claims(path, (30_000, 30_000)), "900000000 values, more"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_file_that_claims_too_many_pixels_is_refused(tmp_path, name, make, message):
+    make(tmp_path / name)
+    refuses(tmp_path / name, message)
+    with pytest.raises(InputError, match=message):
+        label_files.read_labels(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_the_limit_is_that_of_height_times_width(tmp_path, monkeypatch, name):
+    image = noise(6, 9, 1 if name == "a.png" else 2)
+    image_files.write(tmp_path / name, image)
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 54)
+    assert image_files.read_stored(tmp_path / name).shape == image.shape
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 53)
+    refuses(tmp_path / name, "9 x 6 pixels, more than the 53 allowed")
+
+
+def test_the_values_of_many_bands_have_a_limit_of_their_own(tmp_path, monkeypatch):
+    image_files.write(tmp_path / "a.tif", noise(6, 9, 5))
+    monkeypatch.setattr(image_files, "MAX_PIXELS", 60)
+    refuses(tmp_path / "a.tif", "270 values, more than the 240 allowed")
+
+
+def truncate(path, write):
+    write(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def save(path):
+    Image.fromarray(noise(32, 32, 3)).save(path)
+
+
+def save_deep(path):
+    cv2 = pytest.importorskip("cv2")
+    cv2.imwrite(str(path), noise(32, 32, 3, dtype="uint16"))
+
+
+def break_exif(path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[0x10E] = "hello"
+    Image.fromarray(noise(24, 24, 3)).save(path, exif=exif)
+    data = bytearray(path.read_bytes())
+    data[data.find(b"Exif") + 17] = 86
+    path.write_bytes(data)
+
+
+def save_npz(path):
+    with path.open("wb") as file:
+        np.savez(file, image=noise(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("a.jpg", lambda path: truncate(path, save), "truncated"),
+        ("a.jpg", lambda path: path.write_text("not pixels"), "not an image file"),
+        ("a.jpg", lambda path: path.write_bytes(b""), "not an image file"),
+        ("a.jpg", lambda path: None, "No such file"),
+        ("a.jpg", lambda path: path.mkdir(), "Is a directory"),
+        ("a.jpg", break_exif, "cannot be read"),
+        ("a.png", lambda path: truncate(path, save), "cannot be read"),
+        ("a.png", lambda path: truncate(path, save_deep), "broken PNG data"),
+        ("a.tif", lambda path: truncate(path, save), "cannot be read"),
+        ("a.tif", lambda path: path.write_bytes(b"II*\0\0\0\0\0"), "cannot be read"),
+        ("a.tif", lambda path: path.write_text("not pixels"), "not a TIFF file"),
+        ("a.tif", lambda path: None, "No such file"),
+        (
+            "a.tif",
+            lambda path: truncate(path, lambda p: image_files.write(p, noise(64, 64, 5))),
+            "while decompressing",
+        ),
+        ("a.npy", lambda path: truncate(path, lambda p: np.save(p, noise(64, 64))), "file size"),
+        ("a.npy", lambda path: path.write_bytes(b""), "No data left"),
+        ("a.npy", save_npz, "an archive of arrays"),
+        ("a.npy", lambda path: path.write_bytes(pickle.dumps(noise(3, 4))), "pickled"),
+        ("a.npy", lambda path: None, "No such file"),
+    ],
+)
+def test_file_that_cannot_be_read_is_named_in_one_line(tmp_path, name, make, message):
+    path = tmp_path / name
+    make(path)
+    refuses(path, message)
+    with pytest.raises(InputError, match=f"^{path}: .*{message}"):
+        label_files.read_labels(path)

@@ -1,0 +1,152 @@
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pix2pix_jax import InputError
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.training.state import TrainState
+
+
+def make_state(step, value=None):
+    tree = {"a": jnp.full((3, 2), float(step if value is None else value))}
+    return TrainState(
+        step=jnp.int32(step),
+        rng=jax.random.key(step),
+        g_params=tree,
+        g_batch_stats={},
+        g_opt_state=(tree, ()),
+        g_ema={},
+        d_params=tree,
+        d_batch_stats={"mean": jnp.zeros(2)},
+        d_opt_state=tree,
+    )
+
+
+def save_all(workdir, metrics, **options):
+    with Checkpoints(workdir, **options) as checkpoints:
+        for step, metric in metrics.items():
+            checkpoints.save(make_state(step), {"pairs": step}, metric)
+        checkpoints.wait()
+        return checkpoints.steps, checkpoints.best
+
+
+def test_a_state_comes_back_bit_equal(tmp_path):
+    state = make_state(7, value=np.pi)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, {"pairs": 3}, None)
+        checkpoints.wait()
+        restored = checkpoints.restore(7, jax.eval_shape(lambda: make_state(0)))
+        assert checkpoints.restore_meta(7) == {"pairs": 3}
+        variables = checkpoints.restore_generator(7, {"a": state.g_params["a"]}, {}, with_ema=False)
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
+    for ours, theirs in zip(jax.tree.leaves(restored), jax.tree.leaves(state), strict=True):
+        if jnp.issubdtype(theirs.dtype, jax.dtypes.prng_key):
+            ours, theirs = jax.random.key_data(ours), jax.random.key_data(theirs)
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(variables["params"]["a"], state.g_params["a"])
+
+
+def test_a_save_is_not_touched_by_the_steps_that_follow(tmp_path):
+    step = jax.jit(
+        lambda s: s.replace(g_params=jax.tree.map(lambda x: x + 1, s.g_params)), donate_argnums=0
+    )
+    state = make_state(1, value=0)
+    trees = {name: {"a": jnp.zeros((512, 512))} for name in ("g_params", "g_opt_state")}
+    state = state.replace(**trees, d_params={}, d_opt_state={})
+    abstract = jax.eval_shape(lambda: state)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, {}, None)
+        for _ in range(20):
+            state = step(state)
+        checkpoints.wait()
+        restored = checkpoints.restore(1, abstract)
+    assert not np.any(restored.g_params["a"])
+
+
+def test_the_newest_the_best_and_the_period_are_kept(tmp_path):
+    metrics = {step: {"score": abs(step - 3.2), "epoch": step, "part": 0} for step in range(1, 10)}
+    steps, best = save_all(tmp_path, metrics, keep=2, keep_period=5)
+    assert steps == [3, 5, 8, 9]
+    assert best == 3
+
+
+def test_saves_without_a_metric_do_not_count_as_best(tmp_path):
+    metrics = {1: {"score": 0.5, "epoch": 1, "part": 0}, 2: None, 3: None, 4: None}
+    steps, best = save_all(tmp_path, metrics, keep=2)
+    assert steps == [1, 3, 4]
+    assert best == 1
+
+
+def test_without_any_metric_the_newest_is_the_best(tmp_path):
+    assert save_all(tmp_path, {1: None, 2: None}) == ([1, 2], 2)
+
+
+def test_a_step_that_was_saved_is_not_saved_again(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(make_state(1), {}, None)
+        checkpoints.wait()
+        checkpoints.save(make_state(1, value=9), {}, None)
+        checkpoints.wait()
+        restored = checkpoints.restore(1, jax.eval_shape(lambda: make_state(0)))
+    assert np.all(restored.g_params["a"] == 1)
+
+
+def test_a_missing_checkpoint_lists_those_that_exist(tmp_path):
+    save_all(tmp_path, {10: None, 20: None})
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.choose("latest") == checkpoints.choose("20") == 20
+        for wrong in ("15", "newest", "-1"):
+            with pytest.raises(InputError, match=f"'{wrong}': choose from best, latest, 10, 20"):
+                checkpoints.choose(wrong)
+
+
+def test_a_folder_without_checkpoints_is_named_and_not_made(tmp_path):
+    with Checkpoints(tmp_path / "none", read_only=True) as checkpoints:
+        assert checkpoints.latest is None
+        with pytest.raises(InputError, match="holds no checkpoint"):
+            checkpoints.choose("best")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_save_that_was_cut_off_is_passed_over_and_cleared(tmp_path):
+    save_all(tmp_path, {1: None})
+    broken = tmp_path / "checkpoints" / "2.orbax-checkpoint-tmp"
+    broken.mkdir()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest == 1
+        checkpoints.save(make_state(3), {}, None)
+    assert not broken.exists()
+
+
+def test_after_a_change_the_best_is_of_the_newest_part(tmp_path):
+    metrics = {
+        step: {"score": l1, "epoch": step, "part": part}
+        for step, l1, part in ((1, 0.1, 0), (2, 0.9, 1), (3, 0.8, 1), (4, 0.85, 1))
+    }
+    assert save_all(tmp_path, metrics, keep=1) == ([3, 4], 3)
+
+
+@pytest.mark.parametrize("item", ["generator", "training", "meta"])
+def test_a_damaged_checkpoint_is_named(tmp_path, item):
+    save_all(tmp_path, {1: None})
+    shutil.rmtree(tmp_path / "checkpoints" / "1" / item)
+
+    def read(checkpoints):
+        checkpoints.restore_meta(1)
+        checkpoints.restore(1, jax.eval_shape(lambda: make_state(0)))
+
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(InputError, match=r"checkpoints/1: damaged, or of another form"),
+    ):
+        read(checkpoints)
+
+
+def test_metrics_that_are_no_json_are_named(tmp_path):
+    save_all(tmp_path, {1: {"score": 1.0, "epoch": 1, "part": 0}})
+    (tmp_path / "checkpoints" / "1" / "metrics" / "metrics").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        Checkpoints(tmp_path, read_only=True)

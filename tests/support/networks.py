@@ -1,0 +1,52 @@
+"""What the tests of the networks share: inputs, initial values, a look into the trace."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pix2pix_jax.training.state import abstract_variables, draw_variables
+
+
+def count(tree):
+    """Return the number of values in a tree of arrays or shapes."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def draw(number, *shape):
+    """Return normal random values; drawn by NumPy, as JAX would compile for every shape."""
+    return jnp.asarray(np.random.default_rng(number).standard_normal(shape), jnp.float32)
+
+
+def variables_of(module, *images):
+    """Return initial values of a generator or discriminator for images such as these."""
+    params, stats = abstract_variables(module, *(image.shape for image in images))
+    drawn = draw_variables({"params": params, "batch_stats": stats}, 0)
+    return jax.tree.map(jnp.asarray, drawn)
+
+
+def equations(jaxpr):
+    """Yield every equation of a traced function, those of functions inside it, too."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from equations(inner)
+
+
+def trace(module, *shape, **arguments):
+    """Return the equations of a generator in training."""
+    source = jax.ShapeDtypeStruct(shape, jnp.float32)
+    params, stats = abstract_variables(module, shape)
+
+    def call(variables, source):
+        return module.apply(variables, source, train=True, **arguments)
+
+    variables = {"params": params, "batch_stats": stats}
+    return list(equations(jax.make_jaxpr(call)(variables, source).jaxpr))
+
+
+def mask_shapes(module, *shape, **arguments):
+    """Return height, width and channels of the dropout masks of a generator, in order."""
+    drawn = [e for e in trace(module, *shape, **arguments) if e.primitive.name == "random_bits"]
+    return [equation.outvars[0].aval.shape[1:] for equation in drawn]

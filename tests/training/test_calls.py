@@ -1,0 +1,120 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from pix2pix_jax.core.config import default_config
+from pix2pix_jax.data.augment import Augmentation, augment
+from pix2pix_jax.images.encoding import PHOTO
+from pix2pix_jax.models.discriminators import PatchGAN
+from pix2pix_jax.models.unet import UNet
+from pix2pix_jax.training.calls import make_looped_call, make_single_call
+from pix2pix_jax.training.losses import build_losses
+from pix2pix_jax.training.state import create_train_state
+from pix2pix_jax.training.step import compile_train_step, make_train_step
+
+SIZE, PAIRS, STEPS, BATCH = 32, 6, 5, 2
+NETWORKS = UNet(base_features=4, levels=5), PatchGAN(base_features=4, layers=2)
+SGD = optax.sgd(1e-2)
+
+
+def new_state():
+    shape = (SIZE, SIZE, 3)
+    return create_train_state(*NETWORKS, SGD, SGD, source_shape=shape, target_shape=shape, seed=1)
+
+
+@functools.cache
+def train_step():
+    encode = {"encode_source": PHOTO.to_network, "encode_target": PHOTO.to_network}
+    crop = functools.partial(augment, options=Augmentation((SIZE, SIZE)), **encode)
+    losses = build_losses(**default_config().loss)
+    return make_train_step(*NETWORKS, SGD, SGD, losses, crop)
+
+
+@functools.cache
+def looped_call():
+    step = compile_train_step(make_looped_call(train_step()), jax.devices()[:1])
+    return step.lower(new_state(), arguments(0, STEPS)).compile()
+
+
+def arguments(first, count, bad_pair=None):
+    rng = np.random.default_rng(0)
+    source, target = rng.integers(0, 256, (2, PAIRS, 36, 36, 3), np.uint8)
+    indices = rng.integers(0, PAIRS, (STEPS, BATCH), np.int32)
+    return {
+        "source": jnp.asarray(source),
+        "target": jnp.asarray(target),
+        "indices": jnp.asarray(indices),
+        "example": jnp.arange(BATCH, dtype=jnp.int32),
+        "span": jnp.array([first, count], jnp.int32),
+    }
+
+
+def networks_of(state):
+    return jax.tree.map(np.asarray, (state.g_params, state.d_params))
+
+
+def distance(ours, theirs):
+    flat = [np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(t)]) for t in (ours, theirs)]
+    return np.linalg.norm(flat[0] - flat[1]) / np.linalg.norm(flat[1])
+
+
+def test_calls_of_one_step_and_one_call_of_all_are_bit_equal():
+    state = new_state()
+    losses = []
+    for first in range(STEPS):
+        state, metrics = looped_call()(state, arguments(first, 1))
+        losses.append(np.asarray(metrics.values))
+    together, metrics = looped_call()(new_state(), arguments(0, STEPS))
+    for ours, theirs in zip(
+        jax.tree.leaves(networks_of(together)), jax.tree.leaves(networks_of(state)), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(together.step) == int(state.step) == STEPS
+    np.testing.assert_allclose(metrics.values, np.mean(losses, axis=0), rtol=1e-6)
+
+
+def test_a_call_of_many_steps_takes_the_steps_of_the_plain_step():
+    single = compile_train_step(make_single_call(train_step()), jax.devices()[:1])
+    given, state = arguments(0, STEPS), new_state()
+    start = networks_of(state)
+    for rows in given["indices"]:
+        batch = {name: given[name][rows] for name in ("source", "target")}
+        state, metrics = single(state, {**batch, "example": given["example"]})
+        assert metrics.values[-1] == -1
+    looped, many = looped_call()(new_state(), given)
+    assert metrics.names == many.names
+    change = jax.tree.map(np.subtract, networks_of(state), start)
+    looped_change = jax.tree.map(np.subtract, networks_of(looped), start)
+    assert distance(looped_change, change) < 1e-5
+
+
+def test_the_first_loss_that_is_not_finite_is_placed_in_its_call():
+    state = new_state()
+    kernel = state.d_params["conv_0"]["conv"]["kernel"]
+    assert looped_call()(state, arguments(0, 3))[1].values[-1] == -1
+    broken = new_state()
+    broken.d_params["conv_0"]["conv"]["kernel"] = jnp.full_like(kernel, jnp.nan)
+    _, metrics = looped_call()(broken, arguments(1, 3))
+    assert metrics.values[-1] == 0
+    assert not np.isfinite(metrics.values[: len(metrics.names)]).all()
+
+
+@pytest.mark.parametrize("bad", [0, 2, 3])
+def test_the_place_of_the_first_bad_step_is_counted_in_the_loop(bad):
+    def step(state, batch):
+        loss = jnp.where(state.step >= bad, jnp.nan, state.step.astype(jnp.float32))
+        return state.replace(step=state.step + 1), {"loss": loss}
+
+    given = {
+        **{name: jnp.zeros((PAIRS, 2, 2, 3), jnp.uint8) for name in ("source", "target")},
+        "indices": jnp.zeros((4, 1), jnp.int32),
+        "example": jnp.zeros(1, jnp.int32),
+        "span": jnp.array([0, 4], jnp.int32),
+    }
+    state, metrics = jax.jit(make_looped_call(step))(new_state(), given)
+    assert state.step == 4
+    assert metrics.values[-1] == bad

@@ -1,0 +1,184 @@
+import jax
+import numpy as np
+import pytest
+from support.runs import assert_bit_equal, final_state
+
+from pix2pix_jax import train_and_evaluate
+from pix2pix_jax.core.placement import hold
+from pix2pix_jax.training import loop as training_module
+from pix2pix_jax.training import progress as progress_module
+from pix2pix_jax.training.epoch_end import end_of_call
+from pix2pix_jax.training.feeding import Feed, build_feed
+from pix2pix_jax.training.progress import Progress
+from pix2pix_jax.training.run import prepare_run
+
+
+def train(config, workdir, **changes):
+    config = config.copy_and_resolve_references()
+    for key, value in changes.items():
+        section, name = key.split("__")
+        config[section][name] = value
+    train_and_evaluate(config, workdir)
+    return final_state(config, workdir)
+
+
+@pytest.fixture
+def looped_config(tiny_config):
+    tiny_config.data.synthetic_pairs = (17, 2, 0)
+    tiny_config.train.global_batch_size = 8
+    tiny_config.train.epochs = 2
+    tiny_config.train.steps_per_call = 2
+    return tiny_config
+
+
+def test_pairs_on_the_device_in_memory_and_in_files_give_the_same_bits(looped_config, tmp_path):
+    paths = []
+
+    def note(run):
+        feed = build_feed(run)
+        paths.append(feed.path)
+        return feed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_module, "build_feed", note)
+        resident = train(looped_config, tmp_path / "resident")
+        cached = train(looped_config, tmp_path / "cached", data__device_share=0.0)
+        streamed = train(looped_config, tmp_path / "streamed", data__cache_gigabytes=0.0)
+    assert paths == ["resident", "cached", "streamed"]
+    assert_bit_equal(resident, cached)
+    assert_bit_equal(resident, streamed)
+
+
+@pytest.mark.usefixtures("one_device")
+def test_a_run_that_goes_on_with_other_steps_per_call_ends_bit_equal(looped_config, tmp_path):
+    looped_config.data.synthetic_pairs = (6, 2, 0)
+    looped_config.train.global_batch_size = 1
+    looped_config.lr.schedule = "constant"  # that of a run of fewer steps falls earlier
+    whole = train(looped_config, tmp_path / "whole", train__steps_per_call=4)
+    for steps, per_call in ((5, 2), (0, 3)):
+        changes = {"train__steps": steps, "train__steps_per_call": per_call}
+        parts = train(looped_config, tmp_path / "parts", **changes)
+    assert_bit_equal(whole, parts)
+
+
+@pytest.mark.usefixtures("one_device")
+@pytest.mark.parametrize("cache", [4.0, 0.0])
+def test_calls_end_where_a_row_an_epoch_or_the_run_does(looped_config, tmp_path, cache):
+    looped_config.data.synthetic_pairs = (7, 2, 0)
+    looped_config.data.cache_gigabytes = cache
+    looped_config.train.global_batch_size = 1
+    looped_config.train.steps_per_call = 4
+    looped_config.log.every_steps = 5
+    run = prepare_run(looped_config, tmp_path / "run")
+    feed = build_feed(run)
+    calls = list(feed.calls(0, run.stop, lambda step: end_of_call(run, step)))
+    assert [count for count, _ in calls] == [4, 1, 2, 3, 4]
+    seen = []
+    for count, call in calls:
+        first = int(call["span"][0])
+        for rows in np.asarray(call["indices"])[first : first + count]:
+            seen.append(np.asarray(call["source"])[rows])
+    assert call["indices"].shape == ((7, 1) if cache else (4, 1))
+    expected = [run.splits.train[int(run.timeline.indices(step)[0])][0][None] for step in range(14)]
+    np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.parametrize("cache", [4.0, 0.0])
+def test_each_device_gets_its_own_examples(looped_config, tmp_path, cache):
+    looped_config.data.cache_gigabytes = cache
+    looped_config.train.global_batch_size = 16
+    run = prepare_run(looped_config, tmp_path / "run")
+    ((_, call),) = build_feed(run).calls(0, 1, lambda step: 1)
+    source, indices = np.asarray(call["source"]), np.asarray(call["indices"])
+    chosen = run.timeline.indices(0)
+    for device in range(8):
+        pairs = source if cache else source[device]
+        for ours, index in zip(
+            indices[device, 0], chosen[2 * device : 2 * device + 2], strict=True
+        ):
+            np.testing.assert_array_equal(pairs[ours], run.splits.train[int(index)][0])
+    np.testing.assert_array_equal(call["example"], np.arange(16).reshape(8, 2))
+
+
+def test_pairs_on_the_device_are_placed_once(looped_config, tmp_path):
+    run = prepare_run(looped_config, tmp_path / "run")
+    calls = [call for _, call in build_feed(run).calls(0, 4, lambda step: step + 1)]
+    assert len(calls) == 4
+    assert all(call["source"] is calls[0]["source"] for call in calls)
+    assert len(calls[0]["source"].sharding.device_set) == 8
+    assert calls[0]["source"].is_fully_replicated
+
+
+def test_a_step_takes_nothing_from_the_host_and_compiles_nothing(
+    looped_config, tmp_path, monkeypatch
+):
+    """All that a call needs is on the device before it: no transfer, no compilation in it."""
+    compiled, compilations, fetches = Feed.compile, [], []
+    fetch = jax.device_get
+
+    def compile_guarded(self, state, arguments):
+        call = compiled(self, state, arguments)
+
+        def guarded(state, arguments):
+            before = len(compilations)
+            with jax.transfer_guard("disallow_explicit"):
+                result = call(state, arguments)
+            assert len(compilations) == before
+            return result
+
+        return guarded
+
+    def count_fetch(tree):
+        fetches.append(len(jax.tree.leaves(tree)))
+        return fetch(tree)
+
+    def note_compilation(event, seconds, **_):
+        if "backend_compile" in event:
+            compilations.append(event)
+
+    monkeypatch.setattr(Feed, "compile", compile_guarded)
+    monkeypatch.setattr(progress_module.jax, "device_get", count_fetch)
+    jax.monitoring.register_event_duration_secs_listener(note_compilation)
+    added = []
+    add = Progress.add
+    monkeypatch.setattr(Progress, "add", lambda *args: (added.append(args[2]), add(*args))[1])
+    looped_config.data.synthetic_pairs = (32, 2, 0)
+    train(looped_config, tmp_path / "run", train__steps_per_call=3)
+    assert added == [3, 1, 3, 1]
+    assert fetches == [1] * len(added)  # one array a call
+
+
+def test_pairs_too_many_for_their_share_of_the_device_stay_in_memory(looped_config, tmp_path):
+    class Small:
+        def memory_stats(self):
+            return {"bytes_limit": 10_000}
+
+    looped_config.train.global_batch_size = 8
+    run = prepare_run(looped_config, tmp_path / "run")
+    assert build_feed(run).path == "resident"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "local_devices", lambda: [Small()] * 8)
+        patch.setattr("pix2pix_jax.training.feeding.compile_train_step", lambda *_: None)
+        assert build_feed(run).path == "cached"
+
+
+def test_accelerators_take_many_steps_in_a_call_unless_their_pairs_are_large(
+    looped_config, tmp_path, monkeypatch
+):
+    looped_config.train.steps_per_call = 0
+    run = prepare_run(looped_config, tmp_path / "run")
+    assert build_feed(run).steps_per_call == 1
+    monkeypatch.setattr("pix2pix_jax.training.feeding.compile_train_step", lambda *_: None)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert build_feed(run).steps_per_call == 20
+    looped_config.data.cache_gigabytes = 0.0
+    run = prepare_run(looped_config, tmp_path / "run")
+    assert build_feed(run).steps_per_call == 20
+    a_step = 2 * 8 * 36 * 36 * 3
+    monkeypatch.setattr("pix2pix_jax.training.feeding._MOST_BYTES_PER_CALL", 3 * a_step + 1)
+    assert build_feed(run).steps_per_call == 3
+
+
+def test_a_state_is_held_by_every_device_with_its_key():
+    tree = hold({"key": jax.random.key(3), "x": np.arange(3.0)})
+    assert all(leaf.is_fully_replicated and len(leaf.devices()) == 8 for leaf in tree.values())

@@ -1,0 +1,266 @@
+import csv
+import json
+import signal
+
+import jax
+import pytest
+from support.runs import assert_bit_equal, final_state
+
+from pix2pix_jax import InputError, train_and_evaluate
+from pix2pix_jax.images.files import read
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.writers import CsvWriter
+from pix2pix_jax.training import loop as training_module
+from pix2pix_jax.training.progress import Progress
+from pix2pix_jax.training.run import prepare_run
+
+pytestmark = pytest.mark.usefixtures("one_device")
+
+
+def read_rows(workdir):
+    with (workdir / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Return a function that has SIGTERM come while a given step runs."""
+
+    def arrange(step):
+        add = Progress.add
+
+        def add_and_signal(self, number, count, metrics):
+            add(self, number, count, metrics)
+            if number - count < step <= number:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(Progress, "add", add_and_signal)
+
+    return arrange
+
+
+def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
+    tiny_config.log.tensorboard = True
+    result = train_and_evaluate(tiny_config, tmp_path / "run", command="python x.py")
+    workdir = tmp_path / "run"
+    assert result.step == 6
+    assert result.stopped_by is None
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert summary["steps"] == 6
+    assert summary["epochs"] == 2
+    assert summary["seconds"] > 0
+    assert summary["images_per_second"] > 0
+    assert 0 < summary["val"]["l1"] < 2
+    assert 0 < summary["val"]["psnr"] < 40
+    assert summary["baseline"].keys() == {"mean_target_l1", "copy_source_l1"}
+    names = sorted(path.name for path in (workdir / "samples").iterdir())
+    assert names == ["epoch_0000.png", "epoch_0001.png", "epoch_0002.png", "test.png"]
+    assert read(workdir / "samples" / names[0]).shape == (2 * 32 + 4, 3 * 32 + 8, 3)
+    assert [int(row["step"]) for row in read_rows(workdir)] == [3, 6]
+    assert float(read_rows(workdir)[-1]["val_l1"]) == pytest.approx(summary["val"]["l1"], rel=1e-4)
+    assert list((workdir / "tensorboard").iterdir())
+    start = json.loads((workdir / "run.json").read_text())["starts"][0]
+    assert start["command"] == "python x.py"
+    assert start["versions"]["jax"] == jax.__version__
+    assert start["hardware"]["platform"] == "cpu"
+    assert json.loads((workdir / "config.json").read_text())["model.base_features"] == 4
+
+
+@pytest.mark.parametrize("cache_gigabytes", [4.0, 0.0])
+def test_a_run_stopped_in_mid_epoch_ends_bit_equal(tiny_config, tmp_path, stop_at, cache_gigabytes):
+    tiny_config.data.cache_gigabytes = cache_gigabytes
+    tiny_config.log.every_steps = 1
+    train_and_evaluate(tiny_config, tmp_path / "whole")
+    stop_at(5)
+    stopped = train_and_evaluate(tiny_config, tmp_path / "parts")
+    assert (stopped.step, stopped.stopped_by) == (5, signal.SIGTERM)
+    assert not (tmp_path / "parts" / "summary.json").exists()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    stop_at(-1)
+    result = train_and_evaluate(tiny_config, tmp_path / "parts")
+    assert result.step == 6
+    assert_bit_equal(
+        final_state(tiny_config, tmp_path / "parts"), final_state(tiny_config, tmp_path / "whole")
+    )
+    steps = [int(row["step"]) for row in read_rows(tmp_path / "parts")]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_goes_on_with_more_epochs_at_the_new_schedules_rate(
+    tiny_config, tmp_path, capsys
+):
+    train_and_evaluate(tiny_config, tmp_path)
+    assert train_and_evaluate(tiny_config, tmp_path).summary == {}
+    assert "complete at step 6; raise train.epochs" in capsys.readouterr().out
+    tiny_config.train.epochs = 4
+    result = train_and_evaluate(tiny_config, tmp_path)
+    assert result.step == 12
+    # Of four epochs the last decays: the third runs at the full rate.
+    assert "goes on from step 6 (epoch 3 of 4) at a learning rate of 0.0002" in (
+        capsys.readouterr().out
+    )
+    rates = [float(row["learning_rate"]) for row in read_rows(tmp_path)]
+    assert rates == pytest.approx([2e-4, 1e-4, 2e-4, 1e-4])
+
+
+def test_steps_instead_of_epochs_end_in_mid_epoch(tiny_config, tmp_path):
+    tiny_config.train.steps = 4
+    result = train_and_evaluate(tiny_config, tmp_path)
+    assert result.summary["steps"] == 4
+    assert result.summary["epochs"] == pytest.approx(4 / 3, abs=1e-4)
+    assert (tmp_path / "samples" / "step_00000004.png").exists()
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.latest == 4
+
+
+def test_rows_past_the_restored_step_are_dropped(tiny_config, tmp_path):
+    train_and_evaluate(tiny_config, tmp_path)
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("99,1\n")
+    tiny_config.train.epochs = 3
+    train_and_evaluate(tiny_config, tmp_path)
+    assert [int(row["step"]) for row in read_rows(tmp_path)] == [3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.global_batch_size", 3, "global batch .*: 1 -> 3"),
+        ("seed", 5, "seed: 0 -> 5"),
+        ("data.max_pairs", 2, "number of training pairs: 3 -> 2"),
+        ("data.direction", "BtoA", "data.direction: AtoB -> BtoA"),
+    ],
+)
+def test_a_changed_run_is_named_and_needs_leave(tiny_config, tmp_path, key, value, message):
+    train_and_evaluate(tiny_config, tmp_path)
+    section, _, name = key.rpartition(".")
+    (tiny_config[section] if section else tiny_config)[name] = value
+    tiny_config.train.epochs = 3
+    before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    with pytest.raises(InputError, match=message):
+        train_and_evaluate(tiny_config, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == before
+    result = train_and_evaluate(tiny_config, tmp_path, allow_change=True)
+    assert result.summary["epochs"] == 3
+
+
+def test_another_network_in_the_workdir_is_refused_naming_the_keys(tiny_config, tmp_path):
+    train_and_evaluate(tiny_config, tmp_path)
+    tiny_config.model.base_features = 8
+    tiny_config.model.norm = "batch"
+    with pytest.raises(
+        InputError, match=r"another network: model.base_features: 4 -> 8; model.norm: 'instance'"
+    ):
+        train_and_evaluate(tiny_config, tmp_path, allow_change=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_names(tiny_config, tmp_path):
+    tiny_config.train.epochs = 1
+    train_and_evaluate(tiny_config, tmp_path)
+    tiny_config.train.epochs = 2
+    tiny_config.optimizer.learning_rate = 1e38
+    with pytest.raises(InputError, match=r"step [456]: \w+ is (nan|inf) on train_0000\d"):
+        train_and_evaluate(tiny_config, tmp_path)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps == [3]
+
+
+def test_a_file_that_breaks_while_streaming_saves_what_was_learnt(
+    tiny_config, tmp_path, pairs_folder, monkeypatch
+):
+    # The baselines read every pair beforehand: the file breaks after that.
+    monkeypatch.setattr(training_module, "evaluate_baselines", lambda *_, **__: {})
+    monkeypatch.setattr(training_module, "show_training_pairs", lambda run: None)
+    tiny_config.data.source = "side_by_side"
+    tiny_config.data.root = str(pairs_folder)
+    tiny_config.data.cache_gigabytes = 0.0
+    run = prepare_run(tiny_config, tmp_path / "run")
+    last = run.splits.train.names[run.timeline.indices(3)[0]]
+    path = pairs_folder / "train" / last
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match=last):
+        train_and_evaluate(tiny_config, tmp_path / "run")
+    with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+        # Batches are placed two ahead of their use.
+        assert checkpoints.latest == 1
+
+
+def test_out_of_memory_names_the_keys_that_help(tiny_config, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
+
+    monkeypatch.setattr(training_module, "_train", fail)
+    with pytest.raises(InputError, match=r"out of device memory: lower train.batch_size"):
+        train_and_evaluate(tiny_config, tmp_path)
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_a_stop_in_the_last_step_of_an_epoch_evaluates_it(tiny_config, tmp_path, stop_at, step):
+    stop_at(step)
+    result = train_and_evaluate(tiny_config, tmp_path)
+    assert read_rows(tmp_path)[-1]["val_l1"]
+    assert (tmp_path / "samples" / f"epoch_000{step // 3}.png").exists()
+    # In the last step of all, the run is complete.
+    assert (result.stopped_by is None) == (step == 6)
+    assert (tmp_path / "summary.json").exists() == (step == 6)
+
+
+def test_a_run_cut_off_before_its_summary_writes_it(tiny_config, tmp_path):
+    whole = train_and_evaluate(tiny_config, tmp_path)
+    (tmp_path / "summary.json").unlink()
+    again = train_and_evaluate(tiny_config, tmp_path)
+    assert again.summary["val"] == whole.summary["val"]
+    assert (tmp_path / "summary.json").exists()
+
+
+def test_a_stop_before_the_first_step_saves_nothing(tiny_config, tmp_path, monkeypatch):
+    start = Progress.start
+
+    def start_and_signal(self):
+        start(self)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Progress, "start", start_and_signal)
+    assert train_and_evaluate(tiny_config, tmp_path).step == 0
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps == []
+
+
+def test_a_disk_that_refuses_a_row_saves_what_was_learnt(tiny_config, tmp_path, monkeypatch):
+    scalars = CsvWriter.scalars
+
+    def refuse(self, step, values):
+        if step == 6:
+            raise OSError("no space left")
+        scalars(self, step, values)
+
+    monkeypatch.setattr(CsvWriter, "scalars", refuse)
+    tiny_config.checkpoint.every_epochs = 10
+    with pytest.raises(OSError, match="no space left"):
+        train_and_evaluate(tiny_config, tmp_path)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.latest == 6
+
+
+def test_a_generator_that_is_not_finite_is_not_saved(tiny_config, tmp_path):
+    tiny_config.loss.discriminator_weight = 0.0
+    tiny_config.optimizer.learning_rate = 1e38
+    tiny_config.train.steps = 1
+    with pytest.raises(InputError, match="step 1: the generator's output is not finite"):
+        train_and_evaluate(tiny_config, tmp_path)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps == []
+
+
+def test_profile_writes_a_trace(tiny_config, tmp_path):
+    tiny_config.train.epochs = 8
+    tiny_config.lr.decay_epochs = 0
+    train_and_evaluate(tiny_config, tmp_path, profile=True)
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
+def test_nothing_is_written_when_the_config_is_wrong(tiny_config, tmp_path):
+    tiny_config.model.generator = "unett"
+    with pytest.raises(InputError, match="choose from hybrid, resnet, unet"):
+        train_and_evaluate(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,41 @@
+import jax
+import numpy as np
+import pytest
+
+from pix2pix_jax.core.config import default_config
+from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
+from pix2pix_jax.training.losses import build_losses
+from pix2pix_jax.training.objectives import discriminator_loss
+from pix2pix_jax.training.state import abstract_variables, draw_variables
+
+SHAPE = (2, 32, 32, 3)
+
+
+@pytest.mark.parametrize("network", [PatchGAN(base_features=4, layers=2), MultiscaleGAN(2)])
+def test_fake_and_target_judged_as_one_batch_give_the_same_gradients(network, monkeypatch):
+    params, _ = draw_variables(abstract_variables(network, SHAPE, SHAPE), 0)
+    rng = np.random.default_rng(0)
+    source, target, fake = jax.numpy.asarray(rng.uniform(-1, 1, (3, *SHAPE)), "float32")
+    losses = build_losses(**default_config().loss)
+    keys = jax.random.split(jax.random.key(0), 2)
+    batches = []
+
+    def gradients():
+        def loss(params):
+            return discriminator_loss(network, losses, params, {}, (source, target), fake, keys)
+
+        batches.append(str(jax.make_jaxpr(loss)(params)).count("f32[4,32,32,6]"))
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+    (_, (_, apart)), apart_grads = gradients()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    (_, (_, together)), together_grads = gradients()
+    assert batches[0] == 0
+    assert batches[1] > 0
+    for name, value in apart.items():
+        np.testing.assert_allclose(together[name], value, rtol=1e-5)
+    flat = [
+        np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+        for tree in (apart_grads, together_grads)
+    ]
+    assert np.linalg.norm(flat[0] - flat[1]) < 1e-4 * np.linalg.norm(flat[0])

@@ -1,0 +1,61 @@
+import jax
+import numpy as np
+import pytest
+
+from pix2pix_jax import InputError, train_and_evaluate
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.training.run import prepare_run
+from pix2pix_jax.training.start import with_networks_of
+
+pytestmark = pytest.mark.usefixtures("one_device")
+
+
+def trained_state(config, workdir):
+    run = prepare_run(config, workdir)
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        return checkpoints.restore(checkpoints.best, jax.eval_shape(run.create_state))
+
+
+def assert_equal(ours, theirs):
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_starts_with_both_networks_of_another(tiny_config, tmp_path, capsys):
+    tiny_config.model.norm = "batch"
+    train_and_evaluate(tiny_config, tmp_path / "old")
+    old = trained_state(tiny_config, tmp_path / "old")
+    tiny_config.train.init_from = str(tmp_path / "old")
+    tiny_config.seed = 7
+    fresh = prepare_run(tiny_config, tmp_path / "new").create_state()
+    state = with_networks_of(fresh, tiny_config)
+    for name in ("g_params", "g_batch_stats", "d_params", "d_batch_stats"):
+        assert_equal(getattr(state, name), getattr(old, name))
+    assert_equal(state.g_opt_state, fresh.g_opt_state)
+    assert state.step == 0
+    assert "starts with the generator and discriminator of step" in capsys.readouterr().out
+    assert train_and_evaluate(tiny_config, tmp_path / "new").step == 6
+
+
+def test_another_discriminator_starts_fresh(tiny_config, tmp_path, capsys):
+    train_and_evaluate(tiny_config, tmp_path / "old")
+    tiny_config.train.init_from = str(tmp_path / "old")
+    tiny_config.model.discriminator = "pixel"
+    tiny_config.train.ema_decay = 0.9
+    fresh = prepare_run(tiny_config, tmp_path / "new").create_state()
+    state = with_networks_of(fresh, tiny_config)
+    assert_equal(state.d_params, fresh.d_params)
+    assert_equal(state.g_ema, state.g_params)
+    assert "starts with the generator of step" in capsys.readouterr().out
+
+
+def test_another_generator_is_refused_before_anything_is_written(tiny_config, tmp_path):
+    train_and_evaluate(tiny_config, tmp_path / "old")
+    tiny_config.train.init_from = str(tmp_path / "old")
+    tiny_config.model.base_features = 8
+    with pytest.raises(InputError, match=r"another generator: model.base_features: 4 -> 8"):
+        train_and_evaluate(tiny_config, tmp_path / "new")
+    tiny_config.train.init_from = str(tmp_path / "none")
+    with pytest.raises(InputError, match="none: not the folder of a run"):
+        train_and_evaluate(tiny_config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
