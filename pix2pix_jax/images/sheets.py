@@ -1,6 +1,8 @@
 """Sheets of pictures with words: headings above the columns, captions above the rows."""
 
+import base64
 import dataclasses
+import io
 import os
 from collections.abc import Sequence
 
@@ -98,3 +100,16 @@ def _shorten(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:
     while text and pen.textlength(f"{text}...", _font()) > width:
         text = text[:-1]
     return f"{text}..."
+
+
+_LARGEST = 512  # pixels of a picture's longer side in the page
+
+
+def to_uri(picture: Picture) -> str:
+    """Encode a picture as a `data:` URI; large ones are made smaller."""
+    factor = min(_LARGEST / max(picture.shape[:2]), 1)
+    height, width = (max(round(side * factor), 1) for side in picture.shape[:2])
+    data = io.BytesIO()
+    # Whole colour channels: label maps have sharp edges.
+    fit(picture, height, width).save(data, "JPEG", quality=90, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

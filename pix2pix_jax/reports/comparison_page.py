@@ -11,9 +11,10 @@ from pix2pix_jax.evaluation.metrics.table import METRICS
 from pix2pix_jax.evaluation.run_scores import Options
 from pix2pix_jax.evaluation.scorecard import best_of
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.sheets import to_uri
 from pix2pix_jax.reports import run_charts as curves
 from pix2pix_jax.reports import svg_chart as chart
-from pix2pix_jax.reports.comparison_pictures import Shown, draw_images_sheet, headings, to_uri
+from pix2pix_jax.reports.comparison_pictures import Shown, draw_images_sheet, headings
 from pix2pix_jax.reports.comparison_runs import Entry, find_faults
 from pix2pix_jax.reports.comparison_table import (
     Column,
@@ -21,8 +22,8 @@ from pix2pix_jax.reports.comparison_table import (
     differing_settings,
     to_markdown,
     write_csv,
-    written,
 )
+from pix2pix_jax.reports.numbers import written
 from pix2pix_jax.reports.png_plots import Panel, plot_panels
 
 _SIDE = "val_"

@@ -1,8 +1,6 @@
 """The same images, by every run of a comparison."""
 
-import base64
 import dataclasses
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,11 +8,9 @@ from jaxtyping import UInt8
 
 from pix2pix_jax.evaluation.run_scores import Options, load_split
 from pix2pix_jax.evaluation.scoring import picture_rows
-from pix2pix_jax.images.sheets import Picture, Row, draw_sheet, fit
+from pix2pix_jax.images.sheets import Picture, Row, draw_sheet
 from pix2pix_jax.reports.comparison_runs import Entry
 from pix2pix_jax.runs.generator import load_generator
-
-_LARGEST = 512  # pixels of a picture's longer side in the page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,13 +74,3 @@ def draw_images_sheet(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Arrange the images in rows: source, each run, target."""
     return draw_sheet(headings(entries), [Row(one.all) for one in shown])
-
-
-def to_uri(picture: Picture) -> str:
-    """Encode a picture as a `data:` URI; large ones are made smaller."""
-    factor = min(_LARGEST / max(picture.shape[:2]), 1)
-    height, width = (max(round(side * factor), 1) for side in picture.shape[:2])
-    data = io.BytesIO()
-    # Whole colour channels: label maps have sharp edges.
-    fit(picture, height, width).save(data, "JPEG", quality=90, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

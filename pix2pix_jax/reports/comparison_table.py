@@ -11,7 +11,7 @@ from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.evaluation.metrics.table import METRICS
 from pix2pix_jax.evaluation.scorecard import best_of
 from pix2pix_jax.reports.comparison_runs import Entry
-from pix2pix_jax.reports.svg_chart import short
+from pix2pix_jax.reports.numbers import written
 
 _NONE = "-"
 # Settings that change neither the networks nor the numbers.
@@ -71,12 +71,6 @@ def _metric_column(entries: Sequence[Entry], metric: str) -> Column:
     unit = METRICS[metric].unit if metric in METRICS else ""
     arrow = "↓" if best_of(metric) == "low" else "↑"
     return Column(f"{metric}\u00a0{arrow}", unit, cells)
-
-
-def written(value: float, digits: int) -> str:
-    """Write a number with so many significant digits, the last ones zeros or not."""
-    text = f"{value:#.{digits}g}".rstrip(".")
-    return short(value, digits) if "e" in text else text
 
 
 def _cells(values: Sequence[float | None], best: str, digits: int = 4) -> list[Cell]:

@@ -1,44 +1,14 @@
 """The table `metrics.csv` of a run, and which of its columns the report shows in which chart."""
 
-import csv
-import pathlib
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pix2pix_jax.evaluation.metrics.table import METRICS
-from pix2pix_jax.reports.svg_chart import Chart, Row, draw
+from pix2pix_jax.reports.svg_chart import Chart, draw
+from pix2pix_jax.runs.record import Record, Row
 
-_LARGEST = 1e30  # what is beyond is no number that a chart can show
 _SIDES = {"val_": "validation", "train_": "training"}
 _LOSSES = {"g_loss": "Generator loss", "g_loss_gan": "Adversarial loss"}
-
-
-def read_rows(path: pathlib.Path) -> list[Row]:
-    """Read a run's `metrics.csv`.
-
-    Args:
-        path: The file; it may be missing.
-
-    Returns:
-        Rows that have a step, in order of it, each with its finite numbers only.
-    """
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = [_numbers(row) for row in csv.DictReader(file, restkey="")]
-    return sorted((row for row in rows if row.get("step", -1) >= 0), key=lambda row: row["step"])
-
-
-def _numbers(cells: Mapping[str, Any]) -> Row:
-    found = {}
-    for name, cell in cells.items():
-        try:
-            value = float(cell)
-        except (TypeError, ValueError):  # an empty cell, half of one, or one too many
-            continue
-        if abs(value) < _LARGEST:
-            found[name] = value
-    return found
 
 
 def loss_charts(rows: Sequence[Row]) -> list[Chart]:
@@ -110,3 +80,44 @@ def _loss_title(name: str) -> str:
 
 def _spoken(name: str) -> str:
     return name.replace("_", " ")
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A metric over the validation pairs.
+
+    Attributes:
+        name: The metric.
+        value: Its newest value.
+        meaning: Unit and direction, as far as they are known.
+        best: Row of the table with its best value; None where what is best is unknown.
+        baselines: Values of answers that need no learning, by name.
+    """
+
+    name: str
+    value: float
+    meaning: str
+    best: Row | None
+    baselines: dict[str, float]
+
+
+def scores_of(record: Record) -> list[Score]:
+    """Return the newest value of every validation metric of a run."""
+    newest: dict[str, float] = {}
+    for row in record.rows:
+        newest |= {
+            name.removeprefix("val_"): value
+            for name, value in row.items()
+            if name.startswith("val_")
+        }
+    newest |= record.validation
+    return [
+        Score(
+            name,
+            value,
+            describe(name),
+            best_row(name, record.rows),
+            baselines_of(name, record.baselines),
+        )
+        for name, value in newest.items()
+    ]

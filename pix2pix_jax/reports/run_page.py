@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import math
 import pathlib
 from typing import Any
 
@@ -11,6 +10,7 @@ from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.reports import run_charts as curves
 from pix2pix_jax.reports import run_pictures as pictures
 from pix2pix_jax.reports import svg_chart as chart
+from pix2pix_jax.reports.numbers import duration, number
 from pix2pix_jax.runs import record
 
 FILE = "report.html"
@@ -68,6 +68,7 @@ def _content(workdir: pathlib.Path) -> dict[str, Any]:
         "name": workdir.resolve().name,
         "written": datetime.datetime.now(datetime.UTC),
         "run": run,
+        "scores": curves.scores_of(run),
         "samples": [(one, encoded[one.path]) for one in chosen if encoded[one.path]],
         "tests": [(one, encoded[one.path]) for one in tests if encoded[one.path]],
         "charts": [
@@ -79,25 +80,3 @@ def _content(workdir: pathlib.Path) -> dict[str, Any]:
         "end": chart.end_of(run.rows),
         "absent": [*absent, *(f"samples/{name}" for name in broken)],
     }
-
-
-def number(value: Any) -> str:
-    """Write a number with four digits, or as many as it has before the point."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if math.isfinite(value) and (value == round(value) or abs(value) >= 1000):
-        return f"{value:,.0f}"
-    return chart.short(value, 4)
-
-
-def duration(seconds: Any) -> str:
-    """Write seconds as people say them: `40 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
-    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        return str(seconds)
-    left = round(seconds)
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        parts.append((count, unit))
-    first = next((place for place, part in enumerate(parts) if part[0]), len(parts) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"

@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from pix2pix_jax.reports.numbers import short
+from pix2pix_jax.runs.record import Row
 
-Row = dict[str, float]
 Tick = tuple[float, str]
 
 # The picture's coordinates: its size, and the sides of the axes.
@@ -78,14 +78,6 @@ class Chart:
         """What the page's script needs to show the numbers of a step."""
         lines = [[value and float(f"{value:.5g}") for value in line.values] for line in self.lines]
         return {"steps": self.steps, "epochs": self.epochs, "lines": lines}
-
-
-def short(value: float, digits: int) -> str:
-    """Write a number with so many digits; without an exponent, unless it is very small or large."""
-    rounded = f"{value:.{digits}g}"
-    if "e" in rounded and 1e-7 <= abs(value) < 1e10:
-        return np.format_float_positional(float(rounded), trim="-")
-    return rounded
 
 
 @dataclasses.dataclass(frozen=True)

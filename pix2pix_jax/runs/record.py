@@ -1,35 +1,16 @@
 """What the files of a run say of it, as far as they are there."""
 
+import csv
 import dataclasses
 import json
 import math
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from pix2pix_jax.core.config import default_config, flatten
-from pix2pix_jax.reports.run_charts import baselines_of, best_row, describe, read_rows
-from pix2pix_jax.reports.svg_chart import Row
 
-_SIDE = "val_"
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A metric over the validation pairs.
-
-    Attributes:
-        name: The metric.
-        value: Its newest value.
-        meaning: Unit and direction, as far as they are known.
-        best: Row of the table with its best value; None where what is best is unknown.
-        baselines: Values of answers that need no learning, by name.
-    """
-
-    name: str
-    value: float
-    meaning: str
-    best: Row | None
-    baselines: dict[str, float]
+Row = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,22 +90,9 @@ class Record:
         return _numbers(self.summary.get("baseline"))
 
     @property
-    def scores(self) -> list[Score]:
-        """Every validation metric."""
-        newest: dict[str, float] = {}
-        for row in self.rows:
-            newest |= {key.removeprefix(_SIDE): row[key] for key in row if key.startswith(_SIDE)}
-        newest |= _numbers(self.summary.get("val"))
-        return [
-            Score(
-                name,
-                value,
-                describe(name),
-                best_row(name, self.rows),
-                baselines_of(name, self.baselines),
-            )
-            for name, value in newest.items()
-        ]
+    def validation(self) -> dict[str, float]:
+        """Validation scores at the end of a complete run, by metric."""
+        return _numbers(self.summary.get("val"))
 
     @property
     def settings(self) -> list[Setting]:
@@ -184,3 +152,34 @@ def _numbers(values: Any) -> dict[str, float]:
 def _written(value: Any) -> str:
     """Write a value as Python does; JSON knows no tuples."""
     return repr(tuple(value)) if isinstance(value, list | tuple) else repr(value)
+
+
+_LARGEST = 1e30  # what is beyond is no number that a chart can show
+
+
+def read_rows(path: pathlib.Path) -> list[Row]:
+    """Read a run's `metrics.csv`.
+
+    Args:
+        path: The file; it may be missing.
+
+    Returns:
+        Rows that have a step, in order of it, each with its finite numbers only.
+    """
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = [_finite(row) for row in csv.DictReader(file, restkey="")]
+    return sorted((row for row in rows if row.get("step", -1) >= 0), key=lambda row: row["step"])
+
+
+def _finite(cells: Mapping[str, Any]) -> Row:
+    found = {}
+    for name, cell in cells.items():
+        try:
+            value = float(cell)
+        except (TypeError, ValueError):  # an empty cell, half of one, or one too many
+            continue
+        if abs(value) < _LARGEST:
+            found[name] = value
+    return found

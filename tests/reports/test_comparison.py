@@ -14,8 +14,8 @@ from pix2pix_jax.reports.comparison_table import (
     differing_settings,
     to_markdown,
     write_csv,
-    written,
 )
+from pix2pix_jax.reports.numbers import written
 
 
 def cells(columns, title):

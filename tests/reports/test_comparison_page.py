@@ -19,7 +19,7 @@ from pix2pix_jax.images import files as image_files
 from pix2pix_jax.reports.comparison_page import build_panels, write_comparison
 from pix2pix_jax.reports.comparison_pictures import choose_images, draw_images
 from pix2pix_jax.reports.comparison_runs import collect
-from pix2pix_jax.reports.comparison_table import written
+from pix2pix_jax.reports.numbers import written
 
 METRICS = ["l1", "psnr", "ssim"]
 WANTED = choose_wanted(METRICS)

@@ -13,11 +13,13 @@ from PIL import Image
 from pix2pix_jax.core.config import default_config, flatten
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.reports import numbers
 from pix2pix_jax.reports import run_charts as curves
 from pix2pix_jax.reports import run_page as page
 from pix2pix_jax.reports import run_pictures as pictures
 from pix2pix_jax.reports import svg_chart as chart
 from pix2pix_jax.runs import folder as workdir
+from pix2pix_jax.runs import record
 from pix2pix_jax.runs.writers import CsvWriter
 
 COMMAND = "python scripts/train.py --config configs/maps.py --config.train.epochs=4"
@@ -250,7 +252,7 @@ def test_an_empty_folder_has_a_report_and_a_missing_one_is_refused(tmp_path):
 def test_one_row_is_drawn_as_a_dot(tmp_path):
     run = make_run(tmp_path / "run", epochs=0, complete=False)
     (run / "metrics.csv").write_text("step,epoch,g_loss\n1,0.1,2.5\n")
-    (one,) = curves.loss_charts(curves.read_rows(run / "metrics.csv"))
+    (one,) = curves.loss_charts(record.read_rows(run / "metrics.csv"))
     assert one.lines[0].dots == [(chart.RIGHT, (chart.TOP + chart.BOTTOM) / 2)]
     assert len(report_of(run).all("circle")) == 1
 
@@ -261,7 +263,7 @@ def test_cells_without_a_finite_number_are_no_points(tmp_path):
         "step,g_loss,val_l1\n1,3.5,\n2,nan,0.5\n3,inf,0.25\n4,1e300,\n,7,7\nx,7,7\n-1,7,7\n"
         "6,oops,1,8\n5,1.5"
     )
-    assert curves.read_rows(path) == [
+    assert record.read_rows(path) == [
         {"step": 1, "g_loss": 3.5},
         {"step": 2, "val_l1": 0.5},
         {"step": 3, "val_l1": 0.25},
@@ -269,7 +271,7 @@ def test_cells_without_a_finite_number_are_no_points(tmp_path):
         {"step": 5, "g_loss": 1.5},
         {"step": 6, "val_l1": 1},
     ]
-    (loss,) = curves.loss_charts(curves.read_rows(path))
+    (loss,) = curves.loss_charts(record.read_rows(path))
     assert loss.data == {"steps": [1, 5], "epochs": [None, None], "lines": [[3.5, 1.5]]}
 
 
@@ -475,7 +477,7 @@ def test_the_report_takes_the_place_of_the_old_one_whole(run, monkeypatch):
     ],
 )
 def test_durations_are_written_as_people_say_them(seconds, expected):
-    assert page.duration(seconds) == expected
+    assert numbers.duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
@@ -494,7 +496,7 @@ def test_durations_are_written_as_people_say_them(seconds, expected):
     ],
 )
 def test_numbers_are_written_with_four_digits(value, expected):
-    assert page.number(value) == expected
+    assert numbers.number(value) == expected
 
 
 def luminance(colour):
