@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config import default_config, flatten, get
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path
+from pix2pix_jax.core.own_code import is_own
 
 # What ast.literal_eval raises, depending on how wrong a text is.
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
@@ -60,7 +61,7 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     value: Any = text
     if kind is bool:
         value = _BOOLS.get(text.lower(), text)
-    elif kind is tuple and all(part.strip().isidentifier() for part in text.split(",")):
+    elif kind is tuple and all(_is_word(part.strip()) for part in text.split(",")):
         value = tuple(part.strip() for part in text.split(","))
     elif kind is not str or text[:1] in ("'", '"'):
         try:
@@ -69,6 +70,11 @@ def override(config: ConfigDict, key: str, text: str) -> None:
             message = f"config.{key}={text}: expected a value of type {kind.__name__}"
             raise InputError(message) from None
     set_value(config, key, value)
+
+
+def _is_word(text: str) -> bool:
+    """Return whether a text is a name or refers to own code, and so needs no quotes in a tuple."""
+    return text.isidentifier() or (is_own(text) and text.rpartition(":")[2].isidentifier())
 
 
 def load_file(path: str | os.PathLike) -> ConfigDict:

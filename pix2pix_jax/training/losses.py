@@ -5,7 +5,7 @@ all its elements, so that its scale depends neither on the image size nor on the
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -257,13 +257,22 @@ class Losses:
         return self.gan is not NO_GAN
 
 
-def build_losses(gan: str, reconstruction: str, label_smoothing: float, **weights: float) -> Losses:
+def build_losses(
+    gan: str,
+    reconstruction: str,
+    label_smoothing: float,
+    extra: Sequence[str] = (),
+    extra_weights: Sequence[float] = (),
+    **weights: float,
+) -> Losses:
     """Build the objective from its config values.
 
     Args:
         gan: `vanilla`, `lsgan`, `hinge`, `wgangp`, or `none` for regression alone.
         reconstruction: One of `RECONSTRUCTION_LOSSES`.
         label_smoothing: See `vanilla_gan_loss`; for `vanilla` and `lsgan` only.
+        extra: Own losses.
+        extra_weights: Their weights.
         **weights: Weights, see `Losses`.
 
     Returns:
@@ -272,6 +281,8 @@ def build_losses(gan: str, reconstruction: str, label_smoothing: float, **weight
     Raises:
         InputError: A name is unknown, or labels are smoothed where there are none.
     """
+    if extra:
+        raise InputError(f"loss.extra={extra}: not connected yet")
     labelled = {
         name: _with_labels(loss, label_smoothing) for name, loss in LABELLED_GAN_LOSSES.items()
     }
