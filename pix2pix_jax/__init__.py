@@ -10,13 +10,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pix2pix_jax.core.config import default_config
     from pix2pix_jax.core.errors import InputError
-    from pix2pix_jax.runs.generator import load_generator, translate
+    from pix2pix_jax.core.version import __version__
+    from pix2pix_jax.runs.generator import Generator, load_generator, translate
     from pix2pix_jax.training.loop import train_and_evaluate
 
-__all__ = ["InputError", "default_config", "load_generator", "train_and_evaluate", "translate"]
+__all__ = [
+    "Generator",
+    "InputError",
+    "__version__",
+    "default_config",
+    "load_generator",
+    "train_and_evaluate",
+    "translate",
+]
 
 _MODULES = {
+    "Generator": "runs.generator",
     "InputError": "core.errors",
+    "__version__": "core.version",
     "default_config": "core.config",
     "load_generator": "runs.generator",
     "train_and_evaluate": "training.loop",

@@ -1,58 +1,6 @@
-"""Compare runs: scores, curves and the same images side by side.
+"""`pix2pix-jax compare`, from a checkout; `--help` lists its flags."""
 
-    python scripts/compare.py runs/unet runs/resnet runs/hybrid --output comparison/
-    python scripts/compare.py runs/batch runs/instance --metrics l1,lab_a,lab_b --output norms/
-
-Writes comparison.html (one file that opens from disk), comparison.md, comparison.csv, curves.png
-and images.png. Scores that evaluate.py has left in a run's folder are used; others are measured
-now, and kept in the output for the next time.
-"""
-
-import argparse
-import pathlib
-
-from pix2pix_jax.commands import cli
-from pix2pix_jax.core.devices import enable_compilation_cache
-from pix2pix_jax.core.errors import require
-from pix2pix_jax.evaluation.run_scores import Options, load_config, refuse_output_in_data
-from pix2pix_jax.evaluation.scorecard import choose_wanted
-from pix2pix_jax.reports.comparison_page import write_comparison
-from pix2pix_jax.reports.comparison_pictures import choose_images, draw_images
-from pix2pix_jax.reports.comparison_runs import collect, label_runs
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = cli.Parser(__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
-    parser.add_argument("--output", required=True, help="folder")
-    parser.add_argument("--labels", default="", help="names of the runs, with commas between")
-    parser.add_argument("--split", default="test", help="the runs' own data: train, val or test")
-    parser.add_argument("--checkpoint", default="best", help="best, latest or a step")
-    cli.add_scoring_flags(parser)
-    parser.add_argument("--images", type=cli.whole(0, 100), default=4, help="to show; default: 4")
-    return parser.parse_args()
-
-
-def main() -> None:
-    flags = parse_arguments()
-    output = pathlib.Path(flags.output)
-    metrics = cli.split_names(flags.metrics)
-    wanted = choose_wanted(metrics, flags.palette, flags.inception_weights)
-    labels = label_runs(flags.runs, cli.split_names(flags.labels))
-    require("matplotlib", "plots")  # before an hour of work, not after it
-    for run in flags.runs:
-        refuse_output_in_data(output, run)
-    enable_compilation_cache(load_config(flags.runs[0]).compilation_cache)
-    options = Options(flags.split, flags.mode, flags.batch_size)
-    entries = collect(flags.runs, labels, flags.checkpoint, wanted, options, output)
-    names = choose_images(entries, flags.images)
-    shown = draw_images(entries, names, options) if names else []
-    for fault in write_comparison(entries, metrics, shown, options, output):
-        print(f"warning: {fault}")
-    print((output / "comparison.md").read_text().split("\n\n")[2])
-    print(f"written to {output}: comparison.html, .md, .csv and pictures")
-
+from pix2pix_jax.commands import entry
 
 if __name__ == "__main__":
-    cli.run(main)
+    entry.run("compare")

@@ -1,64 +1,6 @@
-"""Translate images with a trained generator.
+"""`pix2pix-jax sample`, from a checkout; `--help` lists its flags."""
 
-python scripts/sample.py --workdir runs/maps --input photos/ --output out/
-python scripts/sample.py --workdir runs/maps --split test --output out/
-"""
-
-import argparse
-import pathlib
-
-from pix2pix_jax import load_generator
-from pix2pix_jax.commands import cli
-from pix2pix_jax.core.config_files import load_json
-from pix2pix_jax.core.devices import enable_compilation_cache
-from pix2pix_jax.runs.generator import FITS, MODES
-from pix2pix_jax.runs.image_folders import translate_folder, translate_split
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, help="folder of a run")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--input", help="an image file, or a folder of them")
-    what.add_argument("--split", help="the run's own data: train, val or test")
-    parser.add_argument("--output", required=True, help="folder for the results")
-    parser.add_argument("--checkpoint", default="best", help="best, latest or a step")
-    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
-    parser.add_argument(
-        "--seed", type=cli.whole(0, 2**32 - 1), help="of dropout (default: the run's)"
-    )
-    parser.add_argument(
-        "--fit",
-        default="",
-        choices=FITS,
-        help="an image of another size: resize it and the result, or pad it and cut the result "
-        "(default: resize where the run resized its images)",
-    )
-    parser.add_argument(
-        "--derive",
-        action="store_true",
-        help="make edges, blurred, reduced or masked sources of the images, as in training",
-    )
-    parser.add_argument("--batch_size", type=cli.whole(1, 2**12), default=8)
-    return parser.parse_args()
-
-
-def main() -> None:
-    flags = parse_arguments()
-    enable_compilation_cache(
-        load_json(pathlib.Path(flags.workdir, "config.json")).compilation_cache
-    )
-    generator = load_generator(flags.workdir, flags.checkpoint, seed=flags.seed, fit=flags.fit)
-    options = {"mode": flags.mode, "batch_size": flags.batch_size}
-    if flags.input is not None:
-        written = translate_folder(
-            generator, flags.input, flags.output, derive=flags.derive, **options
-        )
-    else:
-        written = translate_split(generator, flags.workdir, flags.split, flags.output, **options)
-    print(f"step {generator.step}: {len(written)} images in {flags.output}")
-
+from pix2pix_jax.commands import entry
 
 if __name__ == "__main__":
-    cli.run(main)
+    entry.run("sample")

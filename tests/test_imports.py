@@ -25,7 +25,9 @@ def test_the_public_names_are_those_of_all():
     import pix2pix_jax
 
     assert sorted(pix2pix_jax.__all__) == [
+        "Generator",
         "InputError",
+        "__version__",
         "default_config",
         "load_generator",
         "train_and_evaluate",

@@ -1,18 +1,28 @@
-"""What all scripts share: their flags' form, and how they end when the user has made a mistake."""
+"""What all commands share: flags, messages on the terminal, and how a mistake ends a command.
+
+Nothing here imports JAX.
+"""
 
 import argparse
+import contextlib
+import logging
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from pix2pix_jax import InputError
-from pix2pix_jax.runs.generator import MODES
+from tqdm import tqdm
+
+import pix2pix_jax
+from pix2pix_jax.core.errors import InputError
+
+PROGRAM = "pix2pix-jax"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line; its help is the script's docstring and its flags."""
+    """A parser whose errors are one line; its help is the command's docstring and its flags."""
 
     def __init__(self, description: str | None = None, **options: Any) -> None:
         super().__init__(
@@ -21,6 +31,9 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             **options,
         )
+        self.add_argument(
+            "--version", action="version", version=version(), help="print the version and exit"
+        )
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which --help shows, and exit with status 2."""
@@ -28,8 +41,13 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def version() -> str:
+    """Return what `--version` prints."""
+    return f"{PROGRAM} {pix2pix_jax.__version__}"
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a type for a flag: whole numbers from `low` to `high`."""
+    """Return a type for a flag: a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -41,33 +59,71 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def split_names(text: str) -> list[str]:
-    """Return the names in a text with commas between them."""
+    """Split a flag's value at its commas; empty parts are left out."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that decide how images are made and scored."""
-    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
-    parser.add_argument("--metrics", default="l1,psnr,ssim", help="names, with commas between")
-    parser.add_argument("--palette", default="cityscapes", help="of label metrics, or a JSON file")
+def add_trust_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--trust-code`."""
     parser.add_argument(
-        "--inception_weights", default="", help="of fid, kid, inception_score: a file"
+        "--trust-code",
+        action="store_true",
+        help="run own code kept in the run's folder (docs/extending.md)",
     )
-    parser.add_argument("--batch_size", type=whole(1, 2**12), default=8, help="default: 8")
+
+
+def command_line() -> str:
+    """Return the line that started this program, for the record of a run."""
+    program, *arguments = sys.argv
+    words = program.split() if program.startswith(f"{PROGRAM} ") else ["python", program]
+    return shlex.join([*words, *arguments])
+
+
+class _Terminal(logging.Handler):
+    """Prints messages above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record: an informational one as it is, others with their level."""
+        try:
+            level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+            tqdm.write(level + self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+@contextlib.contextmanager
+def messages_on_terminal() -> Iterator[None]:
+    """Print what the package logs to standard output, as long as the context lasts.
+
+    Only the package's own logger is changed. It does not propagate meanwhile: absl gives the root
+    logger a handler of its own, which would print every message again.
+    """
+    logger, handler = logging.getLogger("pix2pix_jax"), _Terminal()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """Run a script's main function and exit with its status.
+    """Run a command's main function and exit with its status.
 
-    A mistake of the user's (InputError, or a file that the system refuses) prints one line and
-    exits with status 2; any other exception is a bug and keeps its traceback.
-    PIX2PIX_JAX_TRACEBACK=1 shows the traceback of mistakes as well.
+    A mistake by the user (InputError, or a file that the system refuses) prints one line and exits
+    with status 2. Any other exception is a bug and keeps its traceback.
+    PIX2PIX_JAX_TRACEBACK=1 shows the traceback of mistakes too.
 
     Args:
-        main: Takes nothing; returns an exit status, None for 0.
+        main: Takes no arguments; returns an exit status, or None for 0.
     """
     try:
-        status = main()
+        with messages_on_terminal():
+            status = main()
     except (InputError, OSError) as error:
         if os.environ.get("PIX2PIX_JAX_TRACEBACK"):
             raise

@@ -17,6 +17,9 @@ from pix2pix_jax.core.own_code import is_own
 
 # What ast.literal_eval raises, depending on how wrong a text is.
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+_PACKAGE = pathlib.Path(__file__).parents[1]
+# An installed package holds the configs; in a checkout they are beside it.
+_SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -81,7 +84,7 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
     """Run a config file's `get_config()`.
 
     Args:
-        path: A Python file.
+        path: A Python file, or the name of a config that comes with the package.
 
     Returns:
         Its configuration, locked.
@@ -90,11 +93,7 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
         InputError: The file does not exist, is no Python file or has no `get_config()` that returns
             a configuration.
     """
-    file = pathlib.Path(path)
-    if not file.is_file():
-        folder = file if file.is_dir() else file.parent
-        near = ", ".join(str(found) for found in sorted(folder.glob("*.py")))
-        raise InputError(f"--config {path}: there is no such file" + (near and f"; choose {near}"))
+    file = _find(pathlib.Path(path))
     spec = importlib.util.spec_from_file_location("config_file", file)
     if spec is None or spec.loader is None:
         raise InputError(f"--config {path}: a config is a Python file (.py)")
@@ -110,6 +109,21 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
     if not isinstance(config, ConfigDict):
         raise InputError(f"--config {path}: has no get_config() that returns a configuration")
     return config.lock()
+
+
+def _find(path: pathlib.Path) -> pathlib.Path:
+    """Return the file itself or, for `maps` and `configs/maps.py`, the config of the package."""
+    if path.is_file():
+        return path
+    ours = _SHIPPED[0] if _SHIPPED[0].is_dir() else _SHIPPED[1]
+    shipped = {file.stem: file for file in sorted(ours.glob("*.py"))}
+    stem = path.name.removesuffix(".py")
+    if stem in shipped and str(path.parent) in (".", "configs"):
+        return shipped[stem]
+    folder = path if path.is_dir() else path.parent
+    beside = [] if folder == pathlib.Path() else map(str, sorted(folder.glob("*.py")))
+    choices = ", ".join(beside) or ", ".join([*shipped, "or the path of a file"])
+    raise InputError(f"--config {path}: there is no such file; choose {choices}")
 
 
 def save_json(config: ConfigDict, path: pathlib.Path) -> None:

@@ -1,0 +1,126 @@
+"""Score a trained generator, or any two folders of images.
+
+    pix2pix-jax evaluate --workdir runs/maps --split test
+    pix2pix-jax evaluate --workdir runs/maps --over_checkpoints --metrics l1,ssim,fid
+    pix2pix-jax evaluate --images out/ --targets truth/ --metrics ssim,fid --output scores/
+
+Writes metrics.json, per_image.csv and a contact sheet of the best, median and worst images; with
+--over_checkpoints also a table and a plot of every metric over the epochs. docs/evaluation.md lists
+the metrics.
+"""
+
+import argparse
+import pathlib
+from typing import Any
+
+from pix2pix_jax.commands import cli
+from pix2pix_jax.commands.scoring_flags import add_scoring_flags
+from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.core.errors import InputError, require
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.evaluation import folder_scores as score_files
+from pix2pix_jax.evaluation import run_scores as score_runs
+from pix2pix_jax.evaluation.pictures import write_contact_sheet
+from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, choose_wanted, write_scorecard
+from pix2pix_jax.reports.png_plots import write_curves
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = cli.Parser(__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--workdir", help="folder of a run")
+    what.add_argument("--images", help="folder of images to score, with --targets")
+    parser.add_argument("--targets", help="folder of the targets: files with the same stems")
+    parser.add_argument(
+        "--split", default="test", help="a split of the run's own data: train, val or test"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
+    which.add_argument(
+        "--over_checkpoints", action="store_true", help="score every kept checkpoint"
+    )
+    add_scoring_flags(parser)
+    parser.add_argument(
+        "--sort_by", help="metric that orders the contact sheet (default: the first)"
+    )
+    parser.add_argument("--output", help="folder (default: WORKDIR/evaluation/SPLIT_STEP)")
+    cli.add_trust_flag(parser)
+    flags = parser.parse_args()
+    if bool(flags.images) != bool(flags.targets):
+        parser.error("--images and --targets go together")
+    if flags.images and not flags.output:
+        parser.error("--images needs --output")
+    if flags.images and flags.over_checkpoints:
+        parser.error("--over_checkpoints scores a run: it needs --workdir")
+    return flags
+
+
+def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
+    """Score one folder of images against another."""
+    pairs = score_files.find_file_pairs(flags.images, flags.targets)
+    score_files.refuse_output_among(flags.output, pairs)
+    card = score_files.score_folders(pairs, wanted, batch_size=flags.batch_size)
+    output = pathlib.Path(flags.output)
+    write_scorecard(card, output)
+    if sort_by:
+        write_contact_sheet(card, sort_by, output, score_files.HEADINGS, pairs.pictures)
+    report(card, output)
+
+
+def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
+    """Score one checkpoint of a run, or all of them."""
+    config = score_runs.load_config(flags.workdir)
+    kept = score_runs.find_checkpoints(flags.workdir)
+    if flags.output:
+        score_runs.refuse_output_in_data(flags.output, flags.workdir)
+    enable_compilation_cache(config.compilation_cache)
+    if flags.over_checkpoints:
+        require("matplotlib", "plots")  # before the work, not after it
+        steps = list(kept)
+    else:
+        steps = [score_runs.choose_step(flags.workdir, flags.checkpoint)]
+    pairs = score_runs.load_split(flags.workdir, flags.split)
+    found = [evaluate_step(flags, wanted, sort_by, pairs, step) for step in steps]
+    if flags.over_checkpoints:
+        output = pathlib.Path(flags.output or pathlib.Path(flags.workdir, "evaluation"))
+        name = f"{flags.split}_over_checkpoints"
+        write_curves(found, output, name)
+        print(f"written to {output / name}.csv and .png")
+
+
+def evaluate_step(
+    flags: argparse.Namespace, wanted: Wanted, sort_by: str, pairs: Pairs, step: int
+) -> dict[str, Any]:
+    """Score one checkpoint, and return the contents of metrics.json."""
+    options = score_runs.Options(flags.split, flags.mode, flags.batch_size)
+    generator, card = score_runs.score_checkpoint(flags.workdir, step, pairs, wanted, options)
+    output = score_runs.evaluation_folder(flags.workdir, step, options)
+    if flags.output:
+        output = pathlib.Path(flags.output, str(step) if flags.over_checkpoints else "")
+    score_runs.write_evaluation(generator, pairs, card, output, sort_by, options)
+    report(card, output)
+    return card.as_json()
+
+
+def report(card: Scorecard, output: pathlib.Path) -> None:
+    """Print the scores and where they were written."""
+    for name, entry in card.table.items():
+        mean, std = entry["mean"], entry.get("std")
+        value = "no image has a value" if mean is None else f"{mean:.4g}"
+        spread = "" if std is None else f" +- {std:.3g}"
+        print(f"{name:>22} {value}{spread}  (n {entry['n']})")
+    print(f"written to {output}")
+
+
+def main() -> None:
+    """Score a run or two folders."""
+    flags = parse_arguments()
+    names = cli.split_names(flags.metrics)
+    wanted = choose_wanted(names, flags.palette, flags.inception_weights)
+    if flags.sort_by and flags.sort_by not in wanted.metrics:
+        choices = ", ".join(wanted.metrics) or "none: --metrics has no metric of single images"
+        raise InputError(f"--sort_by {flags.sort_by!r}: choose from {choices}")
+    sort_by = flags.sort_by or next(iter(wanted.metrics), "")
+    evaluate = evaluate_folders if flags.images else evaluate_run
+    evaluate(flags, wanted, sort_by)

@@ -1,0 +1,116 @@
+"""Turn weights of the PyTorch reference into the folder of a run.
+
+    pix2pix-jax import_torch --weights latest_net_G.pth --workdir runs/facades_pretrained
+
+Every command that uses a generator takes that folder like any other run. To continue training from
+it, start a new run with --config.train.init_from=runs/facades_pretrained.
+"""
+
+import argparse
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from pix2pix_jax import InputError, default_config
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core import config as config_lib
+from pix2pix_jax.core import weight_files
+from pix2pix_jax.core.validation import validate
+from pix2pix_jax.models.build import build_networks
+from pix2pix_jax.models.reference_layers import Architecture
+from pix2pix_jax.models.reference_weights import configure, recognise, to_variables
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.folder import record_start
+from pix2pix_jax.training.state import TrainState, create_train_state
+
+Network = tuple[Architecture, tuple[Any, Any]]
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = cli.Parser(__doc__)
+    parser.add_argument(
+        "--weights",
+        required=True,
+        help=f"file with the generator: {', '.join(weight_files.FORMATS)}",
+    )
+    parser.add_argument("--workdir", required=True, help="folder to write")
+    parser.add_argument("--discriminator", metavar="WEIGHTS", help="file with its discriminator")
+    parser.add_argument("--root", help="folder of side-by-side pairs to sample and evaluate")
+    parser.add_argument("--direction", default="AtoB", choices=("AtoB", "BtoA"))
+    parser.add_argument(
+        "--image_size",
+        type=cli.whole(1, 2**14),
+        nargs="+",
+        metavar="PIXELS",
+        help="side, or height and width (default: what a U-Net halves to one pixel, else 256)",
+    )
+    return parser.parse_args()
+
+
+def load(path: str, role: str) -> Network:
+    """Read a weight file and convert its arrays to our variables."""
+    weights = weight_files.read(path)
+    architecture = recognise(weights, path, role)
+    params, batch_stats = to_variables(weights, architecture)
+    print(f"{path}: {architecture}")
+    return architecture, (jax.tree.map(jnp.asarray, params), jax.tree.map(jnp.asarray, batch_stats))
+
+
+def build_config(
+    flags: argparse.Namespace, generator: Architecture, discriminator: Architecture | None
+) -> ConfigDict:
+    """Return the config of a run with these networks."""
+    config = default_config()
+    configure(config, generator, discriminator)
+    config.data.direction = flags.direction
+    if flags.root:
+        config.data.source, config.data.root = "side_by_side", flags.root
+    side = 2**generator.depth if generator.network == "unet" else 256
+    config.data.image_size = tuple(flags.image_size or (side,))
+    if discriminator is None:
+        config.loss.gan = "none"  # The folder has no discriminator.
+    validate(config)
+    return config
+
+
+def build_state(
+    config: ConfigDict, generator: Network, discriminator: Network | None
+) -> TrainState:
+    """Return the state of step 0; a run that starts from it makes its own optimiser states."""
+    size = config_lib.pair_of(config.data.image_size)
+    state = create_train_state(
+        *build_networks(config),
+        optax.identity(),
+        optax.identity(),
+        source_shape=(*size, config.data.source_channels),
+        target_shape=(*size, config.data.target_channels),
+        seed=config.seed,
+    )
+    params, batch_stats = generator[1]
+    state = state.replace(g_params=params, g_batch_stats=batch_stats)
+    if discriminator is not None:
+        params, batch_stats = discriminator[1]
+        state = state.replace(d_params=params, d_batch_stats=batch_stats)
+    return state
+
+
+def main() -> None:
+    """Read the weights and write the run's folder."""
+    flags = parse_arguments()
+    workdir = pathlib.Path(flags.workdir)
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        if checkpoints.steps:
+            raise InputError(f"--workdir {workdir}: holds checkpoints already; choose another")
+    generator = load(flags.weights, "generator")
+    discriminator = load(flags.discriminator, "discriminator") if flags.discriminator else None
+    config = build_config(flags, generator[0], discriminator and discriminator[0])
+    state = build_state(config, generator, discriminator)
+    record_start(workdir, config, first_step=0, command=cli.command_line())
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(state, {"imported": True, "direction": flags.direction}, None)
+    print(f"{workdir}: ready; sample with pix2pix-jax sample --workdir {workdir} --input PHOTOS")
