@@ -16,11 +16,12 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_scoring_flags
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.core.errors import require
-from pix2pix_jax.evaluation.run_scores import Options, load_config, refuse_output_in_data
+from pix2pix_jax.evaluation.run_scores import Options
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.reports.comparison_page import write_comparison
 from pix2pix_jax.reports.comparison_pictures import choose_images, draw_images
 from pix2pix_jax.reports.comparison_runs import collect, label_runs
+from pix2pix_jax.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ def main() -> None:
     wanted = choose_wanted(metrics, flags.palette, flags.inception_weights)
     labels = label_runs(flags.runs, cli.split_names(flags.labels))
     require("matplotlib", "plots")  # before the work, not after it
-    for run in flags.runs:
-        refuse_output_in_data(output, run)
-    enable_compilation_cache(load_config(flags.runs[0]).compilation_cache)
+    folders = [RunFolder(run, trust_code=flags.trust_code) for run in flags.runs]
+    for folder in folders:
+        folder.refuse_output_in_data(output)
+    enable_compilation_cache(folders[0].settings.compilation_cache)
     options = Options(flags.split, flags.mode, flags.batch_size)
     entries = collect(flags.runs, labels, flags.checkpoint, wanted, options, output)
     names = choose_images(entries, flags.images)

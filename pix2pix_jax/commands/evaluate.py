@@ -17,12 +17,13 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_scoring_flags
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.core.errors import InputError, require
+from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.data.pairs import Pairs
-from pix2pix_jax.evaluation import folder_scores as score_files
-from pix2pix_jax.evaluation import run_scores as score_runs
+from pix2pix_jax.evaluation import folder_scores, run_scores
 from pix2pix_jax.evaluation.pictures import write_contact_sheet
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, choose_wanted, write_scorecard
 from pix2pix_jax.reports.png_plots import write_curves
+from pix2pix_jax.runs.folder import RunFolder
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,47 +59,52 @@ def parse_arguments() -> argparse.Namespace:
 
 def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
     """Score one folder of images against another."""
-    pairs = score_files.find_file_pairs(flags.images, flags.targets)
-    score_files.refuse_output_among(flags.output, pairs)
-    card = score_files.score_folders(pairs, wanted, batch_size=flags.batch_size)
+    pairs = folder_scores.find_file_pairs(flags.images, flags.targets)
+    folder_scores.refuse_output_among(flags.output, pairs)
+    card = folder_scores.score_folders(pairs, wanted, batch_size=flags.batch_size)
     output = pathlib.Path(flags.output)
     write_scorecard(card, output)
     if sort_by:
-        write_contact_sheet(card, sort_by, output, score_files.HEADINGS, pairs.pictures)
+        write_contact_sheet(card, sort_by, output, folder_scores.HEADINGS, pairs.pictures)
     report(card, output)
 
 
 def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
     """Score one checkpoint of a run, or all of them."""
-    config = score_runs.load_config(flags.workdir)
-    kept = score_runs.find_checkpoints(flags.workdir)
+    folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
+    kept = run_scores.find_checkpoints(folder)
     if flags.output:
-        score_runs.refuse_output_in_data(flags.output, flags.workdir)
-    enable_compilation_cache(config.compilation_cache)
+        folder.refuse_output_in_data(flags.output)
+    enable_compilation_cache(folder.settings.compilation_cache)
     if flags.over_checkpoints:
         require("matplotlib", "plots")  # before the work, not after it
         steps = list(kept)
     else:
-        steps = [score_runs.choose_step(flags.workdir, flags.checkpoint)]
-    pairs = score_runs.load_split(flags.workdir, flags.split)
-    found = [evaluate_step(flags, wanted, sort_by, pairs, step) for step in steps]
+        steps = [run_scores.choose_step(folder, flags.checkpoint)]
+    pairs = folder.load_pairs(flags.split)
+    found = [evaluate_step(flags, folder, wanted, sort_by, pairs, step) for step in steps]
     if flags.over_checkpoints:
-        output = pathlib.Path(flags.output or pathlib.Path(flags.workdir, "evaluation"))
+        output = pathlib.Path(flags.output or folder.evaluations)
         name = f"{flags.split}_over_checkpoints"
         write_curves(found, output, name)
         print(f"written to {output / name}.csv and .png")
 
 
 def evaluate_step(
-    flags: argparse.Namespace, wanted: Wanted, sort_by: str, pairs: Pairs, step: int
+    flags: argparse.Namespace,
+    folder: RunFolder,
+    wanted: Wanted,
+    sort_by: str,
+    pairs: Pairs,
+    step: int,
 ) -> dict[str, Any]:
     """Score one checkpoint, and return the contents of metrics.json."""
-    options = score_runs.Options(flags.split, flags.mode, flags.batch_size)
-    generator, card = score_runs.score_checkpoint(flags.workdir, step, pairs, wanted, options)
-    output = score_runs.evaluation_folder(flags.workdir, step, options)
+    options = run_scores.Options(flags.split, flags.mode, flags.batch_size)
+    generator, card = run_scores.score_checkpoint(folder, step, pairs, wanted, options)
+    output = folder.evaluation(flags.split, step, flags.mode)
     if flags.output:
         output = pathlib.Path(flags.output, str(step) if flags.over_checkpoints else "")
-    score_runs.write_evaluation(generator, pairs, card, output, sort_by, options)
+    run_scores.write_evaluation(generator, pairs, card, output, sort_by, options)
     report(card, output)
     return card.as_json()
 
@@ -117,7 +123,8 @@ def main() -> None:
     """Score a run or two folders."""
     flags = parse_arguments()
     names = cli.split_names(flags.metrics)
-    wanted = choose_wanted(names, flags.palette, flags.inception_weights)
+    code = OwnCode(given={"eval.metrics": names})
+    wanted = choose_wanted(names, flags.palette, flags.inception_weights, code=code)
     if flags.sort_by and flags.sort_by not in wanted.metrics:
         choices = ", ".join(wanted.metrics) or "none: --metrics has no metric of single images"
         raise InputError(f"--sort_by {flags.sort_by!r}: choose from {choices}")

@@ -7,17 +7,9 @@ torch: the state_dict that the PyTorch reference loads, as .pth, .safetensors or
 
 import argparse
 import pathlib
-from typing import Any
 
-from ml_collections import ConfigDict
-
-from pix2pix_jax import load_generator
 from pix2pix_jax.commands import cli
-from pix2pix_jax.core import config as config_lib
 from pix2pix_jax.core import weight_files
-from pix2pix_jax.core.config_files import load_json
-from pix2pix_jax.models.build import build_networks
-from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import (
     discriminator_architecture,
@@ -25,6 +17,8 @@ from pix2pix_jax.models.reference_weights import (
     to_weights,
 )
 from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import generator_of, restore_discriminator
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -37,19 +31,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--network", default="generator", choices=("generator", "discriminator"))
     cli.add_trust_flag(parser)
     return parser.parse_args()
-
-
-def load_discriminator(
-    config: ConfigDict, workdir: pathlib.Path, checkpoint: str
-) -> tuple[dict[str, Any], int]:
-    """Restore a run's discriminator; return its variables and step."""
-    data, (_, discriminator) = config.data, build_networks(config)
-    size = config_lib.pair_of(data.image_size)
-    shapes = [(1, *size, channels) for channels in (data.source_channels, data.target_channels)]
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        step = checkpoints.choose(checkpoint)
-        abstract = abstract_variables(discriminator, *shapes)
-        return checkpoints.restore_discriminator(step, *abstract), step
 
 
 def describe_flags(architecture: Architecture, *, dropout: bool) -> str:
@@ -67,19 +48,21 @@ def describe_flags(architecture: Architecture, *, dropout: bool) -> str:
 
 def export_torch(flags: argparse.Namespace) -> None:
     """Write a state_dict."""
-    workdir, output = pathlib.Path(flags.workdir), pathlib.Path(flags.output)
-    config = load_json(workdir / "config.json")
+    folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
+    model, networks = folder.settings.model, folder.networks
     if flags.network == "generator":
-        architecture = generator_architecture(config)
-        generator = load_generator(workdir, flags.checkpoint)
+        architecture = generator_architecture(model, networks)
+        generator = generator_of(folder, flags.checkpoint)
         variables, step = generator.variables, generator.step
     else:
-        architecture = discriminator_architecture(config)
-        variables, step = load_discriminator(config, workdir, flags.checkpoint)
+        architecture = discriminator_architecture(model, networks)
+        with Checkpoints(folder.path, read_only=True) as checkpoints:
+            step = checkpoints.choose(flags.checkpoint)
+            variables = restore_discriminator(checkpoints, step, networks)
     weights = to_weights(variables["params"], variables["batch_stats"], architecture)
-    weight_files.write(output, weights)
-    print(f"step {step}: {architecture}: {len(weights)} arrays in {output}")
-    print("in the reference: " + describe_flags(architecture, dropout=config.model.dropout > 0))
+    weight_files.write(pathlib.Path(flags.output), weights)
+    print(f"step {step}: {architecture}: {len(weights)} arrays in {flags.output}")
+    print("in the reference: " + describe_flags(architecture, dropout=model.dropout > 0))
 
 
 FORMATS = {"torch": export_torch}

@@ -17,14 +17,13 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax import InputError, default_config
 from pix2pix_jax.commands import cli
-from pix2pix_jax.core import config as config_lib
 from pix2pix_jax.core import weight_files
-from pix2pix_jax.core.validation import validate
+from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import configure, recognise, to_variables
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.runs.folder import record_start
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.state import TrainState, create_train_state
 
 Network = tuple[Architecture, tuple[Any, Any]]
@@ -74,7 +73,6 @@ def build_config(
     config.data.image_size = tuple(flags.image_size or (side,))
     if discriminator is None:
         config.loss.gan = "none"  # The folder has no discriminator.
-    validate(config)
     return config
 
 
@@ -82,15 +80,8 @@ def build_state(
     config: ConfigDict, generator: Network, discriminator: Network | None
 ) -> TrainState:
     """Return the state of step 0; a run that starts from it makes its own optimiser states."""
-    size = config_lib.pair_of(config.data.image_size)
-    state = create_train_state(
-        *build_networks(config),
-        optax.identity(),
-        optax.identity(),
-        source_shape=(*size, config.data.source_channels),
-        target_shape=(*size, config.data.target_channels),
-        seed=config.seed,
-    )
+    networks = build_networks(config.model, config.data, adversarial=config.loss.gan != "none")
+    state = create_train_state(networks, optax.identity(), optax.identity(), seed=config.seed)
     params, batch_stats = generator[1]
     state = state.replace(g_params=params, g_batch_stats=batch_stats)
     if discriminator is not None:
@@ -108,9 +99,10 @@ def main() -> None:
             raise InputError(f"--workdir {workdir}: holds checkpoints already; choose another")
     generator = load(flags.weights, "generator")
     discriminator = load(flags.discriminator, "discriminator") if flags.discriminator else None
-    config = build_config(flags, generator[0], discriminator and discriminator[0])
-    state = build_state(config, generator, discriminator)
-    record_start(workdir, config, first_step=0, command=cli.command_line())
+    config = build_config(flags, generator[0], None if discriminator is None else discriminator[0])
+    state = build_state(resolve(config), generator, discriminator)
+    RunFolder(workdir).record_start(config, first_step=0, command=cli.command_line())
     with Checkpoints(workdir) as checkpoints:
-        checkpoints.save(state, {"imported": True, "direction": flags.direction}, None)
+        meta = {"imported": True, "direction": flags.direction}
+        checkpoints.save(0, state.items(), meta, None)
     print(f"{workdir}: ready; sample with pix2pix-jax sample --workdir {workdir} --input PHOTOS")

@@ -5,13 +5,11 @@ pix2pix-jax sample --workdir runs/maps --split test --output out/
 """
 
 import argparse
-import pathlib
 
-from pix2pix_jax import load_generator
 from pix2pix_jax.commands import cli
-from pix2pix_jax.core.config_files import load_json
 from pix2pix_jax.core.devices import enable_compilation_cache
-from pix2pix_jax.runs.generator import FITS, MODES
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import FITS, MODES, generator_of
 from pix2pix_jax.runs.image_folders import translate_folder, translate_split
 
 
@@ -50,15 +48,14 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Translate the images and write the results."""
     flags = parse_arguments()
-    enable_compilation_cache(
-        load_json(pathlib.Path(flags.workdir, "config.json")).compilation_cache
-    )
-    generator = load_generator(flags.workdir, flags.checkpoint, seed=flags.seed, fit=flags.fit)
+    folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
+    enable_compilation_cache(folder.settings.compilation_cache)
+    generator = generator_of(folder, flags.checkpoint, seed=flags.seed, fit=flags.fit)
     options = {"mode": flags.mode, "batch_size": flags.batch_size}
     if flags.input is not None:
         written = translate_folder(
             generator, flags.input, flags.output, derive=flags.derive, **options
         )
     else:
-        written = translate_split(generator, flags.workdir, flags.split, flags.output, **options)
+        written = translate_split(generator, folder, flags.split, flags.output, **options)
     print(f"step {generator.step}: {len(written)} images in {flags.output}")

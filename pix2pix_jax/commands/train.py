@@ -104,5 +104,6 @@ def main() -> int:
         allow_change=flags.allow_change,
         profile=flags.profile,
         command=cli.command_line(),
+        trust_code=flags.trust_code,
     )
     return 128 + result.stopped_by if result.stopped_by else 0

@@ -11,8 +11,6 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 
-_AUTOMATIC_JITTER = 286 / 256  # the paper's load size to its image size
-
 
 def default_config() -> ConfigDict:
     """Return the paper's settings, with the embedded data set; each key with its meaning."""
@@ -76,6 +74,7 @@ def _add_data(config: ConfigDict) -> None:
     config.augment.jitter_side = "source"  # source, target, both
     config.augment.cutout = 0.0  # side of a hole in the source, as a share of the image's
     config.augment.mosaic = 0.0  # share of examples that are put together from four pairs
+    config.augment.extra = ()  # own augmentations: file.py:name or package.module:name
 
 
 def _add_networks(config: ConfigDict) -> None:
@@ -111,6 +110,9 @@ def _add_networks(config: ConfigDict) -> None:
     config.loss.feature_matching_weight = 0.0  # L1 of the discriminator's features; pix2pixHD: 10
     config.loss.gradient_penalty_weight = 10.0  # of wgangp
     config.loss.label_smoothing = 0.0  # real images' label is 1 - this (vanilla, lsgan)
+    # Own losses of the generator's output: file.py:name or package.module:name
+    config.loss.extra = ()
+    config.loss.extra_weights = ()  # one per entry of extra; (): all 1.0
 
 
 def _add_training(config: ConfigDict) -> None:
@@ -160,31 +162,6 @@ def _add_training(config: ConfigDict) -> None:
     config.log.report = True  # report.html in the workdir, where the extra report is installed
     config.log.wandb = False  # Weights & Biases (extra wandb)
     config.log.wandb_project = "pix2pix_jax"
-
-
-def pair_of(size: int | tuple[int, ...]) -> tuple[int, int]:
-    """Read a size from the config: one number stands for a square.
-
-    Args:
-        size: `(side,)` or `(height, width)`.
-
-    Returns:
-        Height and width.
-    """
-    return (size[0], size[-1]) if isinstance(size, tuple) else (size, size)
-
-
-def load_size(data: ConfigDict) -> tuple[int, int]:
-    """Return the height and width that training crops are cut from, from the section `data`."""
-    if data.load_size:
-        return pair_of(data.load_size)
-    height, width = pair_of(data.image_size)
-    return round(height * _AUTOMATIC_JITTER), round(width * _AUTOMATIC_JITTER)
-
-
-def source_depth(config: ConfigDict) -> int:
-    """Return the number of channels that the networks see of a source."""
-    return config.data.source_classes or config.data.source_channels
 
 
 def flatten(config: ConfigDict) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class OwnCode:
     ) -> None:
         self._folder = None if folder is None else pathlib.Path(folder)
         self._given = given or {}
-        self._trust = trust
+        self.trusts = trust
         self._found: dict[Reference, Code] = {}
 
     def load(self, reference: str, key: str) -> Any:
@@ -220,7 +220,7 @@ class OwnCode:
                 raise missing(reference)
         if self._folder is None:
             raise InputError(f"{reference}: own code is not run here, as nobody asked for it")
-        return restore(reference, self._folder, trust=self._trust)
+        return restore(reference, self._folder, trust=self.trusts)
 
 
 NO_OWN_CODE = OwnCode()

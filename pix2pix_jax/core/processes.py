@@ -1,13 +1,17 @@
-"""Several processes that train together, through `jax.distributed`."""
+"""Several processes that train together, through `jax.distributed`; and stopping when asked."""
 
 import collections
+import os
+import signal
+import threading
+from types import FrameType
 
 import jax
 import numpy as np
 from jax import lax
 
+from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.placement import DEVICES
 
 _LAG = 2  # so many calls after it was noted, all processes have heard of a signal
 
@@ -80,3 +84,35 @@ class Agreement:
             return asked
         self._pending.append(self._sum(np.full(jax.local_device_count(), asked, np.int32)))
         return len(self._pending) > _LAG and bool(self._pending.popleft())
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class StopRequest:
+    """A context that notes the first such signal; a second ends the process at once.
+
+    Outside of the main thread, where Python cannot catch signals, it never notes any.
+
+    Attributes:
+        signal: The signal noted; None until one comes.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._old: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            self._old = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            # No clean-up: the user asked twice. The next start ignores an unfinished checkpoint.
+            os._exit(128 + number)
+        self.signal = signal.Signals(number)

@@ -1,11 +1,12 @@
-"""What the configuration's values may be: structure and ranges."""
+"""What the configuration's values may be, and what stands for the values left open."""
 
 import math
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import get, load_size, pair_of
+from pix2pix_jax.core.config import get
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code import is_own
 
 RESIZES = (
     "crop",
@@ -15,6 +16,57 @@ RESIZES = (
     "scale_width",
     "scale_width_and_crop",
 )
+
+
+_AUTOMATIC_JITTER = 286 / 256  # the paper's load size to its image size
+
+
+def resolve(config: ConfigDict) -> ConfigDict:
+    """Validate a configuration and fill in the values that it leaves open.
+
+    This happens once, where a configuration enters the program. Everything after it takes the
+    result, or sections of it: sizes are then (height, width), and automatic values are numbers.
+
+    Args:
+        config: A whole configuration.
+
+    Returns:
+        A locked copy. `data.image_size` and `data.load_size` are pairs, `data.patch_size` is one or
+        (); the discriminator's features, norm and learning rate are the ones that are used.
+
+    Raises:
+        InputError: A value is out of its range; see `validate`.
+    """
+    validate(config)
+    resolved = config.copy_and_resolve_references()
+    data, model, optimizer = resolved.data, resolved.model, resolved.optimizer
+    data.load_size = _load_size(data)
+    data.image_size = _pair(data.image_size)
+    data.patch_size = _pair(data.patch_size) if data.patch_size else ()
+    model.discriminator_features = model.discriminator_features or model.base_features
+    model.discriminator_norm = model.discriminator_norm or model.norm
+    optimizer.discriminator_learning_rate = (
+        optimizer.discriminator_learning_rate or optimizer.learning_rate
+    )
+    return resolved.lock()
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    """Return height and width; a single number means a square."""
+    return size[0], size[-1]
+
+
+def automatic_load_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size that crops of `image_size` are cut from unless the user says otherwise."""
+    height, width = image_size
+    return round(height * _AUTOMATIC_JITTER), round(width * _AUTOMATIC_JITTER)
+
+
+def _load_size(data: ConfigDict) -> tuple[int, int]:
+    """Return the height and width that training crops are cut from."""
+    if data.load_size:
+        return _pair(data.load_size)
+    return automatic_load_size(_pair(data.image_size))
 
 
 def validate(config: ConfigDict) -> None:
@@ -63,7 +115,7 @@ def _check_sizes(config: ConfigDict) -> None:
             )
     if config.data.resize not in ("resize_and_crop", "scale_width_and_crop"):
         return
-    sizes = list(zip(load_size(config.data), pair_of(config.data.image_size), strict=True))
+    sizes = list(zip(_load_size(config.data), _pair(config.data.image_size), strict=True))
     if config.data.resize == "scale_width_and_crop":
         sizes = sizes[1:]  # the height follows from the image
     if any(load < crop for load, crop in sizes):
@@ -83,6 +135,19 @@ def _check_tuples(config: ConfigDict) -> None:
         good = all(type(n) in (int, float) and math.isfinite(n) for n in limits)
         if len(limits) not in (0, 2) or not good or (limits and limits[0] >= limits[1]):
             raise InputError(f"{key}={limits}: give the values that become -1 and 1, or nothing")
+    for key in ("augment.extra", "loss.extra"):
+        wrong = [value for value in get(config, key) if not is_own(value)]
+        if wrong:
+            raise InputError(
+                f"{key}={wrong[0]!r}: expected package.module:name or path/to/file.py:name"
+            )
+    weights, count = config.loss.extra_weights, len(config.loss.extra)
+    numbers = all(type(n) in (int, float) and math.isfinite(n) for n in weights)
+    if len(weights) not in (0, count) or not numbers:
+        raise InputError(
+            f"loss.extra_weights={weights}: give one number for each of the {count} entries of "
+            "loss.extra, or nothing"
+        )
     bands = config.log.bands
     if len(bands) not in (0, 1, 3) or any(type(n) is not int or n < 0 for n in bands):
         raise InputError(f"log.bands={bands}: give the numbers of one or three channels, from 0")

@@ -11,15 +11,28 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Key, Real
+from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.pixels import LUMA
 
 _SIDES = ("source", "target", "both")
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
+# Keys of the section `augment` that this module carries out.
+_ON_DEVICE = (
+    "flip",
+    "vertical_flip",
+    "rotate",
+    "color_jitter",
+    "jitter_side",
+    "cutout",
+)
 # Numbers of the draws beside crop and flip. fold_in with 0 and 1 gives the keys that split gives
 # these two.
 _VERTICAL_FLIP, _ROTATION, _BRIGHTNESS, _CONTRAST, _SATURATION, _CUTOUT = range(2, 8)
+_OWN = 8  # and of those of own augmentations, from here on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +96,7 @@ def augment(
     options: Augmentation,
     encode_source: Callable[[Array], Array],
     encode_target: Callable[[Array], Array],
+    own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
 ) -> tuple[Float[Array, "n h2 w2 c2"], Float[Array, "n h2 w2 d2"]]:
     """Crop, mirror and rotate pairs alike, encode them, then jitter colours and cut a hole.
 
@@ -96,6 +110,7 @@ def augment(
         options: What is done.
         encode_source: Stored sources, NHWC, to float32 in [-1, 1] of any number of channels.
         encode_target: The same for targets.
+        own: Own augmentations of one example, `(key, source, target)`, applied last.
 
     Returns:
         Sources and targets of `options.image_size` in [-1, 1].
@@ -110,6 +125,8 @@ def augment(
         target = jitter(keys, target)
     if options.cutout:
         source = jax.vmap(functools.partial(_cut_out, share=options.cutout))(keys, source)
+    for number, function in enumerate(own):
+        source, target = _apply_own(number, function, keys, source, target)
     return source, target
 
 
@@ -189,3 +206,74 @@ def _cut_out(
 
     hole = within(top, height)[:, None] & within(left, width)
     return jnp.where(hole[..., None], 0.0, image)
+
+
+Augment = Callable[[Array, Array, Array], tuple[Array, Array]]
+
+
+def build_augment(
+    section: ConfigDict,
+    form: PairFormat,
+    image_size: tuple[int, int],
+    *,
+    code: OwnCode = NO_OWN_CODE,
+) -> Augment:
+    """Build what happens to training pairs on the device.
+
+    Args:
+        section: The section `augment` of a configuration.
+        form: The format of the pairs.
+        image_size: Height and width that the networks see.
+        code: What may run of own code.
+
+    Raises:
+        InputError: An augmentation makes no sense for pairs of this format.
+    """
+    chosen = {name: section[name] for name in _ON_DEVICE}
+    options = Augmentation(image_size=image_size, **chosen)
+    if options.jitters("source") and form.source.classes:
+        raise InputError(
+            f"augment.color_jitter={options.color_jitter} with "
+            f"data.source_classes={form.source.classes}: classes have no colours; set "
+            "augment.jitter_side=target, or no jitter"
+        )
+    if any(options.color_jitter) and form.is_lab:
+        raise InputError(
+            f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
+            "saturation are RGB's; set no jitter, or derive.kind=gray"
+        )
+    own = tuple(
+        code.function(reference, "augment.extra", "key", "source", "target")
+        for reference in section.extra
+    )
+    return functools.partial(
+        augment,
+        options=options,
+        encode_source=form.source.to_network,
+        encode_target=form.target.to_network,
+        own=own,
+    )
+
+
+def _apply_own(
+    number: int,
+    function: Callable[[Array, Array, Array], tuple[Array, Array]],
+    keys: Key[Array, " n"],
+    source: Float[Array, "n h w c"],
+    target: Float[Array, "n h w d"],
+) -> tuple[Float[Array, "n h w c"], Float[Array, "n h w d"]]:
+    """Apply an own augmentation to each example, with a key of its own.
+
+    Raises:
+        InputError: It changes a shape.
+    """
+    own_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, _OWN + number)
+    moved = jax.vmap(function)(own_keys, source, target)
+    shapes = [image.shape[1:] for image in moved]
+    expected = [source.shape[1:], target.shape[1:]]
+    if shapes != expected:
+        name = getattr(function, "__name__", "it")
+        raise InputError(
+            f"augment.extra: {name} gives shapes {shapes}, expected {expected}: it must keep them"
+        )
+    return moved[0], moved[1]

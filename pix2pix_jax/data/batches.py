@@ -3,72 +3,20 @@
 import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
+import grain
 import numpy as np
-from jaxtyping import Int
 
-from pix2pix_jax.data.mosaic import compose, draw_mosaic
-from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.data.pairs import Chosen, PairBatch, Pairs, stream
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.order import TrainingOrder
+from pix2pix_jax.data.pairs import Chosen, PairBatch, Pairs
 from pix2pix_jax.data.sources import Pair
+from pix2pix_jax.images import pixels as images
 
 T = TypeVar("T")
 U = TypeVar("U")
 HostBatch = dict[str, np.ndarray]
-_CROP = 1  # tells the draws of crops from others of the same step and place
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingOrder:
-    """Which training examples this process makes.
-
-    Attributes:
-        pairs: Training pairs.
-        timeline: Their order.
-        places: Places of the global batch that belong to this process.
-        mosaic: Share of examples that are put together from four pairs.
-    """
-
-    pairs: Pairs
-    timeline: Timeline
-    places: range
-    mosaic: float = 0.0
-
-    @property
-    def example_places(self) -> Int[np.ndarray, " n"]:
-        """Places of this process's examples in the global batch, int32."""
-        return np.arange(self.places.start, self.places.stop, dtype=np.int32)
-
-    def indices(self, step: int) -> Int[np.ndarray, " n"]:
-        """Return the pairs of this process's examples of a step."""
-        return self.timeline.indices(step)[self.places.start : self.places.stop]
-
-    def example(self, step: int, place: int) -> Pair:
-        """Make the example at a place of a step's global batch, a pure function of both."""
-        index = int(self.timeline.indices(step)[place])
-        first = self._window(index, step, place, 0)
-        drawn = draw_mosaic(self.timeline.seed, step, place, len(self.pairs), self.mosaic)
-        if drawn is None:
-            return first
-        others = (
-            self._window(other, step, place, corner)
-            for corner, other in enumerate(drawn.others, start=1)
-        )
-        return compose(drawn, [first, *others])
-
-    def _window(self, index: int, step: int, place: int, corner: int) -> Pair:
-        """Return a pair, or a random window of it where pairs differ in size."""
-        pair = self.pairs[index]
-        if self.pairs.shaping.uniform:
-            return pair
-        size = self.pairs.size
-        key = np.array([self.timeline.seed, (step << 32) + (place << 8) + (_CROP << 4) + corner])
-        rng = np.random.Generator(np.random.Philox(key=key.astype(np.uint64)))
-        height, width = pair[0].shape[:2]
-        top, left = rng.integers((height - size[0] + 1, width - size[1] + 1))
-        cut = (slice(top, top + size[0]), slice(left, left + size[1]))
-        return pair[0][cut], pair[1][cut]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,3 +103,47 @@ def prefetch(batches: Iterable[T], place: Callable[[T], U], depth: int = 2) -> I
         if len(queue) > depth:
             yield queue.popleft()
     yield from queue
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """Pairs of one size as a sequence, as grain wants it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> Pair: ...
+
+
+def stream(examples: Examples, batch_size: int, workers: int) -> Iterator[PairBatch]:
+    """Decode ahead with grain's threads, in order; the last batch may be short."""
+    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(32, 4 * batch_size))
+    dataset = grain.MapDataset.source(cast(Any, examples)).to_iter_dataset(options)
+    try:
+        yield from dataset.batch(batch_size, drop_remainder=False)
+    except InputError as error:  # without the note on tracebacks that grain adds
+        raise type(error)(*error.args) from None
+
+
+def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarray:
+    """Return the per-pixel mean of the training targets: the best constant picture.
+
+    Args:
+        pairs: Training pairs.
+        workers: Threads that decode streamed pairs.
+        most: Largest number of pairs that are read where pairs are streamed, evenly spread.
+
+    Returns:
+        Mean in [-1, 1], float32, of the size and depth that the network sees. It is taken at the
+        pairs' own size and resized (both are linear, so only their rounding differs from the other
+        order); of pairs that differ in size the middle counts.
+    """
+    if pairs.arrays is not None:
+        mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)
+    else:
+        held = len(pairs) if pairs.cached is not None else min(most, len(pairs))
+        chosen = np.linspace(0, len(pairs) - 1, held).astype(int)
+        mean = np.zeros(())
+        for _, target in stream(Chosen(pairs, chosen.tolist()), 8, workers):
+            mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
+    mean = images.resize(mean.astype(np.float32), pairs.size)
+    return np.asarray(pairs.form.target.to_network(mean))

@@ -5,21 +5,14 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import pair_of
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, build_format
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
+from pix2pix_jax.core.validation import automatic_load_size
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
+from pix2pix_jax.data.pairing import find_files, find_folder_pairs, relative_names
 from pix2pix_jax.data.published import build_published
 from pix2pix_jax.data.selection import Patches, Subset, choose_split
-from pix2pix_jax.data.sources import (
-    SPLITS,
-    Folders,
-    SideBySide,
-    Single,
-    Source,
-    find_files,
-    find_folder_pairs,
-    relative_names,
-)
+from pix2pix_jax.data.sources import SPLITS, Folders, SideBySide, Single, Source
 from pix2pix_jax.data.synthetic import SyntheticPairs
 from pix2pix_jax.data.tfds import build_tfds
 from pix2pix_jax.images import files as image_files
@@ -33,33 +26,32 @@ def _places(split: str) -> tuple[str, ...]:
     return (".",) if split == _ALL else _FALLBACKS[split]
 
 
-def _build_side_by_side(config: ConfigDict, form: PairFormat, split: str) -> Source:
+def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
     if form.source.classes:
         raise InputError(
             f"data.source_classes={form.source.classes}: class indices and photos do not fit into "
             "one file; choose data.source=folders"
         )
     layout = "side-by-side pairs (A left, B right)"
-    folder, paths = find_files(config.data.root, _places(split), layout)
+    folder, paths = find_files(data.root, _places(split), layout)
     names = relative_names(folder, paths)
     return SideBySide(paths, names, form.direction, form.source, form.target)
 
 
-def _build_folders(config: ConfigDict, form: PairFormat, split: str) -> Source:
-    pairs = find_folder_pairs(config.data.root, _places(split), config.data.unpaired)
+def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
+    pairs = find_folder_pairs(data.root, _places(split), data.unpaired)
     sides = tuple(zip(*pairs.values(), strict=True))
     if form.direction == "BtoA":
         sides = sides[::-1]
     return Folders(sides[0], sides[1], tuple(pairs), form.source, form.target)
 
 
-def _build_single(config: ConfigDict, form: PairFormat, split: str) -> Source:
-    folder, paths = find_files(config.data.root, _places(split), "single images")
+def _build_single(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
+    folder, paths = find_files(data.root, _places(split), "single images")
     return Single(paths, relative_names(folder, paths), form.single)
 
 
-def _build_synthetic(config: ConfigDict, form: PairFormat, split: str) -> Source:
-    data = config.data
+def _build_synthetic(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
     if split == _ALL:
         raise InputError(
             f"data.split={data.split}: data.source='synthetic' has splits of its own, set "
@@ -71,12 +63,14 @@ def _build_synthetic(config: ConfigDict, form: PairFormat, split: str) -> Source
             f"{data.target_channels}: data.source='synthetic' has 3 of 8 bits on both sides"
         )
     count = dict(zip(_FALLBACKS, data.synthetic_pairs, strict=True))[split]
-    height, width = pair_of(data.load_size or data.image_size)
-    return SyntheticPairs(count, max(height, width), config.seed, split, data.direction)
+    # Drawn at image_size and enlarged like any file, unless the user has chosen a load_size.
+    automatic = data.load_size == automatic_load_size(data.image_size)
+    height, width = data.image_size if automatic else data.load_size
+    return SyntheticPairs(count, max(height, width), seed, split, data.direction)
 
 
-def _build_tfds(config: ConfigDict, form: PairFormat, split: str) -> Source:
-    data, single = config.data, form.derivation is not None
+def _build_tfds(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
+    single = form.derivation is not None
     return build_tfds(
         data.source.partition(":")[2],
         split,
@@ -90,24 +84,24 @@ def _build_tfds(config: ConfigDict, form: PairFormat, split: str) -> Source:
     )
 
 
-def _build_published(config: ConfigDict, form: PairFormat, split: str) -> Source:
+def _build_published(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
     """Use side-by-side files where the folder holds some, else the published set."""
-    root = config.data.root
+    root = data.root
     places = (".",) if split == _ALL else SPLITS
     if root and any(image_files.find(pathlib.Path(root, name)) for name in places):
-        return _build_side_by_side(config, form, split)
+        return _build_side_by_side(data, form, split, seed)
     return build_published(
-        config.data.source.partition(":")[2],
+        data.source.partition(":")[2],
         split,
         source=form.source,
         target=form.target,
         data_dir=root,
-        archive=config.data.archive,
+        archive=data.archive,
         direction=form.direction,
     )
 
 
-SOURCES: dict[str, Callable[[ConfigDict, PairFormat, str], Source]] = {
+SOURCES: dict[str, Callable[[ConfigDict, PairFormat, str, int], Source]] = {
     "side_by_side": _build_side_by_side,
     "folders": _build_folders,
     "single": _build_single,
@@ -118,13 +112,24 @@ SOURCES: dict[str, Callable[[ConfigDict, PairFormat, str], Source]] = {
 _NAMED = ("tfds", "pix2pix")  # those with a data set's name behind a colon
 
 
-def build_source(config: ConfigDict, split: str, *, may_be_empty: bool = False) -> Source:
+def build_source(
+    data: ConfigDict,
+    form: PairFormat,
+    split: str,
+    *,
+    seed: int,
+    may_be_empty: bool = False,
+    code: OwnCode = NO_OWN_CODE,
+) -> Source:
     """Build the source of one split.
 
     Args:
-        config: A whole configuration.
+        data: The section `data` of a resolved configuration.
+        form: The format of the pairs, as from `build_format`.
         split: `train`, `val` or `test`.
-        may_be_empty: Whether a split that has no pairs by the config's counts is all right.
+        seed: Seed of the run: it decides `data.split`, and drawn pairs.
+        may_be_empty: Whether a split may have no pairs, as some counts in the config imply.
+        code: What may run of own code.
 
     Returns:
         The pairs, none of them read yet.
@@ -134,12 +139,28 @@ def build_source(config: ConfigDict, split: str, *, may_be_empty: bool = False) 
     """
     if split not in _FALLBACKS:
         raise InputError(f"split {split!r}: choose from {', '.join(_FALLBACKS)}")
-    data = config.data
+    if is_own(data.source):
+        source = _build_own(data, form, split, seed, code)
+    else:
+        source = _build_known(data, form, split, seed)
+    if data.patch_size:
+        source = Patches(source, data.patch_size, data.workers)
+    if data.max_pairs and len(source) > data.max_pairs:
+        source = Subset(source, range(data.max_pairs))
+    if not len(source) and not may_be_empty:
+        raise InputError(f"data.source={data.source!r}: the {split} split has no pairs")
+    return source
+
+
+def _build_known(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
+    """Build one of `SOURCES`."""
     kind, _, name = data.source.partition(":")
     if kind not in SOURCES or bool(name) != (kind in _NAMED):
-        known = sorted(kind + ":<name>" * (kind in _NAMED) for kind in SOURCES)
-        raise InputError(f"data.source={data.source!r}: choose from {', '.join(known)}")
-    form = build_format(config)
+        known = sorted(f"{each}:<name>" if each in _NAMED else each for each in SOURCES)
+        raise InputError(
+            f"data.source={data.source!r}: choose from {', '.join(known)}, or give own code as "
+            "file.py:name or package.module:name"
+        )
     if kind == "single" and form.derivation is None:
         raise InputError(
             "data.source='single' has one image instead of two: set derive.kind to what makes the "
@@ -150,15 +171,21 @@ def build_source(config: ConfigDict, split: str, *, may_be_empty: bool = False) 
             f"derive.kind={form.derivation.kind!r} with data.source={data.source!r}: pairs need "
             "nothing derived; choose data.source=single, or derive.kind=''"
         )
-    if data.split:
-        source = SOURCES[kind](config, form, _ALL)
-        source = Subset(source, choose_split(source.names, data.split, split, config.seed))
-    else:
-        source = SOURCES[kind](config, form, split)
-    if data.patch_size:
-        source = Patches(source, pair_of(data.patch_size), data.workers)
-    if data.max_pairs and len(source) > data.max_pairs:
-        source = Subset(source, range(data.max_pairs))
-    if not len(source) and not may_be_empty:
-        raise InputError(f"data.source={data.source!r}: the {split} split has no pairs")
-    return source
+    if not data.split:
+        return SOURCES[kind](data, form, split, seed)
+    source = SOURCES[kind](data, form, _ALL, seed)
+    return Subset(source, choose_split(source.names, data.split, split, seed))
+
+
+def _build_own(data: ConfigDict, form: PairFormat, split: str, seed: int, code: OwnCode) -> Source:
+    """Build a source from own code; with `data.split` it is asked for the split `all`."""
+    options = {
+        "root": data.root,
+        "split": _ALL if data.split else split,
+        "direction": form.direction,
+        "seed": seed,
+    }
+    source: Source = code.build(data.source, "data.source", options, Source)
+    if not data.split:
+        return source
+    return Subset(source, choose_split(source.names, data.split, split, seed))

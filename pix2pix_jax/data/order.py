@@ -2,12 +2,16 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.mosaic import compose, draw_mosaic
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.data.sources import Pair
 
 
 @functools.lru_cache(maxsize=4)
@@ -70,8 +74,75 @@ class Timeline:
         """Return the number of steps taken when so many epochs are complete."""
         return self.first_step + (epochs - self.first_epoch) * self.steps_per_epoch
 
+    def epochs_done(self, step: int) -> int | float:
+        """Return how many epochs `step` steps are; a whole number of epochs is an int."""
+        since = (step - self.first_step) / self.steps_per_epoch
+        epochs = self.first_epoch + since
+        return int(epochs) if epochs == int(epochs) else round(epochs, 4)
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> "Timeline | None":
+        """Return the timeline that a checkpoint's `meta` describes; None for imported weights."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: meta[name] for name in names}) if meta.keys() >= set(names) else None
+
     def indices(self, step: int) -> Int[np.ndarray, " global_batch"]:
         """Return the pairs of a step, in the order of their places in the global batch."""
         place = (step - self.first_step) % self.steps_per_epoch * self.global_batch
         order = epoch_order(self.seed, self.epoch(step), self.pairs)
         return order[place : place + self.global_batch]
+
+
+_CROP = 1  # tells the draws of crops from others of the same step and place
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOrder:
+    """Which training examples this process makes.
+
+    Attributes:
+        pairs: Training pairs.
+        timeline: Their order.
+        places: Places of the global batch that belong to this process.
+        mosaic: Share of examples that are put together from four pairs.
+    """
+
+    pairs: Pairs
+    timeline: Timeline
+    places: range
+    mosaic: float = 0.0
+
+    @property
+    def example_places(self) -> Int[np.ndarray, " n"]:
+        """Places of this process's examples in the global batch, int32."""
+        return np.arange(self.places.start, self.places.stop, dtype=np.int32)
+
+    def indices(self, step: int) -> Int[np.ndarray, " n"]:
+        """Return the pairs of this process's examples of a step."""
+        return self.timeline.indices(step)[self.places.start : self.places.stop]
+
+    def example(self, step: int, place: int) -> Pair:
+        """Make the example at a place of a step's global batch, a pure function of both."""
+        index = int(self.timeline.indices(step)[place])
+        first = self._window(index, step, place, 0)
+        drawn = draw_mosaic(self.timeline.seed, step, place, len(self.pairs), self.mosaic)
+        if drawn is None:
+            return first
+        others = (
+            self._window(other, step, place, corner)
+            for corner, other in enumerate(drawn.others, start=1)
+        )
+        return compose(drawn, [first, *others])
+
+    def _window(self, index: int, step: int, place: int, corner: int) -> Pair:
+        """Return a pair, or a random window of it where pairs differ in size."""
+        pair = self.pairs[index]
+        if self.pairs.shaping.uniform:
+            return pair
+        size = self.pairs.size
+        key = np.array([self.timeline.seed, (step << 32) + (place << 8) + (_CROP << 4) + corner])
+        rng = np.random.Generator(np.random.Philox(key=key.astype(np.uint64)))
+        height, width = pair[0].shape[:2]
+        top, left = rng.integers((height - size[0] + 1, width - size[1] + 1))
+        cut = (slice(top, top + size[0]), slice(left, left + size[1]))
+        return pair[0][cut], pair[1][cut]

@@ -38,13 +38,14 @@ class PairFormat:
     bands: tuple[int, ...] = ()
 
     @property
-    def _is_lab(self) -> bool:
+    def is_lab(self) -> bool:
+        """Whether the source is lightness and the target the two colours of CIE Lab."""
         return self.derivation is not None and self.derivation.kind == "lab"
 
     @property
     def single(self) -> Encoding:
         """How single images are stored, whose other side is derived."""
-        if self._is_lab:
+        if self.is_lab:
             return PHOTO
         return self.target if self.direction == "AtoB" else self.source
 
@@ -97,7 +98,7 @@ class PairFormat:
     @property
     def written(self) -> Encoding:
         """How results are written."""
-        return PHOTO if self._is_lab else self.target
+        return PHOTO if self.is_lab else self.target
 
     def finish(self, source: Image, fake: Image) -> Image:
         """Return what is written for a translated image: the target, with Lab put together again.
@@ -106,7 +107,7 @@ class PairFormat:
             source: The source as stored.
             fake: The network's answer as the target is stored, of the source's height and width.
         """
-        return lab_to_rgb(source, fake) if self._is_lab else fake
+        return lab_to_rgb(source, fake) if self.is_lab else fake
 
     def compared(
         self, source: Shaped[np.ndarray, "n _ _ _"], fake: Float[np.ndarray, "n _ _ _"]
@@ -117,7 +118,7 @@ class PairFormat:
             source: Sources as stored.
             fake: The network's answers in [-1, 1].
         """
-        if not self._is_lab:
+        if not self.is_lab:
             return np.asarray(fake)
         return self._in_colour(source, self.target.from_network(fake))
 
@@ -125,7 +126,7 @@ class PairFormat:
         self, source: Shaped[np.ndarray, "n _ _ _"], target: Shaped[np.ndarray, "n _ _ _"]
     ) -> Float[np.ndarray, "n _ _ _"]:
         """Return what metrics compare with, in [-1, 1], of targets as stored."""
-        if not self._is_lab:
+        if not self.is_lab:
             return np.asarray(self.target.to_network(target))
         return self._in_colour(source, target)
 
@@ -139,7 +140,7 @@ class PairFormat:
         target: Image,
     ) -> tuple[UInt8[np.ndarray, "h w _"], UInt8[np.ndarray, "h w _"]]:
         """Make pictures of a pair, as stored, for a grid."""
-        if self._is_lab:
+        if self.is_lab:
             return self.source.show(source), lab_to_rgb(source, target)
         return self.source.show(source, self.bands), self.target.show(target, self.bands)
 
@@ -147,26 +148,34 @@ class PairFormat:
 PHOTOS = PairFormat()  # both sides RGB of 8 bits
 
 
-def build_format(config: ConfigDict) -> PairFormat:
-    """Build what the configuration says of its pairs.
+def build_format(
+    data: ConfigDict, derive: ConfigDict, *, bands: tuple[int, ...] = (), seed: int = 0
+) -> PairFormat:
+    """Build the format of a run's pairs.
+
+    Args:
+        data: The section `data` of a configuration.
+        derive: The section `derive`.
+        bands: Channels that pictures show (`log.bands`).
+        seed: Seed of the run, which decides the places of holes.
 
     Raises:
-        InputError: Its keys do not go together.
+        InputError: Keys contradict each other.
     """
-    source, target = build_encodings(config)
-    direction, kind = config.data.direction, config.derive.kind
+    direction, kind = data.direction, derive.kind
+    source, target = build_encodings(data, lab=kind == "lab")
     if not kind:
-        return PairFormat(source, target, None, direction, config.log.bands)
+        return PairFormat(source, target, None, direction, bands)
     if kind == "lab" and direction == "BtoA":
         raise InputError("derive.kind='lab' with data.direction='BtoA': choose AtoB")
-    if config.data.source_classes:
+    if data.source_classes:
         raise InputError(
-            f"data.source_classes={config.data.source_classes} with derive.kind={kind!r}: a "
+            f"data.source_classes={data.source_classes} with derive.kind={kind!r}: a "
             "derived source has no classes; set one of them to nothing"
         )
     derived, image = (source, target) if direction == "AtoB" else (target, source)
     channels = derived.channels if kind in ("gray", "edges") else 3
-    derivation = Derivation(**config.derive, seed=config.seed, channels=channels)
+    derivation = Derivation(**derive, seed=seed, channels=channels)
     differ = kind not in ("gray", "edges") and derived.channels != image.channels
     if kind != "lab" and (differ or derived.dtype != image.dtype):
         raise InputError(
@@ -174,4 +183,4 @@ def build_format(config: ConfigDict) -> PairFormat:
             f"and {target.channels} of {target.dtype} as the target: one is made of the other and "
             "has its kind; set data.source_channels, data.target_channels and the dtypes so"
         )
-    return PairFormat(source, target, derivation, direction, config.log.bands)
+    return PairFormat(source, target, derivation, direction, bands)

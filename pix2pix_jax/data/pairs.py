@@ -2,11 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, cast, runtime_checkable
 
-import grain
 import numpy as np
 from jaxtyping import Shaped
 from ml_collections import ConfigDict
@@ -20,15 +18,6 @@ from pix2pix_jax.images import pixels as images
 
 PairBatch = tuple[Shaped[np.ndarray, "n h w c"], Shaped[np.ndarray, "n h w d"]]
 _SKIP_HINT = "data.on_error=skip leaves such files out"
-
-
-@runtime_checkable
-class Examples(Protocol):
-    """Pairs of one size as a sequence, as grain wants it."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, number: int) -> Pair: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,16 +204,6 @@ def _first_readable(source: Source, read: Callable[[int], Pair], on_error: str) 
     raise InputError(f"data.on_error=skip: none of the {len(source)} pairs could be read")
 
 
-def stream(examples: Examples, batch_size: int, workers: int) -> Iterator[PairBatch]:
-    """Decode ahead with grain's threads, in order; the last batch may be short."""
-    options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(32, 4 * batch_size))
-    dataset = grain.MapDataset.source(cast(Any, examples)).to_iter_dataset(options)
-    try:
-        yield from dataset.batch(batch_size, drop_remainder=False)
-    except InputError as error:  # without the note on tracebacks that grain adds
-        raise type(error)(*error.args) from None
-
-
 @dataclasses.dataclass(frozen=True)
 class Chosen:
     """Some of the pairs as a sequence, in the size that the network sees.
@@ -243,28 +222,3 @@ class Chosen:
     def __getitem__(self, number: int) -> Pair:
         pair = self.pairs[self.indices[number]]
         return pair if self.pairs.shaping.uniform else _centre(pair, self.pairs.size)
-
-
-def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarray:
-    """Return the per-pixel mean of the training targets: the best constant picture.
-
-    Args:
-        pairs: Training pairs.
-        workers: Threads that decode streamed pairs.
-        most: Largest number of pairs that are read where pairs are streamed, evenly spread.
-
-    Returns:
-        Mean in [-1, 1], float32, of the size and depth that the network sees. It is taken at the
-        pairs' own size and resized (both are linear, so only their rounding differs from the other
-        order); of pairs that differ in size the middle counts.
-    """
-    if pairs.arrays is not None:
-        mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)
-    else:
-        held = len(pairs) if pairs.cached is not None else min(most, len(pairs))
-        chosen = np.linspace(0, len(pairs) - 1, held).astype(int)
-        mean = np.zeros(())
-        for _, target in stream(Chosen(pairs, chosen.tolist()), 8, workers):
-            mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
-    mean = images.resize(mean.astype(np.float32), pairs.size)
-    return np.asarray(pairs.form.target.to_network(mean))

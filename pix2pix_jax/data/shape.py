@@ -4,7 +4,6 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import load_size, pair_of
 from pix2pix_jax.core.errors import InputError
 
 Size = tuple[int, int]
@@ -69,5 +68,5 @@ class Shaping:
 
 
 def build_shaping(data: ConfigDict, *, training: bool) -> Shaping:
-    """Build the shaping that the config's `data` section means."""
-    return Shaping(data.resize, pair_of(data.image_size), load_size(data), training)
+    """Build the shaping from the section `data` of a resolved configuration."""
+    return Shaping(data.resize, data.image_size, data.load_size, training)

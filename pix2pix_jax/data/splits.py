@@ -1,47 +1,20 @@
 """The pairs of a run, and what happens to them before the networks see them."""
 
 import dataclasses
-import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import pair_of
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.augment import Augmentation, augment
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs, build_pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source
-from pix2pix_jax.training.step import Augment
 
 _COMPARED = 2000  # pairs of a split that are looked at for leaks
-
-
-def build_augment(config: ConfigDict, form: PairFormat) -> Augment:
-    """Build what happens to training pairs on the device."""
-    chosen = {name: value for name, value in config.augment.items() if name != "mosaic"}
-    options = Augmentation(image_size=pair_of(config.data.image_size), **chosen)
-    if options.jitters("source") and config.data.source_classes:
-        raise InputError(
-            f"augment.color_jitter={options.color_jitter} with "
-            f"data.source_classes={config.data.source_classes}: classes have no colours; set "
-            "augment.jitter_side=target, or no jitter"
-        )
-    if any(options.color_jitter) and config.derive.kind == "lab":
-        raise InputError(
-            f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
-            "saturation are RGB's; set no jitter, or derive.kind=gray"
-        )
-    return functools.partial(
-        augment,
-        options=options,
-        encode_source=form.source.to_network,
-        encode_target=form.target.to_network,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,24 +34,43 @@ class Splits:
     test: Pairs | None
 
 
-def load_splits(config: ConfigDict, form: PairFormat) -> Splits:
-    """Read the pairs of a run."""
-    left = config.data.cache_gigabytes
+def load_splits(
+    data: ConfigDict,
+    form: PairFormat,
+    *,
+    seed: int,
+    scored_train: int,
+    shown_test: int,
+    code: OwnCode = NO_OWN_CODE,
+) -> Splits:
+    """Read the pairs of a run.
+
+    Args:
+        data: The section `data` of a resolved configuration.
+        form: The format of the pairs.
+        seed: Seed of the run.
+        scored_train: Number of training pairs that are scored as well.
+        shown_test: Number of test pairs that are shown at the end.
+        code: What may run of own code.
+    """
+    left = data.cache_gigabytes
 
     def load(source: Source, label: str, *, training: bool = False) -> Pairs:
         nonlocal left
         pairs = build_pairs(
-            config.data, source, form, training=training, cache_gigabytes=left, label=label
+            data, source, form, training=training, cache_gigabytes=left, label=label
         )
         left -= pairs.gigabytes
         return pairs
 
-    train_source, val_source = (build_source(config, split) for split in ("train", "val"))
-    test_source = build_source(config, "test", may_be_empty=True)
+    train_source, val_source = (
+        build_source(data, form, split, seed=seed, code=code) for split in ("train", "val")
+    )
+    test_source = build_source(data, form, "test", seed=seed, may_be_empty=True, code=code)
     train, val = load(train_source, "train pairs", training=True), load(val_source, "val pairs")
-    warn_of_leaks(train, val, config.data.workers)
-    scored = _spread(train_source, config.eval.train_images)
-    shown = _spread(test_source, config.log.grid_images)
+    warn_of_leaks(train, val, data.workers)
+    scored = _spread(train_source, scored_train)
+    shown = _spread(test_source, shown_test)
     return Splits(
         train,
         val,

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from tqdm import tqdm
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.sources import by_stem
+from pix2pix_jax.data.pairing import by_stem
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, compute_distributions, observe_with
 from pix2pix_jax.evaluation.scoring import Compared, tally
 from pix2pix_jax.images import files as image_files

@@ -1,34 +1,26 @@
 """Score the checkpoints of a run on its own data."""
 
 import dataclasses
-import hashlib
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from pix2pix_jax.core.config_files import load_json
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.data.pair_format import build_format
-from pix2pix_jax.data.pairs import Pairs, build_pairs
-from pix2pix_jax.data.selection import Subset
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.evaluation.pictures import picture_rows, write_contact_sheet
 from pix2pix_jax.evaluation.scorecard import (
     Scorecard,
     Wanted,
     compute_distributions,
     observe_with,
-    write_contact_sheet,
     write_scorecard,
 )
-from pix2pix_jax.evaluation.scoring import Compared, evaluate, picture_rows
+from pix2pix_jax.evaluation.scoring import Compared, evaluate
 from pix2pix_jax.images.sheets import Picture
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.runs.folder import CONFIG_FILE
-from pix2pix_jax.runs.generator import Generator, load_generator
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import Generator, generator_of
 
 HEADINGS = ("source", "ours", "target")
 
@@ -39,7 +31,7 @@ class Options:
 
     Attributes:
         split: `train`, `val` or `test` of its own data.
-        mode: `paper` or `deterministic`, see `inference.translate_batch`.
+        mode: `paper` or `deterministic`, see `runs.generator.translate_batch`.
         batch_size: Images at once; scores do not depend on it.
     """
 
@@ -48,118 +40,64 @@ class Options:
     batch_size: int = 8
 
 
-def load_config(workdir: str | pathlib.Path) -> ConfigDict:
-    """Read a run's configuration.
-
-    Raises:
-        InputError: The folder is no run's.
-    """
-    return load_json(pathlib.Path(workdir, CONFIG_FILE))
-
-
-def load_split(
-    workdir: str | pathlib.Path, split: str, names: Sequence[str] | None = None
-) -> Pairs:
-    """Read the pairs of one split of a run's own data, at the size that it was trained with.
-
-    Args:
-        workdir: The run's folder.
-        split: `train`, `val` or `test`.
-        names: Only these pairs, in that order; None: all.
-
-    Raises:
-        InputError: The folder is no run's, or there is no such split or no pair in it.
-    """
-    config = load_config(workdir)
-    source = build_source(config, split)
-    if names is not None:
-        numbers = {name: number for number, name in enumerate(source.names)}
-        source = Subset(source, [numbers[name] for name in names])
-    return build_pairs(
-        config.data,
-        source,
-        build_format(config),
-        training=False,
-        cache_gigabytes=config.data.cache_gigabytes,
-        label=f"{split} pairs",
-    )
-
-
-def find_checkpoints(workdir: str | pathlib.Path) -> dict[int, float | None]:
+def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
     """Return steps and epochs of the checkpoints that a run has kept, in order.
 
-    The epoch is None where the weights were imported.
+    The epoch is None if the weights were imported.
 
     Raises:
-        InputError: The folder is no run's, or has no checkpoints.
+        InputError: The folder does not hold a run, or has no checkpoints.
     """
-    load_config(workdir)
-    with Checkpoints(pathlib.Path(workdir), read_only=True) as checkpoints:
+    folder.settings  # noqa: B018 - refuses what is not a run
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("latest")
         return {step: _epoch(checkpoints.restore_meta(step), step) for step in checkpoints.steps}
 
 
 def _epoch(meta: dict[str, Any], step: int) -> float | None:
-    fields = [field.name for field in dataclasses.fields(Timeline)]
-    if not meta.keys() >= set(fields):
-        return None
-    timeline = Timeline(**{name: meta[name] for name in fields})
-    since = (step - timeline.first_step) / timeline.steps_per_epoch
-    return round(timeline.first_epoch + since, 4)
+    timeline = Timeline.from_meta(meta)
+    return None if timeline is None else float(timeline.epochs_done(step))
 
 
-def choose_step(workdir: str | pathlib.Path, checkpoint: str) -> int:
-    """Return the step that `best`, `latest` or a number names.
+def choose_step(folder: RunFolder, checkpoint: str) -> int:
+    """Return the step that is meant by `best`, `latest` or a number.
 
     Raises:
         InputError: There is no such checkpoint.
     """
-    with Checkpoints(pathlib.Path(workdir), read_only=True) as checkpoints:
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
         return checkpoints.choose(checkpoint)
 
 
-def describe(
-    workdir: str | pathlib.Path, step: int, wanted: Wanted, options: Options
-) -> dict[str, Any]:
-    """Return what tells one evaluation of a checkpoint from all others."""
+def describe(folder: RunFolder, step: int, wanted: Wanted, options: Options) -> dict[str, Any]:
+    """Return what distinguishes one evaluation of a checkpoint from all others."""
     return {
-        "run": str(workdir),
+        "run": str(folder),
         "split": options.split,
         "checkpoint": step,
-        "epoch": find_checkpoints(workdir)[step],
+        "epoch": find_checkpoints(folder)[step],
         "mode": options.mode,
-        "config_hash": config_hash(workdir),
+        "config_hash": folder.hash,
         **wanted.about,
     }
 
 
-def config_hash(workdir: str | pathlib.Path) -> str:
-    """Return twelve digits that stand for a run's whole configuration."""
-    return hashlib.sha256(pathlib.Path(workdir, CONFIG_FILE).read_bytes()).hexdigest()[:12]
-
-
-def evaluation_folder(workdir: str | pathlib.Path, step: int, options: Options) -> pathlib.Path:
-    """Return where the evaluation of a checkpoint lies in the run's folder."""
-    suffix = "" if options.mode == "paper" else f"_{options.mode}"
-    return pathlib.Path(workdir, "evaluation", f"{options.split}_{step}{suffix}")
-
-
 def score_checkpoint(
-    workdir: str | pathlib.Path, step: int, pairs: Pairs, wanted: Wanted, options: Options
+    folder: RunFolder, step: int, pairs: Pairs, wanted: Wanted, options: Options
 ) -> tuple[Generator, Scorecard]:
     """Load a checkpoint's generator and score it.
 
     Args:
-        workdir: The run's folder.
+        folder: The run's folder.
         step: Step of the checkpoint.
-        pairs: The split, as from `load_split`.
+        pairs: The split, as from `RunFolder.load_pairs`.
         wanted: What to measure.
         options: How.
 
     Raises:
         InputError: There is no such checkpoint, or a result is not finite or unfit for a metric.
     """
-    generator = load_generator(workdir, step)
+    generator = generator_of(folder, step)
     inception = wanted.gather(options.batch_size)
     pass_on = observe_with(inception)
     with tqdm(total=len(pairs), desc=f"step {step}", unit="image", disable=None) as bar:
@@ -175,10 +113,10 @@ def score_checkpoint(
             wanted.metrics,
             mode=options.mode,
             batch_size=options.batch_size,
-            workers=load_config(workdir).data.workers,
+            workers=folder.settings.data.workers,
             observe=observe,
         )
-    about = describe(workdir, step, wanted, options)
+    about = describe(folder, step, wanted, options)
     return generator, Scorecard(about, found, compute_distributions(wanted, inception))
 
 
@@ -199,10 +137,3 @@ def write_evaluation(
 
     if sort_by:
         write_contact_sheet(card, sort_by, output, HEADINGS, draw)
-
-
-def refuse_output_in_data(output: str | pathlib.Path, workdir: str | pathlib.Path) -> None:
-    """Raise InputError where results would lie among the pairs that a run reads."""
-    root = load_config(workdir).data.root
-    if root and pathlib.Path(output).resolve().is_relative_to(pathlib.Path(root).resolve()):
-        raise InputError(f"--output {output}: lies in the run's data set {root}; choose another")

@@ -7,40 +7,32 @@ import math
 import pathlib
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path, write_json
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics
 from pix2pix_jax.evaluation.metrics.inception import Variables
 from pix2pix_jax.evaluation.metrics.inception_weights import load_inception
 from pix2pix_jax.evaluation.metrics.palettes import load_palette
-from pix2pix_jax.evaluation.metrics.scoring import Metric
-from pix2pix_jax.evaluation.metrics.table import METRICS, choose_metrics
+from pix2pix_jax.evaluation.metrics.table import (
+    METRICS,
+    Metric,
+    choose_metrics,
+    names_per,
+    needs_palette,
+)
 from pix2pix_jax.evaluation.scoring import Compared, Evaluation
-from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
-from pix2pix_jax.images.sheets import Picture, Row, draw_sheet
 
 METRICS_FILE = "metrics.json"
 TABLE_FILE = "per_image.csv"
-SHEET_FILE = "contact_sheet.png"
 
-# Metrics of whole sets, by an Inception network, and which of their values are the best.
-SET_METRICS: dict[str, Literal["high", "low"]] = {
-    "fid": "low",
-    "kid": "low",
-    "inception_score": "high",
-}
 Table = dict[str, dict[str, float | None]]
-
-
-def best_of(metric: str) -> Literal["high", "low"]:
-    """Return whether the best value of a metric, of images or of sets, is a high or a low one."""
-    return SET_METRICS[metric] if metric in SET_METRICS else METRICS[metric].best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +41,7 @@ class Wanted:
 
     Attributes:
         metrics: Metrics of single images.
-        distributions: Which of `SET_METRICS`.
+        distributions: Names of metrics of whole sets.
         weights: File of the Inception network; '': see `inception_weights.load_inception`.
         palette: What label maps' colours mean, see `load_palette`.
     """
@@ -67,7 +59,7 @@ class Wanted:
     @property
     def about(self) -> dict[str, str]:
         """Files that the scores depend on, as `metrics.json` says it."""
-        labels = any(metric.kind == "labels" for metric in self.metrics.values())
+        labels = needs_palette(tuple(self.metrics))
         weights = {"inception_weights": self.weights or "published"} if self.distributions else {}
         return weights | ({"palette": self.palette} if labels else {})
 
@@ -82,28 +74,34 @@ class Wanted:
         return InceptionMetrics(self._inception, batch_size=batch_size)
 
 
-def choose_wanted(names: Sequence[str], palette: str = "cityscapes", weights: str = "") -> Wanted:
-    """Choose metrics by name, of single images and of sets.
+def choose_wanted(
+    names: Sequence[str],
+    palette: str = "cityscapes",
+    weights: str = "",
+    *,
+    code: OwnCode = NO_OWN_CODE,
+) -> Wanted:
+    """Choose metrics by name, of images and of whole sets.
 
     Args:
-        names: Some of `METRICS` and `SET_METRICS`.
-        palette: Of label metrics, see `load_palette`.
+        names: Some of `METRICS`, or references to own metrics.
+        palette: For label metrics, see `load_palette`.
         weights: As in `Wanted`.
+        code: What may run of own code.
 
     Raises:
         InputError: A name is unknown, or there is none.
     """
-    choices = ", ".join(sorted([*METRICS, *SET_METRICS]))
+    choices = ", ".join(sorted(METRICS))
     for name in names:
-        if name not in METRICS and name not in SET_METRICS:
+        if name not in METRICS and not is_own(name):
             raise InputError(f"--metrics {name!r}: choose from {choices}")
     if not names:
-        raise InputError(f"--metrics names none; choose from {choices}")
-    single = [name for name in names if name in METRICS]
-    labels = any(METRICS[name].kind == "labels" for name in single)
-    metrics = choose_metrics(single, load_palette(palette) if labels else None)
-    distributions = tuple(name for name in SET_METRICS if name in names)
-    return Wanted(metrics, distributions, weights, palette)
+        raise InputError(f"--metrics is empty; choose from {choices}")
+    of_sets = tuple(name for name in names_per("set") if name in names)
+    of_images = [name for name in names if name not in of_sets]
+    colours = load_palette(palette) if needs_palette(of_images) else None
+    return Wanted(choose_metrics(of_images, colours, code=code), of_sets, weights, palette)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +133,7 @@ class Scorecard:
             }
             for name, score in found.scores.items()
         }
-        for name in SET_METRICS:
+        for name in names_per("set"):
             if name in self.distributions:
                 table[name] = {"mean": _number(self.distributions[name]), "n": count}
                 if f"{name}_std" in self.distributions:
@@ -166,9 +164,10 @@ def observe_with(inception: InceptionMetrics | None) -> Callable[[Compared], Non
 
 def _as_photos(side: Float[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
     if side.shape[-1] > 4:
+        names = ", ".join(names_per("set"))
         raise InputError(
-            f"{', '.join(SET_METRICS)}: images of {side.shape[-1]} channels; they need gray or "
-            "RGB: leave them out of --metrics"
+            f"{names}: images of {side.shape[-1]} channels; they need gray or RGB: leave them out "
+            "of --metrics"
         )
     return np.stack([images.as_channels(image, 3, "image") for image in images.to_uint8(side)])
 
@@ -204,41 +203,3 @@ def write_scorecard(card: Scorecard, output: pathlib.Path) -> None:
         for number, name in enumerate(found.names):
             writer.writerow([name, *(f"{one[number]:.6g}" for one in found.values.values())])
     write_json(output / METRICS_FILE, card.as_json())
-
-
-def write_contact_sheet(
-    card: Scorecard,
-    metric: str,
-    output: pathlib.Path,
-    headings: Sequence[str],
-    draw: Callable[[list[int]], Sequence[Sequence[Picture]]],
-    *,
-    most: int = 3,
-) -> None:
-    """Write `contact_sheet.png`: the best, the median and the worst images by a metric.
-
-    Args:
-        card: The scores.
-        metric: One of the metrics of single images; images without a value are left out.
-        output: Folder.
-        headings: Of the pictures of an image.
-        draw: Numbers of images to their pictures.
-        most: Largest number of images of each kind.
-    """
-    values = card.evaluation.values[metric]
-    order = np.argsort(values if best_of(metric) == "low" else -values, kind="stable")
-    order = order[~np.isnan(values[order])].tolist()
-    if not order:
-        return
-    count = min(most, -(-len(order) // 3))
-    middle = (len(order) - count) // 2
-    kinds = {"best": order[:count], "median": order[middle:][:count], "worst": order[-count:]}
-    numbers = [number for chosen in kinds.values() for number in chosen]
-    captions = [
-        f"{kind}: {metric} {values[number]:.4g}, {card.evaluation.names[number]}"
-        for kind, chosen in kinds.items()
-        for number in chosen
-    ]
-    pairs = zip(draw(numbers), captions, strict=True)
-    sheet = draw_sheet(headings, [Row(pictures, caption) for pictures, caption in pairs])
-    image_files.write(output / SHEET_FILE, sheet)

@@ -1,18 +1,17 @@
 """Measure a generator on held-out pairs."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
-from pix2pix_jax.data.batches import eval_batches
-from pix2pix_jax.data.pairs import Chosen, Pairs, mean_target
-from pix2pix_jax.evaluation.metrics.pixel import check_finite
-from pix2pix_jax.evaluation.metrics.scoring import Metric, Tally
-from pix2pix_jax.evaluation.metrics.table import choose_metrics
-from pix2pix_jax.images import pixels as images
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.batches import eval_batches, mean_target
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.evaluation.metrics.pixel import Images, check_finite
+from pix2pix_jax.evaluation.metrics.table import Metric, choose_metrics
 from pix2pix_jax.runs.generator import Generator, translate_batch
 
 Scores = dict[str, float]
@@ -132,48 +131,53 @@ def evaluate_baselines(
     return scores
 
 
-def sample_grid(
-    generator: Generator, pairs: Pairs, count: int, *, mode: str, batch_size: int
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the first pairs as rows: source | ours | target.
+class Tally:
+    """Scores of a set of images, gathered batch by batch.
 
-    Args:
-        generator: The generator.
-        pairs: Pairs of the generator's size.
-        count: Number of rows.
-        mode: `paper` or `deterministic`.
-        batch_size: Images at once.
-
-    Returns:
-        One RGB image.
+    What several metrics measure alike, such as one confusion matrix, is measured once.
     """
-    first = range(min(count, len(pairs)))
-    return images.grid(
-        picture_rows(generator, pairs, first, mode=mode, batch_size=batch_size),
-    )
 
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        self._metrics = metrics
+        self._images = 0
+        self._totals: dict[Callable[..., Any], Any] = {}
 
-def picture_rows(
-    generator: Generator, pairs: Pairs, numbers: Sequence[int], *, mode: str, batch_size: int
-) -> list[tuple[UInt8[np.ndarray, "h w _"], ...]]:
-    """Make pictures of some pairs: source, ours, target.
+    def add(self, fake: Images, target: Images) -> dict[str, Float[np.ndarray, " n"]]:
+        """Add a batch.
 
-    Args:
-        generator: The generator.
-        pairs: Pairs of the generator's size.
-        numbers: Which of them.
-        mode: `paper` or `deterministic`.
-        batch_size: Images at once; the program is the one of an evaluation with as many.
-    """
-    chosen = Chosen(pairs, numbers)
-    rows: list[tuple[UInt8[np.ndarray, "h w _"], ...]] = []
-    for start in range(0, len(chosen), batch_size):
-        some = range(start, min(start + batch_size, len(chosen)))
-        source, target = (np.stack(side) for side in zip(*(chosen[n] for n in some), strict=True))
-        names = [pairs.names[numbers[n]] for n in some]
-        fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
-        answers = pairs.form.target.from_network(fake)
-        for one, ours, theirs in zip(source, answers, target, strict=True):
-            shown, answer = pairs.form.show(one, ours)
-            rows.append((shown, answer, pairs.form.show(one, theirs)[1]))
-    return rows
+        Args:
+            fake: Images in [-1, 1].
+            target: Their ground truth.
+
+        Returns:
+            Of each metric one value per image.
+        """
+        measured = {}
+        for measure in {metric.measure: None for metric in self._metrics.values()}:
+            assert measure is not None  # they are metrics of images
+            values = np.asarray(measure(fake, target))
+            measured[measure] = values
+            # Wider than float32: a sum over many images keeps its digits.
+            total = values.sum(axis=0, dtype=np.result_type(values, np.int64))
+            self._totals[measure] = self._totals.get(measure, 0) + total
+        self._images += len(fake)
+        return {
+            name: np.asarray(metric.value(measured[metric.measure]), np.float64)
+            for name, metric in self._metrics.items()
+            if metric.measure is not None
+        }
+
+    def scores(self) -> dict[str, float]:
+        """Return each metric's score of all images so far.
+
+        Raises:
+            InputError: There was none.
+        """
+        if not self._images:
+            raise InputError("no images were compared, so there is no score; add at least one pair")
+        return {name: self._score(metric) for name, metric in self._metrics.items()}
+
+    def _score(self, metric: Metric) -> float:
+        assert metric.measure is not None
+        total = self._totals[metric.measure]
+        return float(total / self._images if metric.score is None else metric.score(total))

@@ -165,14 +165,21 @@ def _build(data: ConfigDict, side: str, classes: int) -> Encoding:
     return Encoding(channels, dtype, float(limits[0]), float(limits[1]))
 
 
-def build_encodings(config: ConfigDict) -> tuple[Encoding, Encoding]:
-    """Return the encodings of source and target that a configuration means.
+def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[Encoding, Encoding]:
+    """Build the encodings of source and target.
+
+    Args:
+        data: The section `data` of a configuration.
+        lab: Whether the source is the lightness of an image and the target its colours
+            (`derive.kind='lab'`).
+
+    Returns:
+        The encodings of source and target.
 
     Raises:
-        InputError: `derive.kind='lab'` with other channels than lightness and two of colour.
+        InputError: `lab` with any channels other than lightness and two of colour.
     """
-    data = config.data
-    if config.derive.kind != "lab":
+    if not lab:
         return _build(data, "source", data.source_classes), _build(data, "target", 0)
     if (data.source_channels, data.target_channels) != (1, 2):
         raise InputError(

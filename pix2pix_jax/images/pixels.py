@@ -4,8 +4,6 @@ Files hold unsigned integers or float32; `encodings.py` says how these stand for
 float32 in [-1, 1]. Functions that name no dtype take uint8, uint16 and float32.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
@@ -116,26 +114,3 @@ def centre_crop(image: Stored, size: tuple[int, int]) -> Shaped[np.ndarray, "h2 
     """Cut the middle of an image that is at least of that height and width."""
     top, left = ((side - wanted) // 2 for side, wanted in zip(image.shape, size, strict=False))
     return image[top : top + size[0], left : left + size[1]]
-
-
-def grid(
-    rows: Sequence[Sequence[UInt8[np.ndarray, "h w _"]]], gap: int = 4
-) -> UInt8[np.ndarray, "H W 3"]:
-    """Arrange images in rows on white.
-
-    Args:
-        rows: Rows of images, gray or RGB, all of one height and width.
-        gap: Pixels between images.
-
-    Returns:
-        One RGB image.
-    """
-    height, width = rows[0][0].shape[:2]
-    columns = max(len(row) for row in rows)
-    shape = (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3)
-    canvas = np.full(shape, 255, np.uint8)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(row):
-            top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = image
-    return canvas

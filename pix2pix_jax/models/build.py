@@ -1,5 +1,7 @@
-"""The networks: dicts of choices, and the builders that know the config."""
+"""Builders of the networks from a configuration, with the choices that each key has."""
 
+import dataclasses
+import functools
 from functools import partial
 from typing import Any
 
@@ -7,16 +9,17 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import pair_of
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
 from pix2pix_jax.models.hybrid import Hybrid
+from pix2pix_jax.models.initial import Shapes, abstract_variables
 from pix2pix_jax.models.layers import NORMS
 from pix2pix_jax.models.resnet import ResNet
 from pix2pix_jax.models.unet import DROPOUT_PLACEMENTS, UNet
 
-Networks = tuple[nn.Module, nn.Module | None]
+Shape = tuple[int, int, int]  # height, width, channels
 
 # A U-Net of fewer levels sees too little of an image to be what anyone expects.
 _LEAST_AUTOMATIC_LEVELS = 4
@@ -92,6 +95,8 @@ def size_multiple(model: ConfigDict, image_size: tuple[int, int]) -> int:
     """
     if model.generator == "unet":
         return 2 ** unet_levels(model.levels, image_size)
+    if is_own(model.generator):  # all that is known: it takes this size
+        return 2 ** halvings(image_size)
     return 2**model.downsamplings if model.generator == "hybrid" else 4
 
 
@@ -104,6 +109,7 @@ def build_generator(
     image_size: tuple[int, int],
     out_channels: int,
     axis_name: str | None = None,
+    code: OwnCode = NO_OWN_CODE,
 ) -> nn.Module:
     """Build the generator from the config's `model` section.
 
@@ -112,6 +118,7 @@ def build_generator(
         image_size: Height and width of the images.
         out_channels: Channels of the target.
         axis_name: Mapped axis of the devices in training; None for inference.
+        code: What may run of own code.
 
     Returns:
         A module called as `(source, train=, dropout_keys=)`.
@@ -119,24 +126,28 @@ def build_generator(
     Raises:
         InputError: A name is unknown, or the image size does not fit the network.
     """
-    _check_choice("model.generator", model.generator, GENERATORS)
+    name = model.generator
+    if not is_own(name):
+        _check_choice("model.generator", name, GENERATORS)
     _check_choice("model.norm", model.norm, NORMS)
     _check_choice("model.activation", model.activation, ACTIVATIONS)
     _check_choice("model.upsample", model.upsample, UPSAMPLINGS)
     _check_choice("model.dropout_placement", model.dropout_placement, DROPOUT_PLACEMENTS)
-    return GENERATORS[model.generator](
-        model,
-        image_size,
-        out_channels=out_channels,
-        base_features=model.base_features,
-        norm=model.norm,
-        activation=model.activation,
-        upsample=model.upsample,
-        dropout=model.dropout,
-        remat=model.remat,
-        dtype=jnp.dtype(model.dtype),
-        axis_name=axis_name,
-    )
+    shared = {
+        "out_channels": out_channels,
+        "base_features": model.base_features,
+        "norm": model.norm,
+        "activation": model.activation,
+        "upsample": model.upsample,
+        "dropout": model.dropout,
+        "remat": model.remat,
+        "dtype": jnp.dtype(model.dtype),
+        "axis_name": axis_name,
+    }
+    if not is_own(name):
+        return GENERATORS[name](model, image_size, **shared)
+    own = {"image_size": image_size, "levels": model.levels, "blocks": model.blocks}
+    return code.build(name, "model.generator", shared | own, nn.Module)
 
 
 def _build_patch(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
@@ -162,7 +173,11 @@ DISCRIMINATORS = {
 
 
 def build_discriminator(
-    model: ConfigDict, *, image_size: tuple[int, int], axis_name: str | None = None
+    model: ConfigDict,
+    *,
+    image_size: tuple[int, int],
+    axis_name: str | None = None,
+    code: OwnCode = NO_OWN_CODE,
 ) -> nn.Module:
     """Build the discriminator from the config's `model` section.
 
@@ -170,6 +185,7 @@ def build_discriminator(
         model: The section `model` of a configuration.
         image_size: Height and width of the images.
         axis_name: Mapped axis of the devices in training.
+        code: What may run of own code.
 
     Returns:
         A module called as `(source, image, train=)`.
@@ -177,45 +193,93 @@ def build_discriminator(
     Raises:
         InputError: A name is unknown, or the image is too small for the patches.
     """
-    norm = model.discriminator_norm or model.norm
-    _check_choice("model.discriminator", model.discriminator, DISCRIMINATORS)
-    key = "model.discriminator_norm" if model.discriminator_norm else "model.norm"
-    _check_choice(key, norm, NORMS)
-    return DISCRIMINATORS[model.discriminator](
-        model,
-        image_size,
-        base_features=model.discriminator_features or model.base_features,
-        norm=norm,
-        conditional=model.conditional,
-        spectral_norm=model.spectral_norm,
-        dtype=jnp.dtype(model.dtype),
-        axis_name=axis_name,
-    )
+    name = model.discriminator
+    if not is_own(name):
+        _check_choice("model.discriminator", name, DISCRIMINATORS)
+    _check_choice("model.discriminator_norm", model.discriminator_norm, NORMS)
+    shared = {
+        "base_features": model.discriminator_features,
+        "norm": model.discriminator_norm,
+        "conditional": model.conditional,
+        "spectral_norm": model.spectral_norm,
+        "dtype": jnp.dtype(model.dtype),
+        "axis_name": axis_name,
+    }
+    if not is_own(name):
+        return DISCRIMINATORS[name](model, image_size, **shared)
+    own = {
+        "image_size": image_size,
+        "layers": model.discriminator_layers,
+        "scales": model.discriminator_scales,
+    }
+    return code.build(name, "model.discriminator", shared | own, nn.Module)
 
 
-def build_networks(config: ConfigDict, axis_name: str | None = None) -> Networks:
-    """Build both networks of a configuration.
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Both networks of a run, and the images that they work on.
+
+    Attributes:
+        generator: The generator.
+        discriminator: The discriminator; None for regression alone (`loss.gan='none'`).
+        source_shape: Height, width and channels of a source as the networks see it: one channel for
+            each class if sources are class indices.
+        target_shape: Height, width and channels of a target.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module | None
+    source_shape: Shape
+    target_shape: Shape
+
+    @functools.cached_property
+    def generator_shapes(self) -> Shapes:
+        """Shapes of the generator's parameters and batch statistics."""
+        return abstract_variables(self.generator, (1, *self.source_shape))
+
+    @functools.cached_property
+    def discriminator_shapes(self) -> Shapes | None:
+        """Shapes of the discriminator's parameters and batch statistics; None without one."""
+        if self.discriminator is None:
+            return None
+        images = (1, *self.source_shape), (1, *self.target_shape)
+        return abstract_variables(self.discriminator, *images)
+
+
+def build_networks(
+    model: ConfigDict,
+    data: ConfigDict,
+    *,
+    adversarial: bool,
+    axis_name: str | None = None,
+    code: OwnCode = NO_OWN_CODE,
+) -> Networks:
+    """Build the networks of a configuration; the one place where their shapes are worked out.
 
     Args:
-        config: The whole configuration.
+        model: The section `model` of a resolved configuration.
+        data: The section `data`.
+        adversarial: Whether there is a discriminator.
         axis_name: Mapped axis of the devices in training; None for inference.
-
-    Returns:
-        Generator, and discriminator, which is None for `loss.gan='none'`.
+        code: What may run of own code.
 
     Raises:
         InputError: See `build_generator` and `build_discriminator`.
     """
-    size = pair_of(config.data.image_size)
+    size = data.image_size
     generator = build_generator(
-        config.model,
-        image_size=size,
-        out_channels=config.data.target_channels,
-        axis_name=axis_name,
+        model, image_size=size, out_channels=data.target_channels, axis_name=axis_name, code=code
     )
-    if config.loss.gan == "none":
-        return generator, None
-    return generator, build_discriminator(config.model, image_size=size, axis_name=axis_name)
+    discriminator = None
+    if adversarial:
+        discriminator = build_discriminator(model, image_size=size, axis_name=axis_name, code=code)
+    source_channels = data.source_classes or data.source_channels
+    return Networks(
+        generator,
+        discriminator,
+        source_shape=(*size, source_channels),
+        target_shape=(*size, data.target_channels),
+    )
 
 
 def _check_choice(key: str, value: Any, choices: Any) -> None:

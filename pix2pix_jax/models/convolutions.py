@@ -5,18 +5,14 @@ Padding stands outside of the convolutions: inside, XLA's CPU backend takes up t
 for the gradient of the kernel. Where it is the default one, `cpu_convolutions` has faster forms.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.models import cpu_convolutions
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 def conv(
@@ -37,7 +33,7 @@ def conv(
     Returns:
         Features of floor((h + 2 * padding - k) / stride) + 1 rows.
     """
-    if stride == 1 and _on_cpu():
+    if stride == 1 and on_cpu():
         if cpu_convolutions.is_narrow(kernel):
             return cpu_convolutions.narrow_conv(x, kernel, padding)
         if cpu_convolutions.pays_off(x, kernel):
@@ -58,7 +54,7 @@ def down_conv(
     Returns:
         Features of floor(h / 2) x floor(w / 2).
     """
-    if _on_cpu() and cpu_convolutions.pays_off(x, kernel):
+    if on_cpu() and cpu_convolutions.pays_off(x, kernel):
         return cpu_convolutions.product_down_conv(x, kernel)
     return conv(x, kernel, stride=2, padding=1)
 
@@ -85,7 +81,7 @@ def up_conv(
     """
     missing = 4 - kernel.shape[0]
     kernel = jnp.pad(kernel, ((missing, 0), (missing, 0), (0, 0), (0, 0)))
-    if _on_cpu():
+    if on_cpu():
         return cpu_convolutions.product_up_conv(x, kernel)
     features_in, features_out = kernel.shape[2:]
     # Tap 2 * a + b of the kernel belongs to offset a of the 2x2 kernel and to output phase 1 - b.

@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core import config as config_lib
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.models.build import unet_levels
+from pix2pix_jax.models.build import Networks, unet_levels
 from pix2pix_jax.models.reference_layers import Architecture, entries
 
 _GENERATORS = ("unet", "resnet")
@@ -205,33 +204,29 @@ def configure(
         model.discriminator_layers = discriminator.depth
 
 
-def generator_architecture(config: ConfigDict) -> Architecture:
+def generator_architecture(model: ConfigDict, networks: Networks) -> Architecture:
     """Return what a run's generator is in the reference.
 
     Args:
-        config: A run's configuration.
-
-    Returns:
-        The network.
+        model: The section `model` of the run's resolved configuration.
+        networks: The run's networks.
 
     Raises:
-        InputError: The reference has none like it; the message names the key.
+        InputError: The reference has no such network; the message says which key differs.
     """
-    model, data = config.model, config.data
     _require(
-        config,
-        {
-            "model.generator": _GENERATORS,
-            "model.norm": ("batch", "instance"),
-            "model.activation": ("relu",),
-            "model.upsample": ("transposed",),
-        },
+        model,
+        generator=_GENERATORS,
+        norm=("batch", "instance"),
+        activation=("relu",),
+        upsample=("transposed",),
     )
-    shared = (model.base_features, data.source_channels, data.target_channels)
+    *size, in_channels = networks.source_shape
+    shared = (model.base_features, in_channels, networks.target_shape[-1])
     if model.generator == "resnet":
         return Architecture("resnet", model.norm, model.blocks, *shared, dropout=model.dropout > 0)
-    _require(config, {"model.unet_skips": (True,)})
-    levels = unet_levels(model.levels, config_lib.pair_of(data.image_size))
+    _require(model, unet_skips=(True,))
+    levels = unet_levels(model.levels, (size[0], size[1]))
     if levels < _LEAST_LEVELS:
         raise InputError(
             f"model.levels={levels}: the reference's U-Net has {_LEAST_LEVELS} or more"
@@ -239,37 +234,33 @@ def generator_architecture(config: ConfigDict) -> Architecture:
     return Architecture("unet", model.norm, levels, *shared)
 
 
-def discriminator_architecture(config: ConfigDict) -> Architecture:
+def discriminator_architecture(model: ConfigDict, networks: Networks) -> Architecture:
     """Return what a run's discriminator is in the reference; as `generator_architecture`."""
-    model, data = config.model, config.data
-    norm = "discriminator_norm" if model.discriminator_norm else "norm"
-    if config.loss.gan == "none":
+    if networks.discriminator is None:
         raise InputError("loss.gan='none': this run has no discriminator")
     _require(
-        config,
-        {
-            "model.discriminator": ("patch", "pixel"),
-            f"model.{norm}": ("batch", "instance"),
-            "model.spectral_norm": (False,),
-            "model.conditional": (True,),
-        },
+        model,
+        discriminator=("patch", "pixel"),
+        discriminator_norm=("batch", "instance"),
+        spectral_norm=(False,),
+        conditional=(True,),
     )
     return Architecture(
         model.discriminator,
-        model[norm],
+        model.discriminator_norm,
         model.discriminator_layers if model.discriminator == "patch" else 0,
-        model.discriminator_features or model.base_features,
-        data.source_channels + data.target_channels,
+        model.discriminator_features,
+        networks.source_shape[-1] + networks.target_shape[-1],
         1,
     )
 
 
-def _require(config: ConfigDict, choices: Mapping[str, tuple[Any, ...]]) -> None:
-    """Raise InputError where the reference has no network like the config's."""
-    for key, known in choices.items():
-        value = config_lib.get(config, key)
+def _require(model: ConfigDict, **choices: tuple[Any, ...]) -> None:
+    """Raise InputError if a value of the section `model` is none that the reference has."""
+    for name, known in choices.items():
+        value = model[name]
         if value not in known:
             raise InputError(
-                f"{key}={value!r}: the reference has no such network, only "
+                f"model.{name}={value!r}: the reference has no such network, only "
                 f"{' and '.join(map(str, known))}"
             )

@@ -1,7 +1,7 @@
-"""Checkpoints of a run, through Orbax.
+"""Checkpoints of a run, through Orbax: named items, and `meta`, which says what they mean.
 
-A checkpoint has four items: `generator` (all that sampling needs), `discriminator`, `training` (the
-rest of the TrainState) and `meta` (JSON: the timeline that gives its step a meaning).
+An item is a tree of arrays that is restored as a whole; what the items are called and what is in
+them is said where the state is (`training.state.TrainState.items`). `meta` is JSON.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import logging
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,15 +17,23 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers as policies
 
+from pix2pix_jax.core.devices import everywhere
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.placement import everywhere
-from pix2pix_jax.training.state import TrainState
+from pix2pix_jax.runs.folder import RunFolder
 
-_ITEMS = {
-    "generator": ("g_params", "g_batch_stats", "g_ema"),
-    "discriminator": ("d_params", "d_batch_stats"),
-    "training": ("step", "rng", "g_opt_state", "d_opt_state"),
-}
+_META = "meta"
+_SHOWN = 3  # arrays that a message lists
+
+
+class _WithoutOrbax(logging.Filter):
+    """Leaves out what Orbax logs below errors: a page of its own configuration per manager."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_orbax = "orbax" in pathlib.PurePath(record.pathname).parts
+        return record.levelno >= logging.ERROR or not is_orbax
+
+
+_WITHOUT_ORBAX = _WithoutOrbax()
 
 
 @dataclasses.dataclass
@@ -46,42 +54,45 @@ def _rank(metrics: dict[str, float]) -> tuple[float, float]:
     return -float(metrics["part"]), float(metrics["score"])
 
 
-@contextlib.contextmanager
-def _naming_damage(what: object) -> Iterator[None]:
-    """Turn what Orbax raises for incomplete or damaged files into one line."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"{what}: damaged, or of another form ({reason[0][:160]}). Move that folder away to go "
-            "on from the checkpoint before it"
-        ) from error
+# What Orbax raises for files that are incomplete, damaged, or of another form than was asked for.
+_ORBAX_ERRORS = (KeyError, TypeError, ValueError, FileNotFoundError)
+
+
+def _damaged(what: object, error: Exception) -> InputError:
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return InputError(
+        f"{what}: cannot be read, so it is damaged ({reason[0][:160]}). Move that folder away to "
+        "go on from the checkpoint before it"
+    )
 
 
 class Checkpoints:
     """The checkpoints under a run's folder; a context manager that waits for unfinished writes."""
 
     def __init__(
-        self, workdir: pathlib.Path, *, keep: int = 3, keep_period: int = 0, read_only: bool = False
+        self,
+        workdir: str | pathlib.Path,
+        *,
+        keep: int = 3,
+        keep_period: int = 0,
+        read_only: bool = False,
     ) -> None:
-        """Open the folder.
+        """Open the checkpoints of a run.
 
         Args:
-            workdir: The run's folder; checkpoints lie in `checkpoints/<step>`.
+            workdir: The run's folder.
             keep: How many of the newest are kept, besides the best.
-            keep_period: Also keep every multiple of so many epochs; 0: none.
-            read_only: Whether nothing will be saved; the folder is not created then.
+            keep_period: Also keep every multiple of this many epochs; 0: none.
+            read_only: Whether nothing will be saved; the folder is then not created.
         """
-        # Orbax logs a page of its own configuration for every manager.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").addFilter(_WITHOUT_ORBAX)  # a second time changes nothing
         best = policies.BestN(
             get_metric_fn=_rank,
             reverse=True,
             n=1,
             keep_checkpoints_without_metrics=False,
         )
-        folder = pathlib.Path(workdir).absolute() / "checkpoints"
+        self._folder = RunFolder(workdir).checkpoints.absolute()
         options = ocp.CheckpointManagerOptions(
             best_fn=_rank,
             best_mode="min",
@@ -92,10 +103,10 @@ class Checkpoints:
             read_only=read_only,
             cleanup_tmp_directories=not read_only,
         )
-        with _naming_damage(folder):
-            self._manager = ocp.CheckpointManager(
-                folder, options=options, item_names=(*_ITEMS, "meta")
-            )
+        try:
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        except _ORBAX_ERRORS as error:
+            raise _damaged(self._folder, error) from error
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -119,14 +130,14 @@ class Checkpoints:
         return self._manager.best_step() or self.latest
 
     def choose(self, which: str) -> int:
-        """Return the step that `best`, `latest` or a number names.
+        """Return the step that is meant by `best`, `latest` or a number.
 
         Raises:
             InputError: There is no such checkpoint; the message lists those that exist.
         """
         steps = self.steps
         if not steps:
-            raise InputError(f"{self._manager.directory}: holds no checkpoint")
+            raise InputError(f"{self._folder}: there is no checkpoint")
         step = {"best": self.best, "latest": self.latest}.get(which)
         if step is None and which.isdecimal() and int(which) in steps:
             step = int(which)
@@ -136,24 +147,31 @@ class Checkpoints:
         return step
 
     def save(
-        self, state: TrainState, meta: dict[str, Any], metrics: dict[str, float] | None
+        self,
+        step: int,
+        items: Mapping[str, PyTree],
+        meta: dict[str, Any],
+        metrics: dict[str, float] | None,
     ) -> None:
-        """Start to save a state; the write goes on in the background.
+        """Start to save a checkpoint; writing goes on in the background.
 
         Args:
-            state: The state; its step names the checkpoint. Saved already: nothing is done.
-            meta: What gives the step a meaning.
-            metrics: Where the state has been evaluated: `score`, the lower the better, `epoch`, and
+            step: Its step. A step that is saved already is left as it is.
+            items: Trees of arrays by name.
+            meta: JSON values that say what the step means.
+            metrics: If the state has been evaluated: `score`, the lower the better, `epoch`, and
                 `part`, the step at which the run was last changed.
+
+        Raises:
+            InputError: It cannot be written.
         """
-        step = int(state.step)
         if step in self.steps:
             return
-        items = {name: ocp.args.StandardSave(item) for name, item in _split(state).items()}
+        args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         with self._naming_failed_write():
             self._manager.save(
                 step,
-                args=ocp.args.Composite(**items, meta=ocp.args.JsonSave(meta)),
+                args=ocp.args.Composite(**args, **{_META: ocp.args.JsonSave(meta)}),
                 metrics=metrics,
                 force=True,
             )
@@ -175,69 +193,74 @@ class Checkpoints:
         except ValueError as error:
             reason = str(error).strip().splitlines()[0][:160]
             raise InputError(
-                f"{self._manager.directory}: a checkpoint could not be written ({reason})"
+                f"{self._folder}: a checkpoint could not be written ({reason})"
             ) from error
 
     def restore_meta(self, step: int) -> dict[str, Any]:
-        """Read what was saved as `meta`."""
-        args = ocp.args.Composite(meta=ocp.args.JsonRestore())
-        with _naming_damage(self._manager.directory / str(step)):
-            return self._manager.restore(step, args=args).meta
+        """Read what was saved as `meta`.
 
-    def restore(self, step: int, abstract: TrainState) -> TrainState:
-        """Restore a whole state onto the first device; among several processes, onto every device.
+        Raises:
+            InputError: The checkpoint is damaged.
+        """
+        args = ocp.args.Composite(**{_META: ocp.args.JsonRestore()})
+        try:
+            return self._manager.restore(step, args=args)[_META]
+        except _ORBAX_ERRORS as error:
+            raise _damaged(self._folder / str(step), error) from error
+
+    def restore(self, step: int, abstract: Mapping[str, PyTree]) -> dict[str, PyTree]:
+        """Restore some items onto the first device; among several processes, onto every device.
 
         Args:
             step: Step of the checkpoint.
-            abstract: Shapes of the state, as from `jax.eval_shape`.
+            abstract: The items that are wanted, by name, as trees of shapes and dtypes.
 
         Returns:
-            The state.
+            The items.
+
+        Raises:
+            InputError: The checkpoint is damaged, or its arrays have other shapes than `abstract`;
+                the message says which.
         """
-        items = self._restore(step, _split(abstract))
-        return TrainState(
-            **{name: value for item in items.values() for name, value in item.items()}
+        args = {name: ocp.args.StandardRestore(_place(item)) for name, item in abstract.items()}
+        try:
+            return dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
+        except _ORBAX_ERRORS as error:
+            place = self._folder / str(step)
+            for name, item in abstract.items():
+                self._refuse_other_shapes(place / name, item)
+            raise _damaged(place, error) from error
+
+    def _refuse_other_shapes(self, item: pathlib.Path, abstract: PyTree) -> None:
+        """Raise InputError if an item is whole, but its arrays are not those asked for."""
+        try:
+            tree = ocp.StandardCheckpointer().metadata(item).item_metadata.tree
+            stored = _shapes(tree)
+        except (AttributeError, *_ORBAX_ERRORS):
+            return  # its description cannot be read: it is damaged
+        asked = _shapes(abstract)
+        other = [name for name in {**asked, **stored} if asked.get(name) != stored.get(name)]
+        if not other:
+            return
+        shown = "; ".join(
+            f"{name} has {stored.get(name, 'no array')}, expected {asked.get(name, 'none')}"
+            for name in other[:_SHOWN]
+        )
+        more = f"; and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
+        raise InputError(
+            f"{item}: is whole, but holds another network than the configuration describes: "
+            f"{shown}{more}. Restore the config.json that belongs to it"
         )
 
-    def restore_generator(
-        self, step: int, g_params: PyTree, g_batch_stats: PyTree, *, with_ema: bool
-    ) -> PyTree:
-        """Restore the generator alone.
 
-        Args:
-            step: Step of the checkpoint.
-            g_params: Shapes of the parameters.
-            g_batch_stats: Shapes of the running statistics.
-            with_ema: Whether the run keeps a moving average of the parameters.
-
-        Returns:
-            `{"params": ..., "batch_stats": ...}` where `restore` places a state; the parameters are
-            the moving average where there is one.
-        """
-        abstract = {
-            "g_params": g_params,
-            "g_batch_stats": g_batch_stats,
-            "g_ema": g_params if with_ema else {},
-        }
-        item = self._restore(step, {"generator": abstract})["generator"]
-        return {"params": item["g_ema"] or item["g_params"], "batch_stats": item["g_batch_stats"]}
-
-    def restore_discriminator(self, step: int, d_params: PyTree, d_batch_stats: PyTree) -> PyTree:
-        """Restore the discriminator alone; arguments and result as those of `restore_generator`."""
-        abstract = {"d_params": d_params, "d_batch_stats": d_batch_stats}
-        item = self._restore(step, {"discriminator": abstract})["discriminator"]
-        return {"params": item["d_params"], "batch_stats": item["d_batch_stats"]}
-
-    def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
-        """Restore some items."""
-        args = {name: ocp.args.StandardRestore(_place(item)) for name, item in abstract.items()}
-        with _naming_damage(self._manager.directory / str(step)):
-            return dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
-
-
-def _split(state: TrainState) -> dict[str, dict[str, Any]]:
-    """Divide a state into the items of a checkpoint."""
-    return {item: {name: getattr(state, name) for name in names} for item, names in _ITEMS.items()}
+def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of a tree by its name."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
+        for path, leaf in leaves
+        if hasattr(leaf, "shape")
+    }
 
 
 def _place(abstract: PyTree) -> PyTree:

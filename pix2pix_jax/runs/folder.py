@@ -1,128 +1,208 @@
-"""A run's folder: what may go on in it, and the record of what was started there."""
+"""A run's folder: its files, its configuration, and the record of what was started there."""
 
-import dataclasses
 import datetime
+import functools
+import hashlib
 import json
+import logging
 import pathlib
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core import config as config_lib
 from pix2pix_jax.core import config_files, devices
+from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import write_json
-from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.models.build import build_networks
-from pix2pix_jax.training.state import abstract_variables
+from pix2pix_jax.core.own_code import OwnCode
+from pix2pix_jax.core.validation import resolve
+from pix2pix_jax.data.build import build_source
+from pix2pix_jax.data.pair_format import PairFormat, build_format
+from pix2pix_jax.data.pairs import Pairs, build_pairs
+from pix2pix_jax.data.selection import Subset
+from pix2pix_jax.models.build import Networks, build_networks
 
-CONFIG_FILE = "config.json"
-
-
-def network_shapes(config: ConfigDict) -> dict[str, Any]:
-    """Return the shapes of all that a checkpoint holds of the networks."""
-    size = config_lib.pair_of(config.data.image_size)
-    source = (1, *size, config_lib.source_depth(config))
-    target = (1, *size, config.data.target_channels)
-    generator, discriminator = build_networks(config)
-    return {
-        "generator": abstract_variables(generator, source),
-        "discriminator": discriminator and abstract_variables(discriminator, source, target),
-        "ema": config.train.ema_decay > 0,
-    }
+logger = logging.getLogger(__name__)
 
 
-def network_keys() -> tuple[str, ...]:
-    """Return the config keys that decide the shapes of the networks."""
-    sizes = ("data.image_size", "data.source_channels", "data.source_classes")
-    return ("model.", *sizes, "data.target_channels", "loss.gan", "train.ema_decay")
+class RunFolder:
+    """The folder of a run; nothing is read before it is asked for.
 
-
-def refuse_other_network(old: ConfigDict, new: ConfigDict) -> None:
-    """Raise InputError where two configs mean networks of different shapes, naming the keys."""
-    if network_shapes(old) == network_shapes(new):
-        return
-    raise InputError(
-        "the workdir holds another network: "
-        + "; ".join(config_files.differences(old, new, network_keys()))
-        + ". Choose another --workdir, or the same network"
-    )
-
-
-def resume_timeline(
-    timeline: Timeline, meta: dict[str, Any], step: int, data: dict[str, Any], allow_change: bool
-) -> Timeline:
-    """Go on with the timeline of a checkpoint, or start a new one there if changes are allowed.
-
-    Args:
-        timeline: As the config would have it for a new run.
-        meta: As saved with the checkpoint.
-        step: Step of the checkpoint.
-        data: What else must not change, by name; `meta` has the same names.
-        allow_change: Whether the timelines may differ.
-
-    Returns:
-        The timeline to go on with.
-
-    Raises:
-        InputError: They differ and may not; the message names what changed.
+    Attributes:
+        path: The folder; it need not exist yet.
+        code: What may run of the own code that the run refers to.
+        config_file: The configuration as the user gave it, every key.
+        record_file: Command, versions, hardware and changed keys of every start.
+        metrics_file: Losses and scores, a row for each halt.
+        summary_file: Result of a complete run.
+        report_file: The page that shows the run.
+        training_pairs_file: The first training pairs as the networks see them.
+        checkpoints: Folder of the checkpoints.
+        samples: Folder of the sample pictures.
+        tensorboard: Folder of the TensorBoard event files.
+        profile: Folder of the trace that `--profile` writes.
+        evaluations: Folder of the evaluations.
+        wandb_file: Id of the run at Weights & Biases.
     """
-    names = {
-        "global_batch": "the global batch (train.batch_size * devices, or train.global_batch_size)",
-        "seed": "seed",
-        "pairs": "the number of training pairs",
-    }
-    changed = [
-        f"{name}: {meta[key]} -> {getattr(timeline, key)}"
-        for key, name in names.items()
-        if meta[key] != getattr(timeline, key)
-    ]
-    changed += [
-        f"{name}: {meta[name]} -> {value}" for name, value in data.items() if meta[name] != value
-    ]
-    if changed and not allow_change:
-        raise InputError(
-            f"the workdir's run was made otherwise: {'; '.join(changed)}. "
-            "Restore that, choose another --workdir, or go on with --allow-change"
+
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        *,
+        given: Mapping[str, Collection[str]] | None = None,
+        trust_code: bool = False,
+    ) -> None:
+        """Name a folder.
+
+        Args:
+            path: The folder.
+            given: References to own code that the user gave now, by key; see `OwnCode`.
+            trust_code: Whether own code that the folder keeps may run if its file is gone.
+        """
+        self.path = pathlib.Path(path)
+        self.code = OwnCode(self.path, given=given, trust=trust_code)
+        self.config_file = self.path / "config.json"
+        self.record_file = self.path / "run.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.summary_file = self.path / "summary.json"
+        self.report_file = self.path / "report.html"
+        self.training_pairs_file = self.path / "training_pairs.png"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.tensorboard = self.path / "tensorboard"
+        self.profile = self.path / "profile"
+        self.evaluations = self.path / "evaluation"
+        self.wandb_file = self.path / "wandb_id.txt"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @functools.cached_property
+    def config(self) -> ConfigDict:
+        """The configuration as the user gave it.
+
+        Raises:
+            InputError: The folder does not hold a run.
+        """
+        return config_files.load_json(self.config_file)
+
+    @functools.cached_property
+    def settings(self) -> ConfigDict:
+        """The resolved configuration, see `core.validation.resolve`."""
+        return resolve(self.config)
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that stand for the whole configuration."""
+        return hashlib.sha256(self.config_file.read_bytes()).hexdigest()[:12]
+
+    @functools.cached_property
+    def networks(self) -> Networks:
+        """The run's networks, built for inference."""
+        settings = self.settings
+        adversarial = settings.loss.gan != "none"
+        return build_networks(
+            settings.model, settings.data, adversarial=adversarial, code=self.code
         )
-    old = Timeline(**{field.name: meta[field.name] for field in dataclasses.fields(Timeline)})
-    if not changed:
-        return old
-    return dataclasses.replace(timeline, first_step=step, first_epoch=old.epoch(step))
+
+    @functools.cached_property
+    def form(self) -> PairFormat:
+        """The format of the run's pairs."""
+        return format_of(self.settings)
+
+    def load_pairs(
+        self, split: str, names: Sequence[str] | None = None, *, cache: bool = True
+    ) -> Pairs:
+        """Read the pairs of one split of the run's own data, at the size it was trained with.
+
+        Args:
+            split: `train`, `val` or `test`.
+            names: Only these pairs, in this order; None: all.
+            cache: Whether decoded pairs are kept in memory if they fit.
+
+        Raises:
+            InputError: The folder does not hold a run, or there is no such split or no pair in it.
+        """
+        data = self.settings.data
+        source = build_source(data, self.form, split, seed=self.settings.seed, code=self.code)
+        if names is not None:
+            numbers = {name: number for number, name in enumerate(source.names)}
+            source = Subset(source, [numbers[name] for name in names])
+        return build_pairs(
+            data,
+            source,
+            self.form,
+            training=False,
+            cache_gigabytes=data.cache_gigabytes if cache else 0.0,
+            label=f"{split} pairs",
+        )
+
+    def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:
+        """Return the folder of one checkpoint's evaluation.
+
+        Args:
+            split: `train`, `val` or `test`.
+            step: Step of the checkpoint.
+            mode: `paper` or `deterministic`.
+        """
+        suffix = "" if mode == "paper" else f"_{mode}"
+        return self.evaluations / f"{split}_{step}{suffix}"
+
+    def refuse_output_in_data(self, output: str | pathlib.Path) -> None:
+        """Raise InputError if results would be written among the pairs that the run reads."""
+        root = self.settings.data.root
+        if root and pathlib.Path(output).resolve().is_relative_to(pathlib.Path(root).resolve()):
+            raise InputError(
+                f"--output {output}: is inside the run's data set {root}; choose another folder"
+            )
+
+    def record_start(self, config: ConfigDict, *, first_step: int, command: str) -> None:
+        """Write the configuration, and add this start to the record.
+
+        Args:
+            config: The configuration as the user gave it.
+            first_step: Step that the run starts or goes on from.
+            command: Command line.
+
+        Raises:
+            InputError: The record of earlier starts is damaged.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        starts = self._read_starts()
+        changed: list[str] = []
+        if self.config_file.exists():
+            changed = config_files.differences(self.config, config, flatten(config))
+        if changed:
+            logger.info("%s: changed since the last start: %s", self, "; ".join(changed))
+        config_files.save_json(config, self.config_file)
+        self.code.keep(config)
+        for name in ("config", "settings", "networks", "form"):  # read from the file before
+            vars(self).pop(name, None)
+        starts.append(
+            {
+                "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "first_step": first_step,
+                "command": command,
+                "changed": changed,
+                "versions": devices.describe_versions(),
+                "hardware": devices.describe_hardware(),
+            }
+        )
+        write_json(self.record_file, {"starts": starts})
+
+    def _read_starts(self) -> list[dict[str, object]]:
+        if not self.record_file.exists():
+            return []
+        try:
+            return list(json.loads(self.record_file.read_text())["starts"])
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{self.record_file}: not the record of a run; move it away to go on"
+            ) from None
 
 
-def record_start(
-    workdir: pathlib.Path, config: ConfigDict, *, first_step: int, command: str
-) -> None:
-    """Write a run's config, and add this start's command, versions and hardware to `run.json`.
-
-    Args:
-        workdir: The run's folder, made where missing.
-        config: The whole configuration.
-        first_step: Step that the run starts or goes on from.
-        command: Command line.
-    """
-    workdir.mkdir(parents=True, exist_ok=True)
-    path = workdir / "run.json"
-    try:
-        starts = json.loads(path.read_text())["starts"] if path.exists() else []
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path}: not the record of a run; move it away to go on") from None
-    changed = []
-    if (workdir / CONFIG_FILE).exists():
-        old = config_files.load_json(workdir / CONFIG_FILE)
-        changed = config_files.differences(old, config, config_lib.flatten(config))
-    if changed:
-        print(f"{workdir}: changed since the last start: {'; '.join(changed)}")
-    config_files.save_json(config, workdir / CONFIG_FILE)
-    starts.append(
-        {
-            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "first_step": first_step,
-            "command": command,
-            "changed": changed,
-            "versions": devices.describe_versions(),
-            "hardware": devices.describe_hardware(),
-        }
+def format_of(settings: ConfigDict) -> PairFormat:
+    """Return the format of the pairs that a resolved configuration describes."""
+    return build_format(
+        settings.data, settings.derive, bands=settings.log.bands, seed=settings.seed
     )
-    write_json(path, {"starts": starts})

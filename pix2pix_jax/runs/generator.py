@@ -11,17 +11,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key, PyTree, Shaped
 
-from pix2pix_jax.core import config as config_lib
-from pix2pix_jax.core.config_files import load_json
+from pix2pix_jax.core.devices import by_first_axis, everywhere
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, build_format
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.images.encoding import Encoding
-from pix2pix_jax.models.build import build_generator, size_multiple
+from pix2pix_jax.models.build import Networks, size_multiple
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.training.state import abstract_variables
+from pix2pix_jax.runs.folder import RunFolder
 
 MODES = ("paper", "deterministic")
 FITS = ("resize", "pad")
@@ -59,6 +57,7 @@ def load_generator(
     *,
     seed: int | None = None,
     fit: str = "",
+    trust_code: bool = False,
 ) -> Generator:
     """Load a run's generator; the run's folder is all that is needed.
 
@@ -66,7 +65,8 @@ def load_generator(
         workdir: Folder that `train.py` wrote.
         checkpoint: `best` (lowest validation L1 of those kept), `latest`, or a step.
         seed: Seed of dropout in mode `paper`; None: the run's.
-        fit: `resize` or `pad`, see `Generator`; '': `resize` where the run resized its images.
+        fit: `resize` or `pad`, see `Generator`; '': `resize` if the run resized its images.
+        trust_code: Whether own code that is kept in the folder may run if its file is gone.
 
     Returns:
         The generator.
@@ -74,26 +74,82 @@ def load_generator(
     Raises:
         InputError: The folder is no run's, or has no such checkpoint.
     """
-    workdir = pathlib.Path(workdir)
-    config = load_json(workdir / "config.json")
-    size = config_lib.pair_of(config.data.image_size)
-    module = build_generator(
-        config.model, image_size=size, out_channels=config.data.target_channels
-    )
-    abstract = abstract_variables(module, (1, *size, config_lib.source_depth(config)))
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        step = checkpoints.choose(str(checkpoint))
-        variables = checkpoints.restore_generator(
-            step, *abstract, with_ema=config.train.ema_decay > 0
-        )
-    # Placed once: translate_batch then finds them where it wants them.
-    variables = jax.device_put(variables, _sharding(None))
-    seed = config.seed if seed is None else seed
-    fit = fit or ("resize" if config.data.resize in ("resize", "resize_and_crop") else "pad")
+    folder = RunFolder(workdir, trust_code=trust_code)
+    return generator_of(folder, checkpoint, seed=seed, fit=fit)
+
+
+def generator_of(
+    folder: RunFolder, checkpoint: str | int = "best", *, seed: int | None = None, fit: str = ""
+) -> Generator:
+    """Load the generator of a run; as `load_generator`, for a folder that is open already."""
+    settings = folder.settings
+    fit = fit or ("resize" if settings.data.resize in ("resize", "resize_and_crop") else "pad")
     if fit not in FITS:
         raise InputError(f"fit {fit!r}: choose from {', '.join(FITS)}")
-    multiple = size_multiple(config.model, size)
-    return Generator(module, variables, size, build_format(config), seed, step, fit, multiple)
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
+        step = checkpoints.choose(str(checkpoint))
+        variables = restore_generator(
+            checkpoints, step, folder.networks, with_ema=settings.train.ema_decay > 0
+        )
+    size = settings.data.image_size
+    return Generator(
+        module=folder.networks.generator,
+        # Placed once: translate_batch then finds them where it wants them.
+        variables=jax.device_put(variables, everywhere(jax.local_devices())),
+        image_size=size,
+        form=folder.form,
+        seed=settings.seed if seed is None else seed,
+        step=step,
+        fit=fit,
+        multiple=size_multiple(settings.model, size),
+    )
+
+
+def restore_generator(
+    checkpoints: Checkpoints, step: int, networks: Networks, *, with_ema: bool
+) -> PyTree:
+    """Restore the generator of a checkpoint alone.
+
+    Args:
+        checkpoints: The run's checkpoints.
+        step: Step of the checkpoint.
+        networks: The run's networks.
+        with_ema: Whether the run keeps a moving average of the generator's parameters.
+
+    Returns:
+        `{"params": ..., "batch_stats": ...}`; the parameters are the moving average if there is
+        one.
+    """
+    params, batch_stats = networks.generator_shapes
+    abstract = {
+        "g_params": params,
+        "g_batch_stats": batch_stats,
+        "g_ema": params if with_ema else {},
+    }
+    item = checkpoints.restore(step, {"generator": abstract})["generator"]
+    return {"params": item["g_ema"] or item["g_params"], "batch_stats": item["g_batch_stats"]}
+
+
+def restore_discriminator(checkpoints: Checkpoints, step: int, networks: Networks) -> PyTree:
+    """Restore the discriminator of a checkpoint alone.
+
+    Args:
+        checkpoints: The run's checkpoints.
+        step: Step of the checkpoint.
+        networks: The run's networks, which must include a discriminator.
+
+    Returns:
+        `{"params": ..., "batch_stats": ...}`.
+
+    Raises:
+        InputError: The run has no discriminator.
+    """
+    shapes = networks.discriminator_shapes
+    if shapes is None:
+        raise InputError("loss.gan='none': this run has no discriminator")
+    abstract = dict(zip(("d_params", "d_batch_stats"), shapes, strict=True))
+    item = checkpoints.restore(step, {"discriminator": abstract})["discriminator"]
+    return {"params": item["d_params"], "batch_stats": item["d_batch_stats"]}
 
 
 def check_mode(mode: str) -> None:
@@ -160,16 +216,10 @@ def translate_batch(
     hashes = np.zeros(padded_size, np.uint32)
     hashes[:count] = [zlib.crc32(os.fsencode(pathlib.PurePath(name).name)) for name in names]
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(generator.seed), hashes)
-    padded, keys = jax.device_put((padded, keys), _sharding("images"))
-    variables = jax.device_put(generator.variables, _sharding(None))
+    padded, keys = jax.device_put((padded, keys), by_first_axis(devices))
+    variables = jax.device_put(generator.variables, everywhere(devices))
     fake = _apply(generator.module, generator.form.source, mode, variables, padded, keys)
     return np.asarray(fake)[:count]
-
-
-def _sharding(axis: str | None) -> NamedSharding:
-    """Spread a leading axis over the local devices, or (None) hold arrays whole on each of them."""
-    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), ("images",))
-    return NamedSharding(mesh, PartitionSpec(axis))
 
 
 def translate(

@@ -4,11 +4,9 @@ import pathlib
 
 from tqdm import tqdm
 
-from pix2pix_jax.core.config_files import load_json
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.build import build_source
-from pix2pix_jax.data.pairs import build_pairs
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, check_mode, translate
 
 
@@ -67,7 +65,7 @@ def _suffix(generator: Generator) -> str:
 
 def translate_split(
     generator: Generator,
-    workdir: str | pathlib.Path,
+    run: RunFolder,
     split: str,
     output: str | pathlib.Path,
     *,
@@ -78,7 +76,7 @@ def translate_split(
 
     Args:
         generator: As from `load_generator`.
-        workdir: The run's folder.
+        run: The run's folder.
         split: `train`, `val` or `test`.
         output: Folder for the results; made where missing.
         mode: `paper` or `deterministic`.
@@ -88,19 +86,9 @@ def translate_split(
         The files written, in order.
     """
     check_mode(mode)
-    config = load_json(pathlib.Path(workdir, "config.json"))
-    pairs = build_pairs(
-        config.data,
-        build_source(config, split),
-        generator.form,
-        training=False,
-        cache_gigabytes=0.0,
-        label=f"{split} pairs",
-    )
+    run.refuse_output_in_data(output)
+    pairs = run.load_pairs(split, cache=False)
     folder = pathlib.Path(output).resolve()
-    root = pathlib.Path(config.data.root).resolve()
-    if config.data.root and folder.is_relative_to(root):
-        raise InputError(f"--output {output}: lies in the run's data set {root}")
     suffix = _suffix(generator)
     jobs = _without_collisions(
         [(pathlib.Path(name), (folder / name).with_suffix(suffix)) for name in pairs.names]

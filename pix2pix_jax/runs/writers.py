@@ -11,11 +11,11 @@ from jaxtyping import UInt8
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import flatten
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.core.processes import is_main
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.runs.wandb_writer import WandbWriter
+from pix2pix_jax.runs.folder import RunFolder
 
 Scalars = dict[str, float]
 
@@ -158,6 +158,54 @@ class PngWriter:
         """Do nothing: every picture is written already."""
 
 
+class WandbWriter:
+    """Scalars and pictures of a run on Weights & Biases; a resumed run goes on there as well."""
+
+    def __init__(self, folder: RunFolder, project: str, config: dict[str, Any]) -> None:
+        """Start a run there, or go on with the one whose name is in the folder.
+
+        Args:
+            folder: The run's folder, which keeps the id and, in offline mode, what is to be sent.
+            project: Name of the project.
+            config: Flat configuration.
+
+        Raises:
+            InputError: wandb is not installed, or not logged in.
+        """
+        wandb = require("wandb", "wandb")
+        path = folder.wandb_file
+        known = path.read_text().strip() if path.exists() else None
+        try:
+            self._run = wandb.init(
+                project=project,
+                name=folder.path.name,
+                id=known,
+                resume="allow",
+                dir=str(folder),
+                config=config,
+                settings=wandb.Settings(silent=True),
+            )
+        except wandb.errors.Error as error:
+            raise InputError(
+                f"log.wandb=True: {' '.join(str(error).split())[:160]}; run 'wandb login', or set "
+                "WANDB_MODE=offline"
+            ) from None
+        self._image = wandb.Image
+        path.write_text(f"{self._run.id}\n")
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Log named numbers of a step."""
+        self._run.log(values, step=step)
+
+    def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Log the picture under one name for all steps, which gives it a slider."""
+        self._run.log({"samples": self._image(image, caption=name)}, step=step)
+
+    def close(self) -> None:
+        """Send what is left, and end the run's session."""
+        self._run.finish()
+
+
 class MultiWriter:
     """Several writers as one."""
 
@@ -181,11 +229,11 @@ class MultiWriter:
             writer.close()
 
 
-def build_writers(workdir: pathlib.Path, last_step: int, config: ConfigDict) -> Writer:
+def build_writers(folder: RunFolder, last_step: int, config: ConfigDict) -> Writer:
     """Open everything a run writes its numbers and pictures to.
 
     Args:
-        workdir: The run's folder: `metrics.csv`, `samples/`, `tensorboard/`.
+        folder: The run's folder: `metrics.csv`, `samples/`, `tensorboard/`.
         last_step: Step that the run goes on from.
         config: The whole configuration; its section `log` says what is written.
 
@@ -199,9 +247,9 @@ def build_writers(workdir: pathlib.Path, last_step: int, config: ConfigDict) -> 
     if not is_main():
         return MultiWriter(writers)
     if config.log.wandb:  # first: it can refuse
-        writers.append(WandbWriter(workdir, config.log.wandb_project, flatten(config)))
-    writers.append(CsvWriter(workdir / "metrics.csv", last_step))
-    writers.append(PngWriter(workdir / "samples"))
+        writers.append(WandbWriter(folder, config.log.wandb_project, flatten(config)))
+    writers.append(CsvWriter(folder.metrics_file, last_step))
+    writers.append(PngWriter(folder.samples))
     if config.log.tensorboard:
-        writers.append(TensorBoardWriter(workdir / "tensorboard", last_step))
+        writers.append(TensorBoardWriter(folder.tensorboard, last_step))
     return MultiWriter(writers)

@@ -1,10 +1,11 @@
-"""Many steps in one call of a compiled program: the host speaks to the device once for all of them.
+"""Calls of the compiled step: one step, or many in a loop on the device.
 
 A call's arguments are a dict: `source` and `target`, the pairs that it draws from, as stored;
 `indices`, the pairs of each step it may take; `span`, which of these steps it takes; `example`, as
 for a single step.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from flax import struct
 from jax import lax
 from jaxtyping import Array, Float
 
+from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.training.objectives import Metrics
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch, TrainStep
@@ -29,6 +31,17 @@ class CallMetrics(struct.PyTreeNode):
 
     values: Any
     names: tuple[str, ...] = struct.field(pytree_node=False)
+
+    def fetch(self) -> tuple[dict[str, float], int | None]:
+        """Wait for the call, and copy its losses to the host.
+
+        Returns:
+            The mean of each loss over the call's steps; and the place in the call of the first step
+            with a loss that is not finite, None if there is none.
+        """
+        *values, first_bad = jax.device_get(self.values).tolist()
+        losses = dict(zip(self.names, values, strict=True))
+        return losses, int(first_bad) if first_bad >= 0 else None
 
 
 # What a call looks like from outside: `(state, arguments) -> (state, metrics)`.
@@ -98,3 +111,28 @@ def _note_bad(first_bad: Array, values: Array, place: Array) -> Float[Array, ""]
 
 def _pack(names: Any, values: Array, first_bad: Array) -> CallMetrics:
     return CallMetrics(jnp.append(values, first_bad), tuple(sorted(names)))
+
+
+def compile_train_step(train_step: Any, devices: Sequence[jax.Device], batch_axes: Any = 0) -> Any:
+    """Compile a step for one device or for many; the state's buffers are given up to the new state.
+
+    Args:
+        train_step: As from `make_train_step`, with `axis_name=DEVICES` for many devices.
+        devices: This process's devices.
+        batch_axes: Which axis of a batch's arrays is that of the devices, as for `jax.pmap`.
+
+    Returns:
+        The compiled step. On many devices it takes batches of shape (devices, examples a device,
+        ...) and keeps one logical state, held whole on each device; a state from `placement.hold`
+        is taken as it is, any other costs a compilation of its own.
+    """
+    if len(devices) == 1 and jax.process_count() == 1:
+        return jax.jit(train_step, donate_argnums=0)
+    return jax.pmap(
+        train_step,
+        axis_name=DEVICES,
+        in_axes=(None, batch_axes),
+        out_axes=(None, None),
+        donate_argnums=0,
+        devices=None if jax.process_count() > 1 else devices,
+    )

@@ -1,5 +1,6 @@
-"""What a run shows at the end of an epoch, and of itself."""
+"""What happens at a halt of a run: scores, pictures, the row of the table, the summary."""
 
+import logging
 from typing import Any
 
 import jax
@@ -7,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
-from pix2pix_jax.core.devices import peak_resident_gigabytes
+from pix2pix_jax.core.devices import held_here, peak_resident_gigabytes
 from pix2pix_jax.core.errors import NonFiniteError
-from pix2pix_jax.core.placement import held_here
 from pix2pix_jax.core.processes import is_main
 from pix2pix_jax.data.pairs import Pairs
-from pix2pix_jax.evaluation.scoring import Scores, evaluate, sample_grid
+from pix2pix_jax.evaluation.pictures import sample_grid
+from pix2pix_jax.evaluation.scoring import Scores, evaluate
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images.sheets import grid
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.writers import Writer
 from pix2pix_jax.training.progress import Progress
@@ -22,7 +23,15 @@ from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import example_keys
 
-_TRAINING_PAIRS = 8
+logger = logging.getLogger(__name__)
+
+_TRAINING_PAIRS = 8  # pairs in the picture of the first training pairs
+
+
+def position(run: Run, step: int) -> Scores:
+    """Return epoch and learning rate after a step, as metrics.csv has them."""
+    epoch = float(run.timeline.epochs_done(step))
+    return {"epoch": epoch, "learning_rate": float(run.schedule(step - 1))}
 
 
 def eval_options(run: Run) -> dict[str, Any]:
@@ -39,7 +48,7 @@ def show_and_evaluate(run: Run, state: TrainState, step: int, writer: Writer) ->
     """
     generator = _generator(run, state, step)
     grid = _draw_grid(run, generator, run.splits.val)
-    epochs = epochs_done(run, step)
+    epochs = run.timeline.epochs_done(step)
     name = f"epoch_{epochs:04d}" if isinstance(epochs, int) else f"step_{step:08d}"
     writer.image(step, name, grid)
     scores: Scores = {}
@@ -66,7 +75,7 @@ def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
     """Draw the first test pairs with the final networks."""
     if run.splits.test is not None and is_main():
         grid = _draw_grid(run, _generator(run, state, step), run.splits.test)
-        image_files.write(run.workdir / "samples" / "test.png", grid)
+        image_files.write(run.folder.samples / "test.png", grid)
 
 
 def _evaluate(run: Run, generator: Generator, pairs: Pairs, step: int) -> Scores:
@@ -85,58 +94,16 @@ def show_training_pairs(run: Run) -> None:
     if not is_main():
         return
     order, rng = run.examples, jax.random.key(run.config.seed)
-    numbers = range(min(_TRAINING_PAIRS, run.stop * len(order.places)))
+    numbers = range(min(_TRAINING_PAIRS, run.halts.stop * len(order.places)))
     chosen = [divmod(number, len(order.places)) for number in numbers]
     pairs = [order.example(step, order.places[place]) for step, place in chosen]
     keys = [example_keys(rng, jnp.int32(step), jnp.array([place]))[:, 0] for step, place in chosen]
     source, target = (np.stack(side) for side in zip(*pairs, strict=True))
-    source, target = jax.jit(run.augment)(jnp.concatenate(keys), source, target)
+    source, target = jax.jit(run.parts.augment)(jnp.concatenate(keys), source, target)
     form = run.splits.train.form
     stored = zip(form.source.from_network(source), form.target.from_network(target), strict=True)
-    picture = images.grid([form.show(*pair) for pair in stored])
-    image_files.write(run.workdir / "training_pairs.png", picture)
-
-
-def epochs_done(run: Run, step: int) -> int | float:
-    """Return how many epochs `step` steps are; whole ones as a whole number."""
-    timeline = run.timeline
-    since = (step - timeline.first_step) / timeline.steps_per_epoch
-    epochs = timeline.first_epoch + since
-    return int(epochs) if epochs == int(epochs) else round(epochs, 4)
-
-
-def position(run: Run, step: int) -> Scores:
-    """Return epoch and learning rate, as metrics.csv has them."""
-    rate = float(run.schedule(step - 1))
-    return {"epoch": float(epochs_done(run, step)), "learning_rate": rate}
-
-
-def end_of_call(run: Run, step: int) -> int:
-    """Return the step that a call from `step` on must not go beyond: a halt, or a row."""
-    every = run.config.log.every_steps
-    return min(next_halt(run, step), (step // every + 1) * every)
-
-
-def next_halt(run: Run, step: int) -> int:
-    """Return the step after which something is due: an epoch's end, an evaluation, the end."""
-    ends = [run.timeline.end_of(run.timeline.epoch(step) + 1), run.stop]
-    every = run.config.eval.every_steps
-    return min([*ends, (step // every + 1) * every] if every else ends)
-
-
-def save_is_due(run: Run, step: int) -> bool:
-    """Return whether a checkpoint is due after this step."""
-    return step == run.stop or epochs_done(run, step) % run.config.checkpoint.every_epochs == 0
-
-
-def evaluation_is_due(run: Run, step: int) -> bool:
-    """Return whether an evaluation is due after this step; every checkpoint has one."""
-    steps, epochs = run.config.eval.every_steps, run.config.eval.every_epochs
-    return (
-        save_is_due(run, step)
-        or bool(steps and step % steps == 0)
-        or bool(epochs and epochs_done(run, step) % epochs == 0)
-    )
+    picture = grid([form.show(*pair) for pair in stored])
+    image_files.write(run.folder.training_pairs_file, picture)
 
 
 def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Scores) -> None:
@@ -145,11 +112,10 @@ def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Sc
     timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
     writer.scalars(step, {**position(run, step), **progress.row(), **scores, **timing})
     shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-    found = ", ".join(f"{name.replace('_', ' ', 1)} {value:.4g}" for name, value in scores.items())
-    progress.say(
-        f"epoch {epochs_done(run, step)}/{run.epochs}: {shown}; {found}{'; ' * bool(found)}"
-        f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
-    )
+    found = [f"{name.replace('_', ' ', 1)} {value:.4g}" for name, value in scores.items()]
+    speed_now = f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
+    line = "; ".join(part for part in (shown, ", ".join(found), speed_now) if part)
+    logger.info("epoch %s/%d: %s", run.timeline.epochs_done(step), run.halts.epochs, line)
 
 
 def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
@@ -158,7 +124,7 @@ def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
     score = scores[f"val_{name}"] * (1 if run.metrics[name].best == "low" else -1)
     # A changed run's scores are not those of the run before.
     part = float(run.timeline.first_step)
-    return {"score": score, "epoch": float(epochs_done(run, step)), "part": part}
+    return {"score": score, "epoch": float(run.timeline.epochs_done(step)), "part": part}
 
 
 def summarise(
@@ -171,7 +137,7 @@ def summarise(
         sides.setdefault(side, {})[metric] = value
     return {
         "steps": step,
-        "epochs": epochs_done(run, step),
+        "epochs": run.timeline.epochs_done(step),
         "images_per_second": round(progress.images_per_second, 2),
         "seconds_per_1000_steps": round(progress.seconds_per_step * 1e3, 2),
         "data_wait_share": round(progress.data_wait, 4),
@@ -186,5 +152,5 @@ def last_line(run: Run, summary: dict[str, Any]) -> str:
     return (
         f"done: {summary['epochs']} epochs in {summary['seconds']:.0f} s; val l1 "
         f"{summary['val']['l1']:.4f} (mean target {summary['baseline']['mean_target_l1']:.4f}); "
-        f"see {run.workdir / 'samples'}"
+        f"see {run.folder.samples}"
     )

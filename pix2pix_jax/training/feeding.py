@@ -8,13 +8,18 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
-from pix2pix_jax.core.devices import release_free_memory
-from pix2pix_jax.core.placement import hold, spread
-from pix2pix_jax.data.batches import HostBatch, TrainingOrder, prefetch, train_batches
-from pix2pix_jax.training.calls import CallStep, make_looped_call, make_single_call
+from pix2pix_jax.core.devices import hold, on_cpu, release_free_memory, spread
+from pix2pix_jax.data.batches import HostBatch, prefetch, train_batches
+from pix2pix_jax.data.order import TrainingOrder
+from pix2pix_jax.training.calls import (
+    CallStep,
+    compile_train_step,
+    make_looped_call,
+    make_single_call,
+)
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
-from pix2pix_jax.training.step import Batch, compile_train_step
+from pix2pix_jax.training.step import Batch
 
 # Enough that the host is not noticed, few enough that a signal to stop is: some tens of
 # milliseconds at 256 pixels on an accelerator, and the same on every process.
@@ -132,7 +137,7 @@ def build_feed(run: Run) -> Feed:
 
 def _automatic_steps(run: Run) -> int:
     """Return how many steps a call has where the config leaves it open."""
-    if jax.default_backend() == "cpu":
+    if on_cpu():
         return 1
     if run.splits.train.arrays is not None:
         return _STEPS_PER_CALL

@@ -1,7 +1,9 @@
 """The training loop and nothing else."""
 
+import contextlib
 import dataclasses
 import itertools
+import logging
 import pathlib
 import signal
 import time
@@ -11,28 +13,27 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.devices import enable_compilation_cache, release_free_memory
+from pix2pix_jax.core.devices import (
+    enable_compilation_cache,
+    hold,
+    on_cpu,
+    release_free_memory,
+)
 from pix2pix_jax.core.errors import InputError, NonFiniteError
 from pix2pix_jax.core.files import write_json
-from pix2pix_jax.core.interruption import StopRequest
-from pix2pix_jax.core.placement import hold
-from pix2pix_jax.core.processes import Agreement, is_main
+from pix2pix_jax.core.processes import Agreement, StopRequest, is_main
 from pix2pix_jax.evaluation.scoring import Scores, evaluate_baselines
 from pix2pix_jax.reports.run_page import write_report
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.runs.folder import record_start
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import Writer, build_writers
 from pix2pix_jax.training.calls import CallStep
 from pix2pix_jax.training.epoch_end import (
     checkpoint_metrics,
-    end_of_call,
     eval_options,
-    evaluation_is_due,
     last_line,
     log_halt,
-    next_halt,
     position,
-    save_is_due,
     show_and_evaluate,
     show_test_pairs,
     show_training_pairs,
@@ -43,6 +44,8 @@ from pix2pix_jax.training.progress import Progress, Trace
 from pix2pix_jax.training.run import Run, prepare_run
 from pix2pix_jax.training.start import with_networks_of
 from pix2pix_jax.training.state import TrainState
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +70,17 @@ def train_and_evaluate(
     allow_change: bool = False,
     profile: bool = False,
     command: str = "",
+    trust_code: bool = False,
 ) -> Result:
     """Train from the newest checkpoint in `workdir`, or from the start, to the end of the config.
 
     Args:
         config: As from `default_config` or a config file.
-        workdir: The run's folder, made where missing: checkpoints, samples, metrics, summary.
+        workdir: The run's folder, made if missing: checkpoints, samples, metrics, summary.
         allow_change: Whether an earlier run may go on with another batch, seed or data set.
         profile: Whether a `jax.profiler` trace of ten steps is written to `workdir/profile`.
         command: Command line, for the record.
+        trust_code: Whether own code that is kept in the folder may run if its file is gone.
 
     Returns:
         How the run ended. On SIGTERM or SIGINT it finishes the step, saves and returns.
@@ -86,18 +91,17 @@ def train_and_evaluate(
     """
     started = time.monotonic()
     enable_compilation_cache(config.compilation_cache)
-    run = prepare_run(config, pathlib.Path(workdir), allow_change=allow_change)
-    summary_file = run.workdir / "summary.json"
-    if run.first_step >= run.stop and summary_file.exists():
-        print(f"{run.workdir}: complete at step {run.first_step}; raise train.epochs to go on")
+    run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
+    folder, log = run.folder, run.config.log
+    if run.first_step >= run.halts.stop and folder.summary_file.exists():
+        logger.info("%s: complete at step %d; raise train.epochs to go on", folder, run.first_step)
         return Result(run.first_step, {})
     if is_main():
-        record_start(run.workdir, config, first_step=run.first_step, command=command)
-        summary_file.unlink(missing_ok=True)
-    keep = {"keep": config.checkpoint.keep, "keep_period": config.checkpoint.keep_period_epochs}
-    writer = build_writers(run.workdir, run.first_step, config)
+        folder.record_start(config, first_step=run.first_step, command=command)
+        folder.summary_file.unlink(missing_ok=True)
+    writer = build_writers(folder, run.first_step, config)
     try:
-        with StopRequest() as stop, Checkpoints(run.workdir, **keep) as checkpoints:
+        with StopRequest() as stop, _open_checkpoints(run) as checkpoints:
             result = _train(run, checkpoints, writer, stop, profile=profile)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
@@ -110,53 +114,69 @@ def train_and_evaluate(
         writer.close()
     if result.stopped_by is None and is_main():
         result.summary["seconds"] = round(time.monotonic() - started, 1)
-        write_json(summary_file, result.summary)
-        if config.log.report:
-            write_report(run.workdir)
-        print(last_line(run, result.summary))
+        write_json(folder.summary_file, result.summary)
+        if log.report:
+            write_report(folder.path)
+        logger.info(last_line(run, result.summary))
     return result
+
+
+def _open_checkpoints(run: Run) -> Checkpoints:
+    options = run.config.checkpoint
+    return Checkpoints(run.folder.path, keep=options.keep, keep_period=options.keep_period_epochs)
 
 
 def _train(
     run: Run, checkpoints: Checkpoints, writer: Writer, stop: StopRequest, *, profile: bool
 ) -> Result:
     """Take the run's steps, with all that happens between them."""
-    state, step = _first_state(run, checkpoints), run.first_step
+    state, step, last = _first_state(run, checkpoints), run.first_step, run.halts.stop
     baselines = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
     scores: Scores = {}
     if step == 0:
         show_training_pairs(run)
-    if step == 0 or step >= run.stop:
+    if step == 0 or step >= last:
         scores = show_and_evaluate(run, state, step, writer)
-    trace = Trace(run.workdir / "profile" if profile else None, step, run.stop)
+
+    # Compiled after the first evaluation, so that the two do not need memory at the same time.
+    trace = Trace(run.folder.profile if profile else None, step, last)
     call: CallStep = None
     calls: Iterator[Call] = iter(())
-    if step < run.stop:
+    if step < last:
         call, calls = _compile(run, state, trace)
     agreement, stopping = Agreement(), False
-    progress = Progress(step, run.stop, run.timeline.global_batch, lambda done: _names(run, done))
+    progress = Progress(step, last, run.timeline.global_batch, lambda done: _names(run, done))
     try:
-        while step < run.stop and not stopping:
-            begin, end = step, next_halt(run, step)
+        while step < last and not stopping:
+            begin, end = step, run.halts.next_halt(step)
             release_free_memory()  # what an evaluation or a save has left
             progress.start()
+
+            # ------------------------------------------------------ the steps up to the next halt
+            # Nothing in here may wait for the device, or copy to it: the arguments of a call are
+            # on their way before it (feeding), and its losses are read some calls later (progress).
+            # A stop is agreed on before each call: all processes must take the same calls.
             while step < end and not (stopping := agreement.reached(stop.signal is not None)):
                 count, arguments = progress.wait_for(calls)
                 trace.before(step)
-                state, metrics = call(state, arguments)
+                with jax.profiler.StepTraceAnnotation("train", step_num=step), _no_transfers():
+                    state, metrics = call(state, arguments)
                 step += count
                 progress.add(step, count, metrics)
                 if step == begin + count:
                     release_free_memory()  # the first call's, between new small blocks
                 trace.after(step, state)
-                if step % run.config.log.every_steps == 0 and step < end:
+                if run.halts.row_is_due(step) and step < end:
                     writer.scalars(step, {**position(run, step), **progress.row()})
+
+            # ---------------------------------------------------------------------------- the halt
+            # Losses first: a state is evaluated and saved only once it is known to be finite.
             progress.pause()
             release_free_memory()  # what the steps have left
             if step == end:
                 scores = _halt(run, checkpoints, writer, state, step, progress)
-        if step < run.stop:
-            return _stopped(run, checkpoints, state, step, stop, progress)
+        if step < last:
+            return _stopped(run, checkpoints, state, step, stop)
         show_test_pairs(run, state, step)
         checkpoints.wait()
     except NonFiniteError:
@@ -170,6 +190,11 @@ def _train(
     return Result(step, summarise(run, step, progress, scores, baselines))
 
 
+def _no_transfers() -> contextlib.AbstractContextManager[None]:
+    """Forbid copies to an accelerator that nobody asked for; a CPU's memory is the host's."""
+    return contextlib.nullcontext() if on_cpu() else jax.transfer_guard_host_to_device("disallow")
+
+
 def _halt(
     run: Run,
     checkpoints: Checkpoints,
@@ -178,14 +203,14 @@ def _halt(
     step: int,
     progress: Progress,
 ) -> Scores:
-    """Evaluate, log and save what is due after a step."""
-    due = evaluation_is_due(run, step)
+    """Evaluate, log and save what is due after a step, in this order: a save needs the scores."""
+    due = run.halts.evaluation_is_due(step)
     scores = show_and_evaluate(run, state, step, writer) if due else {}
     log_halt(run, step, writer, progress, scores)
-    if save_is_due(run, step):
-        checkpoints.save(state, run.meta(), checkpoint_metrics(run, step, scores))
+    if run.halts.save_is_due(step):
+        checkpoints.save(step, state.items(), run.meta(), checkpoint_metrics(run, step, scores))
     if due and run.config.log.report and is_main():
-        write_report(run.workdir)
+        write_report(run.folder.path)
     return scores
 
 
@@ -195,17 +220,16 @@ def _stopped(
     state: TrainState,
     step: int,
     stop: StopRequest,
-    progress: Progress,
 ) -> Result:
     """Save what has been learnt when asked to stop; perhaps it was another process that was."""
     by = stop.signal or signal.SIGTERM
     if step == 0:
-        progress.say(f"{by.name}: no step was taken, nothing is saved")
+        logger.info("%s: no step was taken, nothing is saved", by.name)
         return Result(step, {}, by)
-    progress.say(f"{by.name}: saving step {step} ...")
-    checkpoints.save(state, run.meta(), None)
+    logger.info("%s: saving step %d ...", by.name, step)
+    checkpoints.save(step, state.items(), run.meta(), None)
     checkpoints.wait()
-    progress.say(f"saved step {step} in {run.workdir}; the same command goes on from there")
+    logger.info("saved step %d in %s; the same command goes on from there", step, run.folder)
     return Result(step, {}, by)
 
 
@@ -222,7 +246,7 @@ def _rescue(
         return
     try:
         progress.flush()
-        checkpoints.save(state, run.meta(), None)
+        checkpoints.save(step, state.items(), run.meta(), None)
         checkpoints.wait()
     except (InputError, OSError) as second:
         error.add_note(f"step {step} could not be saved either: {second}")
@@ -230,16 +254,22 @@ def _rescue(
 
 def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
     """Restore the newest checkpoint, or create the state of step 0."""
+    init_from = run.config.train.init_from
     if run.first_step == 0:
         state = run.create_state()
-        if run.config.train.init_from:
-            state = with_networks_of(state, run.config)
+        if init_from:
+            other = RunFolder(init_from, trust_code=run.folder.code.trusts)
+            state = with_networks_of(state, other, run.networks)
         return hold(state)
-    state = checkpoints.restore(run.first_step, jax.eval_shape(run.create_state))
-    epoch = run.timeline.epoch(run.first_step)
-    print(
-        f"{run.workdir}: goes on from step {run.first_step} (epoch {epoch + 1} of {run.epochs}) "
-        f"at a learning rate of {float(run.schedule(run.first_step)):.3g}"
+    abstract = jax.eval_shape(run.create_state).items()
+    state = TrainState.from_items(checkpoints.restore(run.first_step, abstract))
+    logger.info(
+        "%s: goes on from step %d (epoch %d of %d) at a learning rate of %.3g",
+        run.folder,
+        run.first_step,
+        run.timeline.epoch(run.first_step) + 1,
+        run.halts.epochs,
+        float(run.schedule(run.first_step)),
     )
     # A seed that was changed, with --allow-change, holds from here on.
     return hold(state.replace(rng=jax.random.key(run.config.seed)))
@@ -249,7 +279,9 @@ def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[CallStep, Itera
     """Compile the step for the first call, and return it with all calls."""
     feed = build_feed(run)
     calls = feed.calls(
-        run.first_step, run.stop, lambda step: min(end_of_call(run, step), trace.end_of_call(step))
+        run.first_step,
+        run.halts.stop,
+        lambda step: min(run.halts.end_of_call(step), trace.end_of_call(step)),
     )
     first = next(calls)
     return feed.compile(state, first[1]), itertools.chain([first], calls)

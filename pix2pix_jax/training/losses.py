@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 
 Logits = Float[Array, "*shape"]
 Scalar = Float[Array, ""]
@@ -228,6 +229,21 @@ def gradient_penalty(
 
 
 @dataclasses.dataclass(frozen=True)
+class ExtraLoss:
+    """A loss of one's own, added to the generator's (`loss.extra`).
+
+    Attributes:
+        name: Its name, for metrics: `g_loss_<name>`.
+        function: `(source, target, fake)`, images in [-1, 1], to a scalar.
+        weight: Its weight.
+    """
+
+    name: str
+    function: Callable[[Array, Array, Array], Array]
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Losses:
     """The objective of both networks.
 
@@ -240,7 +256,8 @@ class Losses:
         discriminator_weight: Weight of the sum of the discriminator's two losses; 0.5 slows the
             discriminator against the generator (section 3.3).
         feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
-        gradient_penalty_weight: Weight of `gradient_penalty`, where the GAN's objective has one.
+        gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
+        extra: Losses of one's own.
     """
 
     gan: GanLoss
@@ -250,11 +267,7 @@ class Losses:
     discriminator_weight: float = 0.5
     feature_matching_weight: float = 0.0
     gradient_penalty_weight: float = 10.0
-
-    @property
-    def adversarial(self) -> bool:
-        """Whether there is a discriminator."""
-        return self.gan is not NO_GAN
+    extra: tuple[ExtraLoss, ...] = ()
 
 
 def build_losses(
@@ -262,27 +275,25 @@ def build_losses(
     reconstruction: str,
     label_smoothing: float,
     extra: Sequence[str] = (),
-    extra_weights: Sequence[float] = (),
+    extra_weights: Sequence[int | float] = (),
+    *,
+    code: OwnCode = NO_OWN_CODE,
     **weights: float,
 ) -> Losses:
-    """Build the objective from its config values.
+    """Build the objective from the section `loss` of a configuration.
 
     Args:
         gan: `vanilla`, `lsgan`, `hinge`, `wgangp`, or `none` for regression alone.
         reconstruction: One of `RECONSTRUCTION_LOSSES`.
         label_smoothing: See `vanilla_gan_loss`; for `vanilla` and `lsgan` only.
-        extra: Own losses.
-        extra_weights: Their weights.
+        extra: References to own losses.
+        extra_weights: A weight for each of them; (): 1 for all.
+        code: What may run of own code.
         **weights: Weights, see `Losses`.
 
-    Returns:
-        The objective.
-
     Raises:
-        InputError: A name is unknown, or labels are smoothed where there are none.
+        InputError: A name is unknown, or labels are smoothed for a loss without labels.
     """
-    if extra:
-        raise InputError(f"loss.extra={extra}: not connected yet")
     labelled = {
         name: _with_labels(loss, label_smoothing) for name, loss in LABELLED_GAN_LOSSES.items()
     }
@@ -297,5 +308,24 @@ def build_losses(
             f"loss.label_smoothing={label_smoothing}: loss.gan={gan!r} has no labels; "
             f"choose {' or '.join(sorted(labelled))}, or 0"
         )
-    function = RECONSTRUCTION_LOSSES[reconstruction]
-    return Losses(gan_losses[gan], function, reconstruction, **weights)
+    own = _build_extra(extra, extra_weights or [1.0] * len(extra), reconstruction, code)
+    return Losses(
+        gan_losses[gan], RECONSTRUCTION_LOSSES[reconstruction], reconstruction, extra=own, **weights
+    )
+
+
+def _build_extra(
+    references: Sequence[str], weights: Sequence[int | float], reconstruction: str, code: OwnCode
+) -> tuple[ExtraLoss, ...]:
+    """Load own losses, and check that each has a name of its own."""
+    taken, found = {"gan", "features", reconstruction}, []
+    for reference, weight in zip(references, weights, strict=True):
+        name = reference.rpartition(":")[2]
+        if name in taken:
+            raise InputError(
+                f"loss.extra={reference!r}: there is a loss g_loss_{name} already; rename it"
+            )
+        taken.add(name)
+        function = code.function(reference, "loss.extra", "source", "target", "fake")
+        found.append(ExtraLoss(name, function, float(weight)))
+    return tuple(found)

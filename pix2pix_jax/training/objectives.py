@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.training.losses import (
     Losses,
     critic_value,
@@ -70,7 +71,7 @@ def discriminator_loss(
     """
     source, target = pair
     judge = partial(apply_in_training, discriminator, params)
-    if batch_stats or jax.default_backend() == "cpu":
+    if batch_stats or on_cpu():
         on_fake, batch_stats = judge(batch_stats, source, fake)
         on_real, batch_stats = judge(batch_stats, source, target)
     else:
@@ -121,7 +122,7 @@ def generator_loss(
     judge = partial(apply_in_training, discriminator, params)
     on_fake, batch_stats = judge(batch_stats, source, fake)
     metrics = {"g_loss_gan": mean_over_scales(losses.gan.generator, on_fake)}
-    loss, reconstruction = reconstruction_loss(losses, target, fake)
+    loss, reconstruction = regression_loss(losses, pair, fake)
     loss += metrics["g_loss_gan"]
     if losses.feature_matching_weight:
         on_real, batch_stats = judge(batch_stats, source, target)
@@ -130,7 +131,24 @@ def generator_loss(
     return loss, (batch_stats, {"g_loss": loss, **metrics, **reconstruction})
 
 
-def reconstruction_loss(losses: Losses, target: Array, fake: Array) -> tuple[Array, Metrics]:
-    """Return the weighted reconstruction loss, and the unweighted one by its name."""
-    loss = losses.reconstruction(fake, target)
-    return losses.reconstruction_weight * loss, {f"g_loss_{losses.reconstruction_name}": loss}
+def regression_loss(
+    losses: Losses, pair: tuple[Array, Array], fake: Array
+) -> tuple[Array, Metrics]:
+    """Compare a fake with its target: the reconstruction loss and the extra losses.
+
+    Args:
+        losses: The objective.
+        pair: Source and target in [-1, 1].
+        fake: Output of the generator.
+
+    Returns:
+        The weighted sum, and each loss unweighted by its name.
+    """
+    source, target = pair
+    reconstruction = losses.reconstruction(fake, target)
+    metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
+    loss = losses.reconstruction_weight * reconstruction
+    for extra in losses.extra:
+        metrics[f"g_loss_{extra.name}"] = value = extra.function(source, target, fake)
+        loss += extra.weight * value
+    return loss, metrics

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 
 Schedule = Callable[[Any], Any]
 
@@ -62,15 +63,18 @@ def build_schedule(
     epoch_of: Callable[[Any], Any],
     epochs: int,
     decay_epochs: int,
+    *,
+    code: OwnCode = NO_OWN_CODE,
 ) -> Schedule:
     """Build a schedule; all of them change once an epoch.
 
     Args:
-        name: One of `SCHEDULES`.
+        name: One of `SCHEDULES`, or a reference to an own function like them.
         learning_rate: Rate at the start.
         epoch_of: Maps a step to its epoch, from 0.
         epochs: Length of the run.
-        decay_epochs: What it means, each schedule says.
+        decay_epochs: Its meaning depends on the schedule.
+        code: What may run of own code.
 
     Returns:
         A function from step to rate.
@@ -78,9 +82,12 @@ def build_schedule(
     Raises:
         InputError: The name is unknown.
     """
-    if name not in SCHEDULES:
+    if is_own(name):
+        factor = code.function(name, "lr.schedule", "epoch", "epochs", "decay_epochs")
+    elif name in SCHEDULES:
+        factor = SCHEDULES[name]
+    else:
         raise InputError(f"lr.schedule={name!r}: choose from {', '.join(sorted(SCHEDULES))}")
-    factor = SCHEDULES[name]
     return lambda step: learning_rate * factor(epoch_of(step), epochs, decay_epochs)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import PyTree
 from tqdm import tqdm
 
+from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.core.errors import NonFiniteError
 from pix2pix_jax.training.calls import CallMetrics
 
@@ -31,7 +32,7 @@ def calls_ahead() -> int:
     An accelerator never waits for the host to read them. XLA's CPU backend takes the temporary
     memory of every call that waits for its turn: there, none may wait.
     """
-    return 0 if jax.default_backend() == "cpu" else _LAG
+    return 0 if on_cpu() else _LAG
 
 
 class Progress:
@@ -139,10 +140,9 @@ class Progress:
 
     def _fetch(self) -> None:
         step, count, metrics = self._pending.popleft()
-        *values, first_bad = jax.device_get(metrics.values).tolist()
-        losses = dict(zip(metrics.names, values, strict=True))
-        if first_bad >= 0:
-            step += 1 + int(first_bad) - count
+        losses, first_bad = metrics.fetch()
+        if first_bad is not None:
+            step += 1 + first_bad - count
             name = next(name for name, value in losses.items() if not math.isfinite(value))
             raise NonFiniteError(
                 f"step {step}: {name} is {losses[name]} on {', '.join(self._names_of(step))}. "

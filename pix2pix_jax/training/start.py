@@ -1,55 +1,96 @@
-"""Start a run with the networks of another one (`train.init_from`)."""
+"""What a run starts from: its own newest checkpoint, or the networks of another run."""
 
-import pathlib
+import dataclasses
+import logging
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core import config_files
+from pix2pix_jax.core.config_files import differences
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.order import Timeline
+from pix2pix_jax.models.build import Networks
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.runs.folder import CONFIG_FILE, network_keys, network_shapes
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import restore_discriminator, restore_generator
 from pix2pix_jax.training.state import TrainState
 
+logger = logging.getLogger(__name__)
 
-def check_init_from(config: ConfigDict) -> None:
-    """Raise InputError where `train.init_from` is no run, or its generator is another one."""
-    folder = pathlib.Path(config.train.init_from)
-    old = config_files.load_json(folder / CONFIG_FILE)
-    if network_shapes(old)["generator"] != network_shapes(config)["generator"]:
-        changes = "; ".join(config_files.differences(old, config, network_keys()))
+# Keys that decide the shapes of the networks; one that ends with a dot is a whole section.
+_NETWORK_KEYS = (
+    "model.",
+    "data.image_size",
+    "data.source_channels",
+    "data.source_classes",
+    "data.target_channels",
+    "loss.gan",
+    "train.ema_decay",
+)
+
+
+def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:
+    """Raise InputError if a folder holds a run with networks of other shapes.
+
+    Args:
+        folder: Folder of a run.
+        config: The configuration that is to go on in it.
+        networks: Its networks.
+    """
+    old = folder.networks
+    same = (
+        old.generator_shapes == networks.generator_shapes
+        and old.discriminator_shapes == networks.discriminator_shapes
+        and (folder.settings.train.ema_decay > 0) == (config.train.ema_decay > 0)
+    )
+    if not same:
+        changes = "; ".join(differences(folder.settings, config, _NETWORK_KEYS))
+        raise InputError(
+            f"the workdir holds another network: {changes}. Choose another --workdir, or the same "
+            "network"
+        )
+
+
+def check_init_from(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:
+    """Raise InputError if `train.init_from` is not a run, or its generator has other shapes.
+
+    Args:
+        folder: That folder.
+        config: The configuration of the new run.
+        networks: Its networks.
+    """
+    if folder.networks.generator_shapes != networks.generator_shapes:
+        changes = "; ".join(differences(folder.settings, config, _NETWORK_KEYS))
         raise InputError(f"train.init_from={str(folder)!r}: holds another generator: {changes}")
-    with Checkpoints(folder, read_only=True) as checkpoints:
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("best")
 
 
-def with_networks_of(state: TrainState, config: ConfigDict) -> TrainState:
-    """Replace a fresh state's networks by those of the run in `train.init_from`.
+def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -> TrainState:
+    """Replace the networks of a fresh state by those of another run.
 
     Args:
         state: State of step 0.
-        config: Configuration of the new run, checked by `check_init_from`.
+        folder: The other run, checked by `check_init_from`.
+        networks: The networks of the state.
 
     Returns:
-        The state with the generator of the old run's best checkpoint, and with its discriminator
-        where it is of the same shape; optimisers, step and seed stay fresh.
+        The state with the generator of the other run's best checkpoint, and with its discriminator
+        if that has the same shapes; optimisers, step and seed stay fresh.
     """
-    folder = pathlib.Path(config.train.init_from)
-    old = config_files.load_json(folder / CONFIG_FILE)
-    ours, theirs = network_shapes(config), network_shapes(old)
-    with Checkpoints(folder, read_only=True) as checkpoints:
+    theirs = folder.networks
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
         step = checkpoints.choose("best")
-        generator = checkpoints.restore_generator(
-            step, *theirs["generator"], with_ema=theirs["ema"]
-        )
+        with_ema = folder.settings.train.ema_decay > 0
+        generator = restore_generator(checkpoints, step, theirs, with_ema=with_ema)
         discriminator = None
-        if ours["discriminator"] and ours["discriminator"] == theirs["discriminator"]:
-            discriminator = checkpoints.restore_discriminator(step, *theirs["discriminator"])
-    print(
-        f"starts with the generator {'and discriminator ' if discriminator else ''}of step {step} "
-        f"in {folder}"
-    )
+        shapes = networks.discriminator_shapes
+        if shapes is not None and shapes == theirs.discriminator_shapes:
+            discriminator = restore_discriminator(checkpoints, step, theirs)
+    which = "generator" if discriminator is None else "generator and discriminator"
+    logger.info("starts with the %s of step %d in %s", which, step, folder)
     params = generator["params"]
     state = state.replace(
         g_params=params,
@@ -61,3 +102,46 @@ def with_networks_of(state: TrainState, config: ConfigDict) -> TrainState:
     return state.replace(
         d_params=discriminator["params"], d_batch_stats=discriminator["batch_stats"]
     )
+
+
+def resume_timeline(
+    timeline: Timeline, meta: dict[str, Any], step: int, data: dict[str, Any], allow_change: bool
+) -> Timeline:
+    """Go on with the timeline of a checkpoint, or start a new one there if changes are allowed.
+
+    Args:
+        timeline: As the config would have it for a new run.
+        meta: As saved with the checkpoint.
+        step: Step of the checkpoint.
+        data: What else must not change, by name; `meta` has the same names.
+        allow_change: Whether the timelines may differ.
+
+    Returns:
+        The timeline to go on with.
+
+    Raises:
+        InputError: They differ and may not; the message names what changed.
+    """
+    names = {
+        "global_batch": "the global batch (train.batch_size * devices, or train.global_batch_size)",
+        "seed": "seed",
+        "pairs": "the number of training pairs",
+    }
+    changed = [
+        f"{name}: {meta[key]} -> {getattr(timeline, key)}"
+        for key, name in names.items()
+        if meta[key] != getattr(timeline, key)
+    ]
+    changed += [
+        f"{name}: {meta[name]} -> {value}" for name, value in data.items() if meta[name] != value
+    ]
+    if changed and not allow_change:
+        raise InputError(
+            f"this run was started with other settings: {'; '.join(changed)}. "
+            "Restore them, choose another --workdir, or go on with --allow-change"
+        )
+    old = Timeline.from_meta(meta)
+    assert old is not None  # imported weights were refused before
+    if not changed:
+        return old
+    return dataclasses.replace(timeline, first_step=step, first_epoch=old.epoch(step))

@@ -1,33 +1,40 @@
 """TrainState: everything that a step changes, as arrays only."""
 
-import math
-import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import struct
-from jaxtyping import Float, PyTree
+
+from pix2pix_jax.models.build import Networks
+from pix2pix_jax.models.initial import draw_variables
+
+# The items of a checkpoint, and the fields of the state that each holds. Sampling needs the first
+# item alone.
+_ITEMS = {
+    "generator": ("g_params", "g_batch_stats", "g_ema"),
+    "discriminator": ("d_params", "d_batch_stats"),
+    "training": ("step", "rng", "g_opt_state", "d_opt_state"),
+}
 
 
 class TrainState(struct.PyTreeNode):
     """Both networks, both optimisers, the step and the seed.
 
-    All fields are arrays or trees of arrays (typed Any: abstract trees pass through as well).
+    All fields are arrays or trees of arrays (typed Any: abstract trees pass through them, too).
 
     Attributes:
         step: Number of steps taken, int32.
-        rng: The run's random key. It never changes: a step's randomness is a function of this key,
-            the step's number and the example's place in the global batch.
+        rng: The run's random key. It never changes: the randomness of a step is a function of this
+            key, the step's number and the example's place in the global batch.
         g_params: Parameters of the generator.
         g_batch_stats: Running statistics of the generator's batch norms; empty without any.
         g_opt_state: State of the generator's optimiser.
-        g_ema: Moving average of the generator's parameters; empty where none is kept.
-        d_params: Parameters of the discriminator; empty, like all of its, where there is none.
+        g_ema: Moving average of the generator's parameters; empty if none is kept.
+        d_params: Parameters of the discriminator; empty, like every `d_*` field, if there is no
+            discriminator.
         d_batch_stats: Running statistics of the discriminator's batch norms.
         d_opt_state: State of the discriminator's optimiser.
     """
@@ -42,97 +49,26 @@ class TrainState(struct.PyTreeNode):
     d_batch_stats: Any
     d_opt_state: Any
 
+    def items(self) -> dict[str, dict[str, Any]]:
+        """Return the state as the items of a checkpoint: `generator`, `discriminator`, `training`.
 
-def abstract_variables(
-    module: nn.Module, *shapes: tuple[int, ...]
-) -> tuple[PyTree[jax.ShapeDtypeStruct], PyTree[jax.ShapeDtypeStruct]]:
-    """Return the shapes of a network's parameters and batch statistics.
+        `runs.checkpoints` saves and restores them by these names.
+        """
+        return {
+            item: {name: getattr(self, name) for name in names} for item, names in _ITEMS.items()
+        }
 
-    Args:
-        module: Generator or discriminator.
-        *shapes: NHWC shapes of its image arguments.
-
-    Returns:
-        Two trees of shapes and dtypes: `params` and `batch_stats`.
-    """
-    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-
-    def init(key: jax.Array, *images: jax.Array) -> PyTree:
-        # train=False: batch norm over devices has no axis of devices here.
-        return module.init(key, *images, train=False)
-
-    variables = jax.eval_shape(init, jax.random.key(0), *inputs)
-    return variables["params"], variables.get("batch_stats", {})
-
-
-def _scale(kind: str, shape: tuple[int, ...]) -> float:
-    """Return the standard deviation of a kernel's values (PyTorch's initialisers, gain 1)."""
-    receptive = math.prod(shape[:-2])
-    fan_in, fan_out = receptive * shape[-2], receptive * shape[-1]
-    return {
-        "normal": 0.02,  # Isola et al., 2017, appendix 6.2
-        "xavier": math.sqrt(2 / (fan_in + fan_out)),  # Glorot & Bengio, 2010
-        "kaiming": math.sqrt(2 / fan_in),  # He et al., 2015
-    }[kind]
-
-
-def _draw_kernel(
-    kind: str, rng: np.random.Generator, shape: tuple[int, ...]
-) -> Float[np.ndarray, "k k in out"]:
-    values = rng.standard_normal(shape, np.float32)
-    if kind != "orthogonal":
-        return np.float32(_scale(kind, shape)) * values
-    # Saxe et al., 2014: the nearest thing to a rotation, by QR with signs made unique.
-    matrix = values.reshape(-1, shape[-1])
-    wide = matrix.shape[0] < matrix.shape[1]
-    q, r = np.linalg.qr(matrix.T if wide else matrix)
-    q = q * np.sign(np.diagonal(r))
-    return (q.T if wide else q).reshape(shape).astype(np.float32)
-
-
-INITIALIZERS = ("kaiming", "normal", "orthogonal", "xavier")
-_CONSTANTS = {"bias": 0, "mean": 0, "var": 1, "u": 1}
-
-
-def draw_variables(abstract: PyTree, seed: int, initializer: str = "normal") -> PyTree:
-    """Draw initial values: kernels as asked for, norm scales N(1, 0.02); constants elsewhere.
-
-    Each array is drawn on the host from (seed, its name): `module.init` compiles the whole network
-    only to throw its output away, some 5 to 9 seconds.
-
-    Args:
-        abstract: Tree of shapes, as from `abstract_variables`.
-        seed: Seed of the run.
-        initializer: Of kernels, one of `INITIALIZERS`; the paper's is `normal`, N(0, 0.02).
-
-    Returns:
-        A tree of float32 arrays.
-    """
-
-    def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        key = np.array([seed, zlib.crc32(jax.tree_util.keystr(path).encode())], np.uint64)
-        rng = np.random.Generator(np.random.Philox(key=key))
-        name = path[-1].key
-        if name == "kernel":
-            return _draw_kernel(initializer, rng, leaf.shape)
-        if name == "scale":
-            return 1 + np.float32(0.02) * rng.standard_normal(leaf.shape, np.float32)
-        return np.full(leaf.shape, _CONSTANTS[name], np.float32)
-
-    leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
-    with ThreadPoolExecutor() as pool:  # numpy draws without Python's lock
-        drawn = list(pool.map(lambda leaf: draw(*leaf), leaves))
-    return jax.tree.unflatten(structure, drawn)
+    @classmethod
+    def from_items(cls, items: Mapping[str, Mapping[str, Any]]) -> "TrainState":
+        """Return the state whose `items` these are."""
+        return cls(**{name: value for item in items.values() for name, value in item.items()})
 
 
 def create_train_state(
-    generator: nn.Module,
-    discriminator: nn.Module | None,
+    networks: Networks,
     g_tx: optax.GradientTransformation,
     d_tx: optax.GradientTransformation,
     *,
-    source_shape: tuple[int, ...],
-    target_shape: tuple[int, ...],
     seed: int,
     initializer: str = "normal",
     with_ema: bool = False,
@@ -140,24 +76,18 @@ def create_train_state(
     """Create the state of step 0.
 
     Args:
-        generator: The generator.
-        discriminator: The discriminator; None for regression alone.
+        networks: Generator and discriminator.
         g_tx: Optimiser of the generator.
         d_tx: Optimiser of the discriminator.
-        source_shape: Height, width and channels of a source image.
-        target_shape: Height, width and channels of a target image.
         seed: Seed of everything random in the run.
-        initializer: Of kernels, one of `INITIALIZERS`.
+        initializer: Of the kernels of our own layers, one of `models.initial.INITIALIZERS`.
         with_ema: Whether a moving average of the generator's parameters is kept.
 
     Returns:
         The state. Under `jax.eval_shape` it is the abstract state that a restore asks for.
     """
-    source, target = (1, *source_shape), (1, *target_shape)
     # One tree, so that the two networks' arrays have different names and thus different values.
-    abstract = {"g": abstract_variables(generator, source), "d": ({}, {})}
-    if discriminator is not None:
-        abstract["d"] = abstract_variables(discriminator, source, target)
+    abstract = {"g": networks.generator_shapes, "d": networks.discriminator_shapes or ({}, {})}
     drawn = jax.tree.map(jnp.asarray, draw_variables(abstract, seed, initializer))
     (g_params, g_batch_stats), (d_params, d_batch_stats) = drawn["g"], drawn["d"]
     return TrainState(

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarking.cases import Case, build_config
 from benchmarking.protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
 from pix2pix_jax.core.devices import describe_hardware, enable_compilation_cache
-from pix2pix_jax.core.placement import hold
+from pix2pix_jax.core.devices import hold
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.generator import Generator, translate_batch
 from pix2pix_jax.training.calls import CallStep

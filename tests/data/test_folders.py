@@ -6,7 +6,8 @@ from PIL import Image
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.build import build_source
-from pix2pix_jax.data.sources import Source, by_stem, find_folder_pairs, two_folders
+from pix2pix_jax.data.pairing import by_stem, find_folder_pairs, two_folders
+from pix2pix_jax.data.sources import Source
 from pix2pix_jax.images import files as image_files
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -3,10 +3,10 @@ import pytest
 from support.made_sources import make_source
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.batches import TrainingOrder, eval_batches, train_batches
-from pix2pix_jax.data.order import Timeline
+from pix2pix_jax.data.batches import eval_batches, mean_target, stream, train_batches
+from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
-from pix2pix_jax.data.pairs import Chosen, load_pairs, mean_target, stream
+from pix2pix_jax.data.pairs import Chosen, load_pairs
 from pix2pix_jax.data.shape import Shaping
 from pix2pix_jax.data.sources import SideBySide
 from pix2pix_jax.images import files as image_files

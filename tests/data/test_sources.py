@@ -4,7 +4,8 @@ from PIL import Image
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.build import build_source
-from pix2pix_jax.data.sources import SideBySide, Single, Source, find_files
+from pix2pix_jax.data.pairing import find_files
+from pix2pix_jax.data.sources import SideBySide, Single, Source
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 

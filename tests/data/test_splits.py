@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import InputError, default_config
+from pix2pix_jax.data.augment import build_augment
 from pix2pix_jax.data.pair_format import build_format
-from pix2pix_jax.data.splits import build_augment, load_splits
+from pix2pix_jax.data.splits import load_splits
 from pix2pix_jax.images import files as image_files
 
 

@@ -9,6 +9,7 @@ from pix2pix_jax import InputError
 from pix2pix_jax.evaluation import scorecard
 from pix2pix_jax.evaluation.metrics import distribution
 from pix2pix_jax.evaluation.metrics.table import METRICS
+from pix2pix_jax.evaluation.pictures import write_contact_sheet
 from pix2pix_jax.evaluation.scorecard import (
     SET_METRICS,
     Scorecard,
@@ -16,7 +17,6 @@ from pix2pix_jax.evaluation.scorecard import (
     choose_wanted,
     compute_distributions,
     observe_with,
-    write_contact_sheet,
     write_scorecard,
 )
 from pix2pix_jax.evaluation.scoring import Evaluation, tally

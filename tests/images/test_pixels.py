@@ -4,6 +4,7 @@ from PIL import Image
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images import sheets
 
 DTYPES = (np.uint8, np.uint16, np.float32)
 
@@ -150,7 +151,7 @@ def test_centre_crop_cuts_the_middle(size, rows, columns):
 def test_grid_places_images_in_rows_on_white():
     levels = [[10, 20, 30], [40, 50]]
     rows = [[np.full((3, 5, 3), level, np.uint8) for level in row] for row in levels]
-    found = images.grid(rows, gap=2)
+    found = sheets.grid(rows, gap=2)
     assert found.shape == (3 + 2 + 3, 5 + 2 + 5 + 2 + 5, 3)
     expected = np.full(found.shape, 255)
     for top, row in zip((0, 5), levels, strict=True):
@@ -161,5 +162,5 @@ def test_grid_places_images_in_rows_on_white():
 
 def test_grid_shows_gray_beside_rgb():
     gray, colour = noise(4, 4, 1), noise(4, 4, 3)
-    found = images.grid([[gray, colour]], gap=0)
+    found = sheets.grid([[gray, colour]], gap=0)
     np.testing.assert_array_equal(found, np.hstack([np.repeat(gray, 3, -1), colour]))

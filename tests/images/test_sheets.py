@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix_jax.images.sheets import Row, draw_sheet, fit
+from pix2pix_jax.images.sheets import SheetRow, draw_sheet, fit
 
 
 def plain(level, height=160, width=160, channels=3):
@@ -10,7 +10,7 @@ def plain(level, height=160, width=160, channels=3):
 
 
 def test_cells_lie_in_a_grid_below_their_headings():
-    sheet = draw_sheet(["a", "b"], [Row([plain(10), plain(20)]), Row([plain(30), plain(40)])])
+    sheet = draw_sheet(["a", "b"], [SheetRow([plain(10), plain(20)]), SheetRow([plain(30), plain(40)])])
     assert sheet.shape == (6 + 22 + 2 * (160 + 6), 6 + 2 * (160 + 6), 3)
     top, left = 6 + 22, 6
     for row, column, level in ((0, 0, 10), (0, 1, 20), (1, 0, 30), (1, 1, 40)):
@@ -21,14 +21,14 @@ def test_cells_lie_in_a_grid_below_their_headings():
 
 
 def test_a_caption_takes_a_line_of_its_own():
-    without, with_one = (draw_sheet(["a"], [Row([plain(9)], text)]) for text in ("", "worst: x"))
+    without, with_one = (draw_sheet(["a"], [SheetRow([plain(9)], text)]) for text in ("", "worst: x"))
     assert with_one.shape[0] == without.shape[0] + 22
     assert with_one[28:50].min() < 100
     np.testing.assert_array_equal(with_one[50:210, 6:166], 9)
 
 
 def test_what_is_too_long_is_cut_at_the_cells_edge():
-    sheet = draw_sheet(["x" * 500, ""], [Row([plain(255), plain(255)], "y" * 500)])
+    sheet = draw_sheet(["x" * 500, ""], [SheetRow([plain(255), plain(255)], "y" * 500)])
     ink = np.argwhere(sheet.min(axis=-1) < 200)
     headings, captions = ink[ink[:, 0] < 28], ink[ink[:, 0] >= 28]
     assert 140 < headings[:, 1].max() < 6 + 160 + 2
@@ -36,7 +36,7 @@ def test_what_is_too_long_is_cut_at_the_cells_edge():
 
 
 def test_a_name_of_any_bytes_can_be_drawn():
-    draw_sheet(["\udcff\u2713"], [Row([plain(0)], b"caf\xe9.png".decode(errors="surrogateescape"))])
+    draw_sheet(["\udcff\u2713"], [SheetRow([plain(0)], b"caf\xe9.png".decode(errors="surrogateescape"))])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_name_of_any_bytes_can_be_drawn():
     ],
 )
 def test_cells_grow_by_whole_factors_or_shrink(sizes, cell):
-    sheet = draw_sheet(["a"] * len(sizes), [Row([plain(0, *size) for size in sizes])])
+    sheet = draw_sheet(["a"] * len(sizes), [SheetRow([plain(0, *size) for size in sizes])])
     assert sheet.shape[:2] == (cell[0] + 6 + 22 + 6, len(sizes) * (cell[1] + 6) + 6)
 
 

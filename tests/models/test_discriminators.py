@@ -9,8 +9,8 @@ from support.networks import count, draw, variables_of
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.build import DISCRIMINATORS, build_discriminator
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN, _halve
+from pix2pix_jax.models.initial import abstract_variables, draw_variables
 from pix2pix_jax.models.layers import NORMS
-from pix2pix_jax.training.state import abstract_variables, draw_variables
 
 SMALLEST = {
     "patch": partial(PatchGAN, base_features=2, layers=2),

@@ -14,10 +14,10 @@ from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, leaky_relu
 from pix2pix_jax.models.build import GENERATORS, build_generator
 from pix2pix_jax.models.convolutions import conv, down_conv, up_conv
 from pix2pix_jax.models.hybrid import Hybrid
+from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.layers import NORMS
 from pix2pix_jax.models.resnet import ResNet
 from pix2pix_jax.models.unet import UNet
-from pix2pix_jax.training.state import abstract_variables
 
 SMALLEST = {
     "unet": partial(UNet, base_features=2, levels=2, dropout_placement="paper"),
@@ -59,7 +59,7 @@ def test_resnet_is_made_of_the_reference_convolutions():
 @pytest.mark.parametrize("blocks", [1, 6])
 def test_hybrid_is_made_of_its_convolutions(blocks, downsamplings, monkeypatch):
     # As on an accelerator: on the CPU some of them are products of matrices.
-    monkeypatch.setattr("pix2pix_jax.models.convolutions._on_cpu", lambda: False)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     module = Hybrid(base_features=1, blocks=blocks, downsamplings=downsamplings)
     params, _ = abstract_variables(module, (1, 32, 32, 3))
     widths = [1, 2, 4, 8, 8][: downsamplings + 1]

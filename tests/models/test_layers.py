@@ -9,6 +9,7 @@ from support.networks import draw
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.blocks import ACTIVATIONS, Block, Conv, leaky_relu, spectral_normalize
 from pix2pix_jax.models.convolutions import conv, down_conv
+from pix2pix_jax.models.initial import draw_variables
 from pix2pix_jax.models.layers import (
     EPSILON,
     NORMS,
@@ -18,7 +19,6 @@ from pix2pix_jax.models.layers import (
     dropout,
     make_norm,
 )
-from pix2pix_jax.training.state import draw_variables
 
 REAL_NORMS = [norm for norm in NORMS if norm != "none"]
 

@@ -22,6 +22,7 @@ from support.torch_twins import (
 )
 
 from pix2pix_jax import InputError, default_config
+from pix2pix_jax.models.initial import abstract_variables, draw_variables
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import (
     configure,
@@ -31,7 +32,6 @@ from pix2pix_jax.models.reference_weights import (
     to_variables,
     to_weights,
 )
-from pix2pix_jax.training.state import abstract_variables, draw_variables
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -11,7 +11,7 @@ from pix2pix_jax import InputError, load_generator, train_and_evaluate, translat
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.models.build import build_generator
-from pix2pix_jax.training.state import abstract_variables, draw_variables
+from pix2pix_jax.models.initial import abstract_variables, draw_variables
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pix2pix_jax.training.state import abstract_variables, draw_variables
+from pix2pix_jax.models.initial import abstract_variables, draw_variables
 
 
 def count(tree):

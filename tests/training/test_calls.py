@@ -11,10 +11,10 @@ from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
-from pix2pix_jax.training.calls import make_looped_call, make_single_call
+from pix2pix_jax.training.calls import compile_train_step, make_looped_call, make_single_call
 from pix2pix_jax.training.losses import build_losses
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import compile_train_step, make_train_step
+from pix2pix_jax.training.step import make_train_step
 
 SIZE, PAIRS, STEPS, BATCH = 32, 6, 5, 2
 NETWORKS = UNet(base_features=4, levels=5), PatchGAN(base_features=4, layers=2)

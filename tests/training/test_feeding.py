@@ -4,11 +4,11 @@ import pytest
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.core.placement import hold
+from pix2pix_jax.core.devices import hold
 from pix2pix_jax.training import loop as training_module
 from pix2pix_jax.training import progress as progress_module
-from pix2pix_jax.training.epoch_end import end_of_call
 from pix2pix_jax.training.feeding import Feed, build_feed
+from pix2pix_jax.training.halts import end_of_call
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import prepare_run
 

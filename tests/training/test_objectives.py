@@ -4,9 +4,9 @@ import pytest
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
+from pix2pix_jax.models.initial import abstract_variables, draw_variables
 from pix2pix_jax.training.losses import build_losses
 from pix2pix_jax.training.objectives import discriminator_loss
-from pix2pix_jax.training.state import abstract_variables, draw_variables
 
 SHAPE = (2, 32, 32, 3)
 

@@ -11,13 +11,14 @@ from support.networks import variables_of
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
+from pix2pix_jax.models.initial import INITIALIZERS, draw_variables
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.accumulation import make_accumulating_step
 from pix2pix_jax.training.losses import build_losses
 from pix2pix_jax.training.objectives import discriminator_loss
 from pix2pix_jax.training.run import prepare_run
-from pix2pix_jax.training.state import INITIALIZERS, create_train_state, draw_variables
+from pix2pix_jax.training.state import create_train_state
 from pix2pix_jax.training.step import make_regression_step, make_train_step
 
 SGD = optax.sgd(1e-3, momentum=0.0)

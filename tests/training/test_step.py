@@ -8,15 +8,16 @@ import pytest
 from jax import lax
 
 from pix2pix_jax.core.config import default_config
-from pix2pix_jax.core.placement import DEVICES, hold
+from pix2pix_jax.core.devices import DEVICES, hold
 from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training import step as train_step_module
+from pix2pix_jax.training.calls import compile_train_step
 from pix2pix_jax.training.losses import build_losses, l1_loss
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import compile_train_step, example_keys, make_train_step
+from pix2pix_jax.training.step import example_keys, make_train_step
 
 SIZE = 64  # six levels: one of them drops out
 LOSSES = build_losses(**default_config().loss)

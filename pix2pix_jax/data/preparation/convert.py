@@ -11,6 +11,7 @@ import numpy as np
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.data.derive import Derivation
+from pix2pix_jax.data.pairing import by_stem
 from pix2pix_jax.data.preparation.layout import WHOLE, Item, find_images, find_layout, pool_files
 from pix2pix_jax.data.preparation.output import (
     WRITTEN,
@@ -23,7 +24,7 @@ from pix2pix_jax.data.preparation.output import (
     writing,
 )
 from pix2pix_jax.data.selection import Patches, choose_split
-from pix2pix_jax.data.sources import SPLITS, Pair, SideBySide, by_stem, split_in_halves
+from pix2pix_jax.data.sources import SPLITS, Pair, SideBySide, split_in_halves
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.pixels import Stored

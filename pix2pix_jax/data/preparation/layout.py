@@ -4,7 +4,8 @@ import dataclasses
 import pathlib
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.sources import SPLITS, by_stem, find_folder_pairs, relative_names, two_folders
+from pix2pix_jax.data.pairing import by_stem, find_folder_pairs, relative_names, two_folders
+from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images import files as image_files
 
 SOURCES = ("side_by_side", "folders", "single")

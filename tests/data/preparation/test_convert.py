@@ -6,8 +6,8 @@ from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.derive import Derivation
+from pix2pix_jax.data.pairing import find_folder_pairs
 from pix2pix_jax.data.preparation.convert import combine, derive, patches, split
-from pix2pix_jax.data.sources import find_folder_pairs
 from pix2pix_jax.images import files as image_files
 
 NAMES = ("train/1.png", "train/sub/2.png", "val/1.png")

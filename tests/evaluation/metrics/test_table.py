@@ -9,7 +9,7 @@ from pix2pix_jax.core import errors
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.evaluation.metrics.palettes import load_palette
 from pix2pix_jax.evaluation.metrics.pixel import check_finite, check_pair, l1, l2, psnr
-from pix2pix_jax.evaluation.metrics.scoring import Tally
+from pix2pix_jax.evaluation.scoring import Tally
 from pix2pix_jax.evaluation.metrics.table import METRICS, choose_metrics
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, (3, 6, 5, 3)).astype(np.float32)
