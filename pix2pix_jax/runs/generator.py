@@ -25,7 +25,7 @@ MODES = ("paper", "deterministic")
 FITS = ("resize", "pad")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Generator:
     """A generator with its weights and what is needed to use it.
 
@@ -49,6 +49,16 @@ class Generator:
     step: int = 0
     fit: str = "resize"
     multiple: int = 1
+
+    def __repr__(self) -> str:
+        """Return one line, without the weights."""
+        height, width = self.image_size
+        count = sum(leaf.size for leaf in jax.tree.leaves(self.variables["params"]))
+        return (
+            f"Generator({type(self.module).__name__}, {count:,} parameters, step {self.step}, "
+            f"{height} x {width} pixels, {self.form.source.channels} -> "
+            f"{self.form.target.channels} channels, fit={self.fit!r})"
+        )
 
 
 def load_generator(
