@@ -1,17 +1,17 @@
-"""Every config file builds, and takes one shrunk step on made files of the right form."""
+"""Every config is found, is what it is known for, and takes a shrunk step on made-up files."""
 
 import pathlib
 
 import numpy as np
 import pytest
 
-from pix2pix_jax import train_and_evaluate
+from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax.core.config_files import load_file
 from pix2pix_jax.core.validation import validate
 from pix2pix_jax.images import files as image_files
 
 CONFIGS = sorted((pathlib.Path(__file__).parent.parent / "configs").glob("*.py"))
-# What a recipe is known by: its settings that differ from the paper's default.
+# The settings that define each config.
 KNOWN_BY = {
     "cityscapes": {
         "data.split": (400, 50, 50),
@@ -50,7 +50,7 @@ def value_of(config, key):
 
 
 def write_files(config, root):
-    """Write six images to train and two to test, of the form that the config looks for."""
+    """Write six training and two test images in the form that the config expects."""
     rng = np.random.default_rng(0)
     folders = {
         "folders": ["A/{}", "B/{}"],
@@ -97,6 +97,41 @@ def test_a_config_takes_a_step(path, tmp_path, tiny_config):
     result = train_and_evaluate(config, tmp_path / "run")
     assert result.step == 1
     assert result.summary["val"]["l1"] > 0
+
+
+@pytest.mark.parametrize("name", ["maps", "maps.py", "configs/maps.py"])
+def test_a_config_of_the_package_is_found_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maps").mkdir()  # a data set may have the same name
+    assert load_file(name).data.source == "pix2pix:maps"
+
+
+def test_a_file_comes_before_a_config_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    text = (CONFIGS[0].parent / "maps.py").read_text().replace("pix2pix:maps", "pix2pix:facades")
+    (tmp_path / "configs" / "maps.py").write_text(text)
+    assert load_file("configs/maps.py").data.source == "pix2pix:facades"
+    assert load_file("maps").data.source == "pix2pix:maps"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "mops",
+            r"--config mops: there is no such file; choose cityscapes, .*, or the path of a",
+        ),
+        ("mine/maps.py", r"--config mine/maps.py: there is no such file; choose mine/other.py$"),
+        ("none/maps.py", r"--config none/maps.py: there is no such file; choose cityscapes, "),
+    ],
+)
+def test_a_missing_config_is_refused_with_the_choices(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "other.py").write_text("")
+    with pytest.raises(InputError, match=message):
+        load_file(name)
 
 
 def test_every_config_is_known():

@@ -96,11 +96,11 @@ def create_dataset(options):
 
 
 @pytest.fixture
-def benchmark(monkeypatch, capsys):
+def benchmark(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS")  # the programs that it starts see one device
 
     def call(*arguments):
-        return run_script(monkeypatch, capsys, "benchmark", *arguments)
+        return run_script("benchmark", *arguments)
 
     return call
 

@@ -1,48 +1,33 @@
-"""scripts/prepare.py as a user runs it: in a process of its own."""
+"""`prepare`, by its flags, what it prints and the files it leaves."""
 
-import os
-import pathlib
+import contextlib
+import functools
 import resource
-import runpy
-import subprocess
 import sys
 import tarfile
 
 import numpy as np
 import pytest
+from support.scripts import refused, run_script
 
 from pix2pix_jax.images import files as image_files
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "prepare.py"
-
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run it in this process, which is faster; returns status, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-
-    def start(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        return end.value.code or 0, *capsys.readouterr()
-
-    return start
+def run(tmp_path):
+    """Run it in this process, in the test's folder; returns status, output and errors."""
+    return functools.partial(run_script, "prepare", folder=tmp_path)
 
 
-def start_process(*arguments, folder, file_size):
-    """Run it in a process of its own, in which no file may have more than so many bytes."""
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        cwd=folder,
-        env=dict(os.environ, PYTHONPATH=str(SCRIPT.parents[2]), HOME=str(folder / "home")),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size)),
-    )
-    return result.returncode, result.stdout, result.stderr
+@contextlib.contextmanager
+def no_file_above(size):
+    """Let the system refuse to write files of more bytes, in this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def noise(*shape, seed=0):
@@ -140,7 +125,7 @@ def test_frames_says_how_many_there_are(run, tmp_path):
         writer.write(np.full((24, 32, 3), 50 * number, np.uint8))
     writer.release()
     status, out, error = run("frames", "a.avi", "out", "--every", 2, "--size", 8)
-    assert (status, out, error) == (0, "3 images of 5 frames in out\n", "")
+    assert (status, out, error) == (0, "3 images from 5 frames in out\n", "")
 
 
 def test_frames_without_opencv_names_the_extra(run, tmp_path, monkeypatch):
@@ -163,12 +148,11 @@ def test_tfds_builds_a_published_set_from_an_archive(run, data):
 
 
 @pytest.mark.parametrize("more", [(), ("--quality", "95")], ids=["png", "jpeg"])
-def test_a_write_that_the_system_refuses_leaves_whole_files_only(data, more):
+def test_a_write_that_the_system_refuses_leaves_whole_files_only(run, data, more):
     for number in range(4):
         save(data / "data" / "val" / f"large{number}.png", noise(200, 200, 3))
-    status, _, error = start_process(
-        "derive", "data", "out", "--kind", "gray", *more, folder=data, file_size=50_000
-    )
+    with no_file_above(50_000):
+        status, _, error = run("derive", "data", "out", "--kind", "gray", *more)
     assert status == 2
     assert len(error.strip().splitlines()) == 1
     assert "large" in error
@@ -200,13 +184,10 @@ def test_a_write_that_the_system_refuses_leaves_whole_files_only(data, more):
         (["frames", "none.mp4", "out"], "none.mp4"),
         (["frames", "a.mp4", "out", "--face_model", "x"], "add --faces"),
         (["tfds", "map5"], "no such data set"),
-        (["tfds", "facadess"], "published sets there is facades"),
-        (["tfds", "tfds:mnist", "--archive", "x"], "--archive: is for cityscapes"),
+        (["tfds", "facadess"], "did you mean the published set facades?"),
+        (["tfds", "tfds:mnist", "--archive", "x"], "--archive: only for cityscapes"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(run, data, arguments, message):
-    status, out, error = run(*arguments)
-    assert (status, out) == (2, "")
-    assert message in error
-    assert len(error.strip().splitlines()) == 1
+    assert refused(run(*arguments), message)
     assert not (data / "out").exists()

@@ -1,22 +1,14 @@
-"""train.py and sample.py: each as a user runs it, in a process of its own; mistakes mostly in this.
-
-What costs here is the start of JAX (a second) and compiling a step (many).
-"""
+"""`train`, by its flags, what it prints and the files it leaves."""
 
 import json
 import pathlib
-import shutil
 import signal
-import sys
 import time
-import types
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.scripts import run_process, run_script, start_process
-
-from pix2pix_jax.core.config_files import load_json, save_json
+from support.scripts import refused, run_process, run_script, start_process
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
@@ -26,18 +18,18 @@ TINY = [
     "--config.model.levels=2",
     "--config.model.discriminator_layers=1",
     "--config.train.epochs=1",
-    "--config.lr.schedule=constant",  # one step for runs of any length: compiled once
+    "--config.lr.schedule=constant",  # runs of any length share one compiled step
     "--config.log.tensorboard=False",
 ]
 
 
 def demo(*arguments):
-    return ["--config", ROOT / "configs" / "demo.py", *TINY, *arguments]
+    return ["--config", "demo", *TINY, *arguments]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home for all processes, whose compiled programs they find there."""
+    """A home in which the processes find each other's compiled programs."""
     return tmp_path_factory.mktemp("home")
 
 
@@ -46,41 +38,27 @@ def trained(tmp_path_factory, home):
     folder = tmp_path_factory.mktemp("trained")
     status, out, error = run_process("train", *demo(), folder=folder, home=home)
     assert status == 0, error
-    assert "epoch 1/1" in out
+    assert error == ""
+    assert out.startswith("epoch 1/1: d_loss ")
     assert "val l1" in out
-    return folder
+    return folder / "runs" / "demo"
 
 
 def test_train_writes_to_runs_under_the_configs_name(trained):
-    summary = json.loads((trained / "runs" / "demo" / "summary.json").read_text())
-    assert summary["steps"] == 6
-    record = json.loads((trained / "runs" / "demo" / "run.json").read_text())
-    assert "train.py --config" in record["starts"][0]["command"]
+    assert json.loads((trained / "summary.json").read_text())["steps"] == 6
+
+
+def test_the_record_holds_the_command_line(trained):
+    record = json.loads((trained / "run.json").read_text())
+    command = f"python {ROOT / 'scripts' / 'train.py'} --config demo --config.data.image_size=32"
+    assert record["starts"][0]["command"].startswith(command)
 
 
 def test_compiled_programs_are_kept_in_the_users_home(trained, home):
     assert list((home / ".cache" / "pix2pix_jax").iterdir())
 
 
-def test_sample_needs_the_workdir_alone(trained, home, tmp_path):
-    photo = tmp_path / "photo.jpg"
-    Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(photo)
-    flags = ("--workdir", trained / "runs" / "demo")
-    status, out, error = run_process(
-        "sample", *flags, "--input", photo, "--output", "out", folder=tmp_path, home=home
-    )
-    assert status == 0, error
-    assert "step 6: 1 images in out" in out
-    with Image.open(tmp_path / "out" / "photo.png") as fake:
-        assert fake.size == (50, 40)
-    status, out, error = run_process(
-        "sample", *flags, "--split", "test", "--output", "test", folder=tmp_path, home=home
-    )
-    assert status == 0, error
-    assert len(list((tmp_path / "test").iterdir())) == 2
-
-
-def test_sigterm_saves_and_the_same_command_goes_on(trained, home, tmp_path):
+def test_sigterm_saves_and_the_same_command_resumes(trained, home, tmp_path):
     arguments = demo(
         "--config.data.synthetic_pairs=50,2,2",
         "--config.train.epochs=40",  # seconds, in which the signal comes
@@ -99,33 +77,27 @@ def test_sigterm_saves_and_the_same_command_goes_on(trained, home, tmp_path):
     process.send_signal(signal.SIGTERM)
     out, error = process.communicate(timeout=100)
     assert process.returncode == 143, error
-    assert "the same command goes on from there" in out
-    (saved,) = (int(path.name) for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert f"saved step {saved_step(tmp_path)} in run" in out
+    saved = saved_step(tmp_path)
     assert 5 <= saved < 2000
     status, out, error = run_process("train", *arguments, folder=tmp_path, home=home)
     assert status == 0, error
-    assert f"goes on from step {saved} (epoch {saved // 50 + 1} of 40)" in out
+    assert f"from step {saved} (epoch {saved // 50 + 1} of 40)" in out
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 2000
 
 
-def refused(result, message):
-    """Return whether a script has printed one line of error and nothing else went wrong."""
-    status, _, error = result
-    lines = error.strip().splitlines()
-    return status == 2 and len(lines) == 1 and lines[0].startswith("error: ") and message in error
+def saved_step(folder):
+    (step,) = (int(path.name) for path in (folder / "run" / "checkpoints").iterdir())
+    return step
 
 
 @pytest.fixture
-def train(monkeypatch, capsys, tmp_path, one_device):
-    """Run train.py in this process, as far as that leaves nothing behind in it."""
-    # It sets how this process keeps memory, for good.
-    monkeypatch.setitem(
-        sys.modules, "pix2pix_jax.commands.allocator", types.ModuleType("allocator")
-    )
+def train(tmp_path, one_device):
+    """Run train in this process, with the compilation cache that this process has."""
 
     def call(*arguments):
         arguments = demo("--config.compilation_cache=", *arguments)
-        return run_script(monkeypatch, capsys, "train", *arguments, folder=tmp_path)
+        return run_script("train", *arguments, folder=tmp_path)
 
     return call
 
@@ -144,6 +116,11 @@ def train(monkeypatch, capsys, tmp_path, one_device):
         (["--config.data.source=side_by_side"], "configs/demo.py"),
         (["--workdir", "file/run"], "Not a directory"),
         (["--config", ROOT / "configs" / "map.py"], "maps.py"),
+        (["--epochs", "3"], "unknown argument --epochs (see --help)"),
+        (["--config.train.epochs"], "config.train.epochs: a value is missing"),
+        (["--distributed.process_id=1"], "error: --distributed.coordinator, --distributed.num_p"),
+        (["--distributed.num_processes=0"], "error: argument --distributed.num_processes: '0'"),
+        (["--distributed.auto", "--distributed.process_id=1"], "leave out the other --distributed"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(train, tmp_path, arguments, message):
@@ -178,57 +155,17 @@ def pairs(tmp_path):
         ("odd.png", "odd.png: 63 pixels wide"),
     ],
 )
-def test_a_bad_file_is_named(train, tmp_path, pairs, name, message):
+def test_an_unusable_file_ends_training_before_it_starts(train, tmp_path, pairs, name, message):
     BAD_FILES[name](pairs / "train" / name)
     result = train("--config.data.source=side_by_side", f"--config.data.root={pairs}")
     assert refused(result, message)
     assert not (tmp_path / "runs").exists()
 
 
-def test_bad_files_end_the_process_or_are_skipped_with_a_count(tmp_path, home, pairs):
+def test_unusable_files_can_be_skipped_and_are_counted(train, pairs):
     for name, make in BAD_FILES.items():
         make(pairs / "train" / name)
-    arguments = demo("--config.data.source=side_by_side", f"--config.data.root={pairs}")
-    assert refused(run_process("train", *arguments, folder=tmp_path, home=home), "cut.png")
-    assert not (tmp_path / "runs").exists()
-    arguments.append("--config.data.on_error=skip")
-    status, out, error = run_process("train", *arguments, folder=tmp_path, home=home)
+    data = ("--config.data.source=side_by_side", f"--config.data.root={pairs}")
+    status, out, error = train(*data, "--config.data.on_error=skip")
     assert status == 0, error
     assert "skipped 3 of 5 pairs" in out
-
-
-@pytest.fixture
-def workdir(trained, tmp_path):
-    """A copy of the run which leaves this process the cache that it has."""
-    copy = shutil.copytree(trained / "runs" / "demo", tmp_path / "run")
-    config = load_json(copy / "config.json")
-    config.compilation_cache = ""
-    save_json(config, copy / "config.json")
-    return copy
-
-
-def test_a_mistake_in_sampling_ends_the_process_with_status_2(trained, home, tmp_path):
-    flags = ("--workdir", trained / "runs" / "demo", "--output", "out", "--split", "tset")
-    result = run_process("sample", *flags, folder=tmp_path, home=home)
-    assert refused(result, "split 'tset': choose from")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--workdir", "none", "--input", "x.png"], "none: not the folder of a run"),
-        (["--checkpoint", "7", "--split", "val"], "'7': choose from best, latest, 6"),
-        (["--split", "tset"], "split 'tset': choose from"),
-        (["--input", "none.png"], "none.png: there is no such file"),
-        (["--input", ".", "--seed", "-1"], "--seed"),
-        (["--input", ".", "--batch_size", "0"], "--batch_size"),
-    ],
-)
-def test_a_mistake_in_sampling_is_one_line_and_status_2(
-    monkeypatch, capsys, workdir, tmp_path, arguments, message
-):
-    flags = ("--workdir", workdir, "--output", "out")
-    result = run_script(monkeypatch, capsys, "sample", *flags, *arguments, folder=tmp_path)
-    assert refused(result, message)
-    assert not (tmp_path / "out").exists()

@@ -1,6 +1,5 @@
 import jax
 import pytest
-from support.scripts import run_script
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core.processes import Agreement, initialize, is_main
@@ -31,28 +30,6 @@ def test_a_machine_that_is_no_cluster_is_refused_with_the_flags_that_help(monkey
         InputError, match=r"could not be joined \(coordinator_address .*<port>, --d"
     ):
         initialize()
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--distributed.process_id=1"], "error: --distributed.coordinator, --distributed.num_p"),
-        (["--distributed.num_processes=0"], "error: argument --distributed.num_processes: '0'"),
-        (["--distributed.auto", "--distributed.process_id=1"], "error: --distributed.auto: leave"),
-    ],
-)
-def test_the_script_refuses_wrong_flags_in_one_line(flags, message, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    config = tmp_path / "config.py"
-    config.write_text(
-        "from pix2pix_jax import default_config\n\n\n"
-        "def get_config():\n    return default_config()\n"
-    )
-    status, _, error = run_script(monkeypatch, capsys, "train", "--config", config, *flags)
-    assert status == 2
-    assert error.startswith(message)
-    assert error.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
 
 
 def test_one_process_is_the_main_one_and_agrees_with_itself():
