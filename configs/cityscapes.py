@@ -6,9 +6,10 @@ r"""Street labels -> photo: three generators compared, 400/50/50 images, 60,000 
     python scripts/train.py --config configs/cityscapes.py --workdir runs/hybrid \
         --config.model.generator=hybrid
 
-Source: a course report that compared a U-Net, a ResNet and a hybrid of both. 500 pairs, chosen by a
-hash of their names and the seed, of the published set: photo left, labels right. Scored every 1,000
-steps by the report's metrics (extra opencv); scripts/compare.py makes its table and figure.
+Source: a course report that compared a U-Net, a ResNet and a hybrid of both. 500 pairs of the
+published set, chosen by a hash of their names and the seed: photo left, labels right. The report's
+metrics (extra opencv) are computed every 1,000 steps; scripts/compare.py makes the report's table
+and figure.
 """
 
 from pix2pix_jax import default_config

@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/cityscapes_labels.py
 
-2,975 training pairs, photo left and labels right, 200 epochs at batch 1.
+2,975 training pairs, photo left and labels right, 200 epochs at batch size 1.
 """
 
 from pix2pix_jax import default_config

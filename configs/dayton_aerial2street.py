@@ -2,8 +2,8 @@
 
     python scripts/train.py --config configs/dayton_aerial2street.py
 
-Source: a course report. Files and settings as in dayton_street2aerial.py: data/dayton/A holds
-street views, data/dayton/B aerial ones.
+Source: a course report. Same files and settings as in dayton_street2aerial.py: data/dayton/A holds
+street views, data/dayton/B aerial views.
 """
 
 from pix2pix_jax import default_config

@@ -2,9 +2,9 @@
 
     python scripts/train.py --config configs/dayton_street2aerial.py
 
-Source: a course report. 76,048 pairs by the same name, 55,000 to train and 21,048 to test:
-data/dayton/A/{train,test} holds street views, data/dayton/B/{train,test} aerial ones. Resized
-without jitter, learning rate 0.002; the report's batches were 128, 48 and 24.
+Source: a course report. 76,048 pairs of files with the same name, 55,000 for training and 21,048
+for testing: data/dayton/A/{train,test} holds street views, data/dayton/B/{train,test} aerial views.
+Resized without jitter, learning rate 0.002; the report's batch sizes were 128, 48 and 24.
 """
 
 from pix2pix_jax import default_config

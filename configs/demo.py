@@ -1,8 +1,8 @@
-"""Aerial photo -> street map on the embedded data set: a first run, for two CPU cores.
+"""Aerial photo -> street map on the built-in data set: a first run, for two CPU cores.
 
     python scripts/train.py --config configs/demo.py
 
-400 drawn pairs of 128x128 pixels, 32 features, 3 epochs at batch 1; nothing is downloaded.
+400 synthetic pairs of 128x128 pixels, 32 features, 3 epochs at batch size 1; nothing is downloaded.
 """
 
 from pix2pix_jax import default_config

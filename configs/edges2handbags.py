@@ -2,8 +2,8 @@
 
     python scripts/train.py --config configs/edges2handbags.py
 
-137,000 training pairs, edges left and photo right, 15 epochs at batch 4. The learning rate stays
-constant.
+137,000 training pairs, edges left and photo right, 15 epochs at batch size 4. The learning rate
+is constant.
 """
 
 from pix2pix_jax import default_config

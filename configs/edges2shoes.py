@@ -2,8 +2,8 @@
 
     python scripts/train.py --config configs/edges2shoes.py
 
-50,000 training pairs, edges left and photo right, 15 epochs at batch 4. The learning rate stays
-constant. For files with the photo left: --config.data.direction=BtoA.
+50,000 training pairs, edges left and photo right, 15 epochs at batch size 4. The learning rate
+is constant. For files with the photo left: --config.data.direction=BtoA.
 """
 
 from pix2pix_jax import default_config

@@ -2,8 +2,8 @@
 
     python scripts/train.py --config configs/facades.py
 
-400 training pairs, photo left and labels right, 200 epochs at batch 1. Files in data/facades are
-used where there are some; else the published set is downloaded there on first use.
+400 training pairs, photo left and labels right, 200 epochs at batch size 1. Files in data/facades
+are used if there are any; otherwise the published set is downloaded there on first use.
 """
 
 from pix2pix_jax import default_config

@@ -1,10 +1,10 @@
-"""Gray -> colour, faces cut out of a video; batch norm against instance norm.
+"""Gray -> colour, faces cropped from a video; batch norm against instance norm.
 
     python scripts/prepare.py frames video.mp4 data/faces --every 25 --faces
     python scripts/train.py --config configs/faces_colorization.py
 
-Source: a course report, batches of 32. All images of data/faces are split by a hash of their names;
-frames of one scene look alike, so give each split videos of its own where you can (folders train,
+Source: a course report, batch size 32. All images in data/faces are split by a hash of their names.
+Frames of one scene look alike, so take each split from different videos if you can (folders train,
 val and test, and --config.data.split="()").
 """
 

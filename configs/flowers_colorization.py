@@ -4,10 +4,10 @@ r"""Gray -> colour, photos of flowers; batch norm against instance norm.
     python scripts/train.py --config configs/flowers_colorization.py --workdir runs/flowers_batch \
         --config.model.norm=batch
 
-Source: a course report, batches of 32. Any photos in data/flowers/{train,val}, or all in
-data/flowers with --config.data.split=0.8,0.1,0.1; the gray source is made from them. From TFDS:
---config.data.source=tfds:oxford_flowers102. Colour channels of Lab instead of RGB, as in the paper:
---config.derive.kind=lab --config.data.target_channels=2 .
+Source: a course report, batch size 32. Put photos into data/flowers/{train,val}, or all of them
+into data/flowers with --config.data.split=0.8,0.1,0.1; the gray source is derived from them. From
+TFDS: --config.data.source=tfds:oxford_flowers102. To predict the colour channels of Lab instead of
+RGB, as in the paper: --config.derive.kind=lab --config.data.target_channels=2 .
 """
 
 from pix2pix_jax import default_config

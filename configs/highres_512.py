@@ -1,9 +1,10 @@
-"""Aerial photo -> street map at 512 pixels: a U-Net of 9 levels, activations computed again.
+"""Aerial photo -> street map at 512 pixels: a U-Net of 9 levels with rematerialisation.
 
     python scripts/train.py --config configs/highres_512.py
 
-The maps set's 600x600 pixels, cropped to 512 without resizing. model.remat trades time for memory;
---config.data.image_size=1024 with larger images of your own has 10 levels.
+The maps set has 600x600 pixels, cropped here to 512 without resizing. model.remat computes
+activations again in the backward pass, which takes time and saves memory. Larger images of your own
+with --config.data.image_size=1024 get a U-Net of 10 levels.
 """
 
 from pix2pix_jax import default_config

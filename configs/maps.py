@@ -2,9 +2,9 @@
 
     python scripts/train.py --config configs/maps.py
 
-1,096 training pairs of 600x600 pixels, 200 epochs at batch 1, jitter from 286 pixels. Side-by-side
-files in data/maps/train and data/maps/val are used where there are some; else the published set is
-downloaded to that folder on first use.
+1,096 training pairs of 600x600 pixels, 200 epochs at batch size 1, jitter from 286 pixels.
+Side-by-side files in data/maps/train and data/maps/val are used if there are any; otherwise the
+published set is downloaded to data/maps on first use.
 """
 
 from pix2pix_jax import default_config

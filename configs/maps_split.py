@@ -3,9 +3,9 @@
     python scripts/train.py --config configs/maps_split.py
 
 Source: a course report on photo-to-map translation with instance norm. The pairs of all splits are
-pooled and split again by a hash of their names. The tiles of this set overlap, displaced, so that a
-random split puts parts of the training photos into the held-out ones, and scores too well; the
-warning of near-duplicates does not see that. configs/maps.py keeps the published split.
+pooled and divided again by a hash of their names. Tiles of this set overlap with an offset, so a
+random split puts parts of the training photos into the held-out ones and the scores are too good;
+the warning about near-duplicates does not detect that. configs/maps.py keeps the published split.
 """
 
 from pix2pix_jax import default_config

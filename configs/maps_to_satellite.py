@@ -4,9 +4,9 @@
     python scripts/train.py --config configs/maps_to_satellite.py --config.train.epochs=250
 
 Source: a course report. Patches of 256 pixels, jitter from 286, batch norm, a constant learning
-rate, the discriminator's loss not halved, batch 1; a checkpoint every 10 epochs. The second line
-goes on from 200 epochs, or from where the first one was stopped, to 250. The report then used
-batches of 4: --config.train.batch_size=4 --allow-change.
+rate, the discriminator's loss not halved, batch size 1, a checkpoint every 10 epochs. The second
+command resumes after 200 epochs, or where the first one was stopped, and trains to 250. The report
+then used a batch size of 4: --config.train.batch_size=4 --allow-change.
 """
 
 from pix2pix_jax import default_config

@@ -2,7 +2,7 @@
 
     python scripts/train.py --config configs/night2day.py
 
-17,823 training pairs, 17 epochs at batch 4. The learning rate stays constant. The paper shows
+17,823 training pairs, 17 epochs at batch size 4. The learning rate is constant. The paper shows
 day -> night: --config.data.direction=BtoA.
 """
 

@@ -1,13 +1,13 @@
-"""Measure how fast training is on this machine: a table, and a file of all figures.
+"""Measure how fast training is on this machine; print a table and write all figures to a file.
 
     python scripts/benchmark.py --batch_sizes 1,4 --output results.json
     python scripts/benchmark.py --batch_sizes 1,32 --dtype float32,bfloat16 --data resident,streamed
     python scripts/benchmark.py --peer ../pytorch-CycleGAN-and-pix2pix --peer-options
 
 Each configuration is compiled and timed in a process of its own, through the calls that training
-makes, on pairs drawn for the purpose. --peer takes the same steps with a clone of the PyTorch
-reference (its options, model class and data loader; needs the extra torch), in turns with ours.
-Any key of the config can be set with --config.section.key=value.
+makes, on synthetic pairs. With --peer, a clone of the PyTorch reference takes the same steps in
+turns with ours, through its own options, model class and data loader (needs the extra torch). Any
+key of the config can be set with --config.section.key=value.
 """
 
 import argparse
@@ -27,22 +27,22 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import write_json
 
-_STEPS = {"cpu": 5}  # of a repetition; elsewhere:
-_MANY_STEPS = 100
-# Resident pairs need several steps in one call, which the CPU does not take.
+_STEPS = {"cpu": 5}  # steps per repetition
+_MANY_STEPS = 100  # on other platforms
+# Resident pairs need several steps per call, and the CPU takes one.
 _PATHS = {"cpu": ("cached", "streamed")}
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--batch_sizes", default="1", help="pairs on a device, with commas between")
+    parser.add_argument("--batch_sizes", default="1", help="pairs per device, comma-separated")
     parser.add_argument("--image_size", type=cli.whole(1, 2**14), default=256, help="default: 256")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16, or both")
     parser.add_argument(
-        "--data", default="", help="resident, cached, streamed (default: all that the device has)"
+        "--data", default="", help="resident, cached, streamed (default: all that apply here)"
     )
-    parser.add_argument("--steps", type=cli.whole(1, 10**4), help="of a repetition")
+    parser.add_argument("--steps", type=cli.whole(1, 10**4), help="steps per repetition")
     parser.add_argument("--repetitions", type=cli.whole(1, 1000), default=5, help="default: 5")
     parser.add_argument("--base_features", type=cli.whole(1, 2**12), default=64, help="default: 64")
     parser.add_argument("--remat", action="store_true", help="as model.remat")
@@ -50,16 +50,18 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--accumulate", type=cli.whole(1, 2**12), default=1, help="as train.accumulate"
     )
     parser.add_argument("--pairs", type=cli.whole(1, 10**5), default=400, help="default: 400")
-    parser.add_argument("--save", action="store_true", help="memory during a save as well")
+    parser.add_argument("--save", action="store_true", help="measure memory during a save too")
     parser.add_argument("--peer", metavar="DIR", help="a clone of the PyTorch reference")
     parser.add_argument(
-        "--peer-options", action="store_true", help="and the peer as fast as it can be made"
+        "--peer-options", action="store_true", help="also the peer with its fastest options"
     )
     parser.add_argument(
-        "--plain-malloc", action="store_true", help="ours without the setting of scripts/train.py"
+        "--plain-malloc",
+        action="store_true",
+        help="ours without the malloc settings of scripts/train.py",
     )
     parser.add_argument(
-        "--compilation_cache", default="", help="folder; by default everything is compiled anew"
+        "--compilation_cache", default="", help="folder (default: none, everything is compiled)"
     )
     parser.add_argument("--output", metavar="FILE", help="JSON file to write")
     flags, rest = parser.parse_known_args(arguments)
@@ -75,7 +77,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def build_groups(flags: argparse.Namespace, data: list[str]) -> list[list[Case]]:
-    """Return what is measured: in each group cases that differ in their data path alone."""
+    """Return the cases to measure; those of one group differ only in their data path."""
     whole = cli.whole(1, 2**16)
     try:
         batch_sizes = [whole(text) for text in cli.split_names(flags.batch_sizes)]
@@ -89,12 +91,14 @@ def build_groups(flags: argparse.Namespace, data: list[str]) -> list[list[Case]]
         for dtype in cli.split_names(flags.dtype)
     ]
     if not any(groups):
-        raise InputError("nothing to measure: --batch_sizes, --dtype and --data name at least one")
+        raise InputError(
+            "nothing to measure: --batch_sizes, --dtype and --data need at least one value each"
+        )
     return groups
 
 
 def check(flags: argparse.Namespace) -> None:
-    """Raise InputError where the command line cannot be carried out."""
+    """Raise InputError if the command line cannot be carried out."""
     output = pathlib.Path(flags.output or "results.json")
     if output.is_dir() or not output.parent.is_dir():
         raise InputError(f"--output {output}: expected a file in a folder that exists")
@@ -123,11 +127,11 @@ def make_plan(flags: argparse.Namespace, root: pathlib.Path, platform: str) -> P
 
 
 def benchmark(flags: argparse.Namespace, root: pathlib.Path) -> dict[str, Any]:
-    """Measure everything; a file, where one is wanted, is written after each group."""
+    """Measure everything; the output file, if there is one, is rewritten after each group."""
     probed = suite.probe(cli.split_names(flags.dtype), shares_device=bool(flags.peer))
     platform = probed["hardware"]["platform"]
     if flags.peer and platform not in ("cpu", "gpu"):
-        raise InputError(f"--peer: the reference knows CPU and GPU; JAX runs on {platform} here")
+        raise InputError(f"--peer: the reference runs on CPU and GPU; JAX runs on {platform} here")
     write_pairs(root, flags.image_size, flags.pairs)
     plan = make_plan(flags, root, platform)
     data = cli.split_names(flags.data) or list(_PATHS.get(platform, DATA_PATHS))
