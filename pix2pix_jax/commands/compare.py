@@ -19,7 +19,7 @@ from pix2pix_jax.core.errors import require
 from pix2pix_jax.evaluation.run_scores import Options
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.reports.comparison_page import write_comparison
-from pix2pix_jax.reports.comparison_pictures import choose_images, draw_images
+from pix2pix_jax.reports.comparison_pictures import choose_images, translate_images
 from pix2pix_jax.reports.comparison_runs import collect, label_runs
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -57,10 +57,10 @@ def main() -> None:
         folder.refuse_output_in_data(output)
     enable_compilation_cache(folders[0].settings.compilation_cache)
     options = Options(flags.split, flags.mode, flags.batch_size)
-    entries = collect(flags.runs, labels, flags.checkpoint, wanted, options, output)
-    names = choose_images(entries, flags.images)
-    shown = draw_images(entries, names, options) if names else []
-    for fault in write_comparison(entries, metrics, shown, options, output):
+    runs = collect(folders, labels, flags.checkpoint, wanted, options, output)
+    names = choose_images(runs, flags.images)
+    images = translate_images(runs, names, options) if names else []
+    for fault in write_comparison(runs, metrics, images, options, output):
         logger.warning(fault)
     print((output / "comparison.md").read_text().split("\n\n")[2])
     print(f"written to {output}: comparison.html, .md, .csv and pictures")

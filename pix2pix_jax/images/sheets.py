@@ -1,8 +1,6 @@
-"""Sheets of pictures with words: headings above the columns, captions above the rows."""
+"""Sheets of pictures with text: headings above the columns, captions above the rows."""
 
-import base64
 import dataclasses
-import io
 import os
 from collections.abc import Sequence
 
@@ -12,31 +10,33 @@ from PIL import Image, ImageDraw, ImageFont
 
 Picture = UInt8[np.ndarray, "_ _ _"]  # gray or RGB
 
-_LEAST, _MOST = 160, 400  # pixels of a cell's longer side: small pictures grow, large ones shrink
+# Pixels of the longer side of a cell: smaller pictures are enlarged, larger ones made smaller.
+_LEAST, _MOST = 160, 400
 _GAP = 6
-_TEXT, _LINE = 14, 22  # pixels of letters and of a line
+_FONT_SIZE, _LINE = 14, 22  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class SheetRow:
     """One row of a sheet.
 
     Attributes:
-        pictures: One for each column, of any sizes.
-        caption: Line above them; '': none.
+        pictures: One for each column; their sizes may differ.
+        caption: Line above them; '' for none.
     """
 
     pictures: Sequence[Picture]
     caption: str = ""
 
 
-def draw_sheet(headings: Sequence[str], rows: Sequence[Row]) -> UInt8[np.ndarray, "h w 3"]:
+def draw_sheet(headings: Sequence[str], rows: Sequence[SheetRow]) -> UInt8[np.ndarray, "h w 3"]:
     """Draw rows of pictures on white.
 
     Args:
-        headings: Of the columns; what is too long is cut with dots.
-        rows: One or more. All cells are as large as the largest picture, small ones being grown to
-            160 pixels by whole factors; each picture fills its cell as far as its shape allows.
+        headings: Headings of the columns; long ones are cut and end with dots.
+        rows: One or more. All cells have the size of the largest picture, which is enlarged to at
+            least 160 pixels by a whole factor. Each picture fills its cell as far as its aspect
+            ratio allows.
 
     Returns:
         One RGB image.
@@ -45,7 +45,7 @@ def draw_sheet(headings: Sequence[str], rows: Sequence[Row]) -> UInt8[np.ndarray
     tops, top = [], _GAP + _LINE
     for row in rows:
         tops.append(top)
-        top += height + _GAP + _LINE * bool(row.caption)
+        top += height + _GAP + (_LINE if row.caption else 0)
     sheet = Image.new("RGB", (len(headings) * (width + _GAP) + _GAP, top), "white")
     pen = ImageDraw.Draw(sheet)
     for column, heading in enumerate(headings):
@@ -65,7 +65,7 @@ def draw_sheet(headings: Sequence[str], rows: Sequence[Row]) -> UInt8[np.ndarray
 
 
 def fit(picture: Picture, height: int, width: int) -> Image.Image:
-    """Bring a picture into a cell without changing its shape; by whole factors pixels stay sharp.
+    """Fit a picture into a cell and keep its aspect ratio; whole factors keep pixels sharp.
 
     Args:
         picture: Gray or RGB.
@@ -80,7 +80,7 @@ def fit(picture: Picture, height: int, width: int) -> Image.Image:
 
 
 def _cell(pictures: Sequence[Picture]) -> tuple[int, int]:
-    """Return height and width that all cells have."""
+    """Return the height and width of all cells."""
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
     longer = max(height, width)
@@ -89,11 +89,11 @@ def _cell(pictures: Sequence[Picture]) -> tuple[int, int]:
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(_TEXT)
+    return ImageFont.load_default(_FONT_SIZE)
 
 
 def _shorten(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:
-    """Cut a text to a width, and replace what cannot be drawn: a file's name may hold any bytes."""
+    """Cut a text to a width; bytes of file names that are not UTF-8 are replaced."""
     text = os.fsencode(text).decode(errors="replace")
     if pen.textlength(text, _font()) <= width:
         return text
@@ -102,14 +102,24 @@ def _shorten(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:
     return f"{text}..."
 
 
-_LARGEST = 512  # pixels of a picture's longer side in the page
+def grid(
+    rows: Sequence[Sequence[UInt8[np.ndarray, "h w _"]]], gap: int = 4
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Arrange images in rows on white.
 
+    Args:
+        rows: Rows of images, gray or RGB, all of one height and width.
+        gap: Pixels between images.
 
-def to_uri(picture: Picture) -> str:
-    """Encode a picture as a `data:` URI; large ones are made smaller."""
-    factor = min(_LARGEST / max(picture.shape[:2]), 1)
-    height, width = (max(round(side * factor), 1) for side in picture.shape[:2])
-    data = io.BytesIO()
-    # Whole colour channels: label maps have sharp edges.
-    fit(picture, height, width).save(data, "JPEG", quality=90, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
+    Returns:
+        One RGB image.
+    """
+    height, width = rows[0][0].shape[:2]
+    columns = max(len(row) for row in rows)
+    shape = (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3)
+    canvas = np.full(shape, 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            top, left = i * (height + gap), j * (width + gap)
+            canvas[top : top + height, left : left + width] = image
+    return canvas

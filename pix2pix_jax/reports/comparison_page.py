@@ -1,178 +1,206 @@
 """Write a comparison: Markdown, CSV, PNG, and one HTML file that opens from disk."""
 
+import dataclasses
 import datetime
-import functools
+import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
-from pix2pix_jax.core.files import atomic_path
-from pix2pix_jax.evaluation.metrics.table import METRICS
+from pix2pix_jax.evaluation.metrics.table import best_of, names_per
 from pix2pix_jax.evaluation.run_scores import Options
-from pix2pix_jax.evaluation.scorecard import best_of
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images.sheets import to_uri
-from pix2pix_jax.reports import run_charts as curves
-from pix2pix_jax.reports import svg_chart as chart
-from pix2pix_jax.reports.comparison_pictures import Shown, draw_images_sheet, headings
-from pix2pix_jax.reports.comparison_runs import Entry, find_faults
+from pix2pix_jax.reports.comparison_pictures import (
+    ComparedImage,
+    draw_image_sheet,
+    picture_headings,
+)
+from pix2pix_jax.reports.comparison_runs import ComparedRun, find_faults
 from pix2pix_jax.reports.comparison_table import (
     Column,
     build_columns,
-    differing_settings,
+    find_differing_settings,
     to_markdown,
     write_csv,
 )
-from pix2pix_jax.reports.numbers import written
+from pix2pix_jax.reports.metric_notes import best_value, describe_metric
+from pix2pix_jax.reports.numbers import format_significant
+from pix2pix_jax.reports.pages import encode_picture, render, write_text
 from pix2pix_jax.reports.png_plots import Panel, plot_panels
+from pix2pix_jax.reports.run_charts import select_baselines
+from pix2pix_jax.reports.svg_chart import Chart, draw_chart
+from pix2pix_jax.runs.record import Row
 
 _SIDE = "val_"
+_LINE_STYLES = 8  # of the page
+_LARGEST = (512, 512)  # height and width of a picture in the page
+_QUALITY = 90
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionedPicture:
+    """A picture of the page.
+
+    Attributes:
+        uri: The picture as a `data:` URI.
+        alt: What it shows.
+        caption: Line below it; may be empty.
+        best: Whether its caption is the best of its row.
+    """
+
+    uri: str
+    alt: str
+    caption: str
+    best: bool
 
 
 def write_comparison(
-    entries: Sequence[Entry],
+    runs: Sequence[ComparedRun],
     metrics: Sequence[str],
-    shown: Sequence[Shown],
+    images: Sequence[ComparedImage],
     options: Options,
     output: pathlib.Path,
 ) -> list[str]:
     """Write a comparison.
 
     Args:
-        entries: The runs.
+        runs: The runs.
         metrics: Columns of the table.
-        shown: Images as all runs translate them; may be empty.
+        images: Images translated by all runs; may be empty.
         options: How the runs were scored.
-        output: Folder, made where missing: `comparison.md`, `.csv`, `.html`, `curves.png` and,
-            where there are images, `images.png`.
+        output: Folder, created if missing. It gets `comparison.md`, `comparison.csv`,
+            `comparison.html`, `curves.png` if the runs have curves, and `images.png` if there are
+            images.
 
     Returns:
-        Why the scores cannot be compared as they stand, one line for each reason.
+        The reasons why the scores cannot be compared as they are, one line each.
 
     Raises:
         InputError: matplotlib is not installed.
     """
     output.mkdir(parents=True, exist_ok=True)
-    faults, columns = find_faults(entries, metrics), build_columns(entries, metrics)
-    write_csv(entries, metrics, output / "comparison.csv")
-    panels = build_panels(entries, metrics)
-    pictures = []
-    if shown:
-        image_files.write(output / "images.png", draw_images_sheet(entries, shown))
-        pictures.append("![The same images by every run](images.png)")
+    faults, columns = find_faults(runs, metrics), build_columns(runs, metrics)
+    panels = build_panels(runs, metrics)
+    write_csv(runs, metrics, output / "comparison.csv")
+    links = []
+    if images:
+        image_files.write(output / "images.png", draw_image_sheet(runs, images))
+        links.append("![The same images, translated by every run](images.png)")
     if panels:
         plot_panels(panels, output / "curves.png", "step")
-        pictures.append("![Validation metrics over the steps](curves.png)")
-    text = _markdown(entries, columns, faults, pictures, options)
+        links.append("![Validation metrics over the steps](curves.png)")
+    write_text(output / "comparison.md", _markdown(runs, columns, faults, links, options))
+    caption_metric = next((name for name in metrics if name in names_per("image")), "")
     content = {
-        "entries": entries,
+        "runs": runs,
         "columns": columns,
         "faults": faults,
         "options": options,
-        "headings": headings(entries),
-        "rows": [_page_row(entries, metrics, one) for one in shown],
-        "sort": next((name for name in metrics if name in METRICS), ""),
-        "charts": [_chart(panel, entries) for panel in panels],
-        "axes": chart,
-        "places": {entry.label: number % 8 for number, entry in enumerate(entries)},
-        "settings": differing_settings(entries),
+        "headings": picture_headings(runs),
+        "images": [_caption_pictures(runs, caption_metric, image) for image in images],
+        "caption_metric": caption_metric,
+        "charts": [_draw_panel(panel, runs) for panel in panels],
+        "line_of": {run.label: number % _LINE_STYLES for number, run in enumerate(runs)},
+        "settings": find_differing_settings(runs),
         "written": datetime.datetime.now(datetime.UTC),
     }
-    for name, whole in (("md", text), ("html", _template().render(content))):
-        with atomic_path(output / f"comparison.{name}") as temporary:
-            # A folder's name may hold bytes that are no text.
-            temporary.write_text(whole, encoding="utf-8", errors="replace")
+    write_text(output / "comparison.html", render("comparison_page.html", content))
     return faults
 
 
-def build_panels(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Panel]:
-    """Return the curves of all validation metrics that the runs have measured while training."""
+def build_panels(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Panel]:
+    """Return the curves of all validation metrics that the runs measured during training.
+
+    Args:
+        runs: The runs.
+        metrics: The metrics that come first, in this order.
+    """
     measured = [
         column.removeprefix(_SIDE)
-        for entry in entries
-        for row in entry.record.rows
+        for run in runs
+        for row in run.record.rows
         for column in row
         if column.startswith(_SIDE)
     ]
-    order = [name for name in metrics if name in measured]
+    first = [name for name in metrics if name in measured]
     panels = []
-    for metric in dict.fromkeys([*order, *measured]):
-        lines = {entry.label: _points(entry, f"{_SIDE}{metric}") for entry in entries}
+    for metric in dict.fromkeys([*first, *measured]):
+        lines = {run.label: _points(run, f"{_SIDE}{metric}") for run in runs}
         panels.append(Panel(metric, {label: points for label, points in lines.items() if points}))
     return panels
 
 
-def _points(entry: Entry, column: str) -> list[tuple[float, float]]:
-    return [(row["step"], row[column]) for row in entry.record.rows if column in row]
+def _points(run: ComparedRun, column: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[column]) for row in run.record.rows if column in row]
 
 
-def _chart(panel: Panel, entries: Sequence[Entry]) -> chart.Chart:
-    """Draw a panel for the page, with the baseline where all runs have the same."""
-    keys = {label: f"run {label}" for label in panel.lines}
-    rows: dict[float, dict[str, float]] = {}
+def _draw_panel(panel: Panel, runs: Sequence[ComparedRun]) -> Chart:
+    """Draw a panel for the page, with a baseline if it is the same for all runs."""
+    columns = {label: f"run {label}" for label in panel.lines}
+    rows: dict[float, Row] = {}
     for label, points in panel.lines.items():
         for step, value in points:
-            rows.setdefault(step, {"step": step})[keys[label]] = value
-    baselines = entries[0].record.baselines
-    shared = all(entry.record.baselines == baselines for entry in entries)
-    guides = curves.baselines_of(panel.metric, baselines) if shared else {}
-    note = curves.describe(panel.metric)
-    ordered = [rows[step] for step in sorted(rows)]
-    return chart.draw(panel.metric, {keys[label]: label for label in keys}, ordered, note, guides)
+            rows.setdefault(step, {"step": step})[columns[label]] = value
+    baselines = runs[0].record.baselines
+    shared = all(run.record.baselines == baselines for run in runs)
+    return draw_chart(
+        panel.metric,
+        {column: label for label, column in columns.items()},
+        [rows[step] for step in sorted(rows)],
+        describe_metric(panel.metric),
+        select_baselines(panel.metric, baselines) if shared else {},
+    )
 
 
-def _page_row(entries: Sequence[Entry], metrics: Sequence[str], one: Shown) -> dict[str, Any]:
-    """Return what the page shows of an image: pictures, and each run's value of one metric."""
-    metric = next((name for name in metrics if name in METRICS), "")
-    values = [entry.values[one.name].get(metric) for entry in entries] if metric else []
-    known = [value for value in values if value is not None and value == value]
-    best = (min if metric and best_of(metric) == "low" else max)(known, default=None)
-    captions = [{"text": "", "best": False}] * (2 + len(entries))
-    for number, value in enumerate(values, 1):
-        if value in known:
-            captions[number] = {"text": written(value, 3), "best": value == best}
-    return {"name": one.name, "cells": list(zip(map(to_uri, one.all), captions, strict=True))}
+def _caption_pictures(
+    runs: Sequence[ComparedRun], metric: str, image: ComparedImage
+) -> list[CaptionedPicture]:
+    """Return the pictures of an image, those of the runs with their values of a metric.
+
+    Args:
+        runs: The runs.
+        metric: A metric of single images; '': no captions.
+        image: The image.
+    """
+    values: list[float | None] = [None] * len(runs)
+    if metric:
+        values = [run.values[image.name].get(metric) for run in runs]
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    best = best_value(known, best_of(metric))
+    pictures = []
+    # The source and the target have no value.
+    for heading, picture, value in zip(
+        picture_headings(runs), image.pictures, [None, *values, None], strict=True
+    ):
+        caption = ""
+        if value is not None and not math.isnan(value):
+            caption = format_significant(value, 3, keep_zeros=True)
+        uri = encode_picture(picture, _LARGEST, _QUALITY).uri
+        is_best = bool(caption) and value == best
+        pictures.append(CaptionedPicture(uri, f"{heading} of {image.name}", caption, is_best))
+    return pictures
 
 
 def _markdown(
-    entries: Sequence[Entry],
+    runs: Sequence[ComparedRun],
     columns: Sequence[Column],
     faults: Sequence[str],
-    pictures: Sequence[str],
+    links: Sequence[str],
     options: Options,
 ) -> str:
-    settings = differing_settings(entries)
-    lines = [
-        f"# {', '.join(entry.label for entry in entries)}",
+    parts = [
+        f"# {', '.join(run.label for run in runs)}",
         f"Scores of the {options.split} pairs in mode `{options.mode}`: mean ± standard deviation "
-        "over the images (of kid and inception_score: over parts of the set). The best of each "
-        "column is bold; whether a difference means anything, only runs with other seeds can say.",
-        to_markdown(entries, columns).rstrip(),
+        "over the images (for kid and inception_score, over parts of the set). The best value of "
+        "each column is bold. Only runs with other seeds can tell whether a difference means "
+        "anything.",
+        to_markdown(runs, columns).rstrip(),
         *(f"> **Warning:** {fault}" for fault in faults),
-        *pictures,
+        *links,
     ]
+    settings = find_differing_settings(runs)
     if settings:
-        table = ["| setting | " + " | ".join(entry.label for entry in entries) + " |"]
-        table.append("| --- " * (1 + len(entries)) + "|")
-        table += [
-            f"| `{key}` | " + " | ".join(f"`{value}`" for value in values) + " |"
-            for key, values in settings.items()
-        ]
-        lines.append("\n".join(table))
-    return "\n\n".join(lines) + "\n"
-
-
-@functools.cache
-def _template() -> Any:
-    import jinja2
-
-    here = pathlib.Path(__file__).parent
-    environment = jinja2.Environment(
-        # The look is the one of a run's report.
-        loader=jinja2.FileSystemLoader(here),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: written(value, 4)
-    return environment.get_template("comparison.html")
+        table = [["setting", *(run.label for run in runs)], ["---"] * (1 + len(runs))]
+        for setting in settings:
+            table.append([f"`{setting.key}`", *(f"`{value}`" for value in setting.values)])
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in table))
+    return "\n\n".join(parts) + "\n"

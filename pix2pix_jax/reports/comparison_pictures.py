@@ -1,4 +1,4 @@
-"""The same images, by every run of a comparison."""
+"""The same images, translated by every run of a comparison."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,71 +6,85 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from pix2pix_jax.evaluation.run_scores import Options, load_split
-from pix2pix_jax.evaluation.scoring import picture_rows
-from pix2pix_jax.images.sheets import Picture, Row, draw_sheet
-from pix2pix_jax.reports.comparison_runs import Entry
-from pix2pix_jax.runs.generator import load_generator
+from pix2pix_jax.evaluation.pictures import picture_rows
+from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.images.sheets import Picture, SheetRow, draw_sheet
+from pix2pix_jax.reports.comparison_runs import ComparedRun
+from pix2pix_jax.runs.generator import generator_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
-    """One image as all runs translate it.
+class ComparedImage:
+    """One image, translated by all runs.
 
     Attributes:
         name: Its name.
         source: Its source, as the first run sees it.
-        answers: What each run makes of it.
+        translations: The output of each run.
         target: Its target, as the first run sees it.
     """
 
     name: str
     source: Picture
-    answers: list[Picture]
+    translations: list[Picture]
     target: Picture
 
     @property
-    def all(self) -> list[Picture]:
-        """Source, answers, target."""
-        return [self.source, *self.answers, self.target]
+    def pictures(self) -> list[Picture]:
+        """Source, translations, target."""
+        return [self.source, *self.translations, self.target]
 
 
-def choose_images(entries: Sequence[Entry], count: int) -> list[str]:
-    """Choose images that all runs were scored on, evenly spread over the first run's.
+def choose_images(runs: Sequence[ComparedRun], count: int) -> list[str]:
+    """Choose images on which all runs were scored, evenly spaced in the order of the first run.
 
     Args:
-        entries: The runs.
-        count: At most so many.
+        runs: The runs.
+        count: Largest number of images.
 
     Returns:
-        Their names; none where the runs have no image in common.
+        Their names; empty if the runs have no image in common.
     """
-    shared = [name for name in entries[0].values if all(name in one.values for one in entries)]
+    shared = [name for name in runs[0].values if all(name in run.values for run in runs)]
     spread = np.linspace(0, len(shared) - 1, min(count, len(shared)))
     return [shared[number] for number in spread.astype(int)]
 
 
-def draw_images(entries: Sequence[Entry], names: Sequence[str], options: Options) -> list[Shown]:
-    """Let every run translate some images of its own split."""
-    rows = []
-    for entry in entries:
-        generator = load_generator(entry.workdir, entry.step)
-        pairs = load_split(entry.workdir, options.split, names)
-        every, mode = range(len(names)), options.mode
-        rows.append(picture_rows(generator, pairs, every, mode=mode, batch_size=options.batch_size))
-    return [
-        Shown(name, several[0][0], [row[1] for row in several], several[0][2])
-        for name, *several in zip(names, *rows, strict=True)
-    ]
+def translate_images(
+    runs: Sequence[ComparedRun], names: Sequence[str], options: Options
+) -> list[ComparedImage]:
+    """Let every run translate the same images of its own split.
+
+    Args:
+        runs: The runs.
+        names: Names of the images.
+        options: Split, mode and batch size.
+    """
+    rows_of_runs = []
+    for run in runs:
+        rows_of_runs.append(
+            picture_rows(
+                generator_of(run.folder, run.step),
+                run.folder.load_pairs(options.split, names),
+                range(len(names)),
+                mode=options.mode,
+                batch_size=options.batch_size,
+            )
+        )
+    images = []
+    for name, *rows in zip(names, *rows_of_runs, strict=True):
+        source, _, target = rows[0]
+        images.append(ComparedImage(name, source, [row[1] for row in rows], target))
+    return images
 
 
-def headings(entries: Sequence[Entry]) -> list[str]:
-    """Return what stands above the pictures."""
-    return ["source", *(entry.label for entry in entries), "target"]
+def picture_headings(runs: Sequence[ComparedRun]) -> list[str]:
+    """Return the headings of the pictures: source, each run, target."""
+    return ["source", *(run.label for run in runs), "target"]
 
 
-def draw_images_sheet(
-    entries: Sequence[Entry], shown: Sequence[Shown]
+def draw_image_sheet(
+    runs: Sequence[ComparedRun], images: Sequence[ComparedImage]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Arrange the images in rows: source, each run, target."""
-    return draw_sheet(headings(entries), [Row(one.all) for one in shown])
+    """Draw the images in rows: source, each run, target."""
+    return draw_sheet(picture_headings(runs), [SheetRow(image.pictures) for image in images])

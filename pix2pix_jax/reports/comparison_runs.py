@@ -1,14 +1,12 @@
-"""The runs of a comparison: what each of them scores, and whether that can be compared at all."""
+"""The runs of a comparison: their scores, and whether these can be compared at all."""
 
-import csv
 import dataclasses
-import functools
 import json
+import logging
 import math
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -17,213 +15,222 @@ from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.config_files import differences
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.evaluation.metrics.distribution import LEAST_FOR_FID
-from pix2pix_jax.evaluation.metrics.table import METRICS
-from pix2pix_jax.evaluation.run_scores import (
-    Options,
-    choose_step,
-    describe,
-    evaluation_folder,
-    load_config,
-    load_split,
-    score_checkpoint,
-)
+from pix2pix_jax.evaluation.run_scores import Options, choose_step, describe, score_checkpoint
 from pix2pix_jax.evaluation.scorecard import METRICS_FILE, TABLE_FILE, Wanted, write_scorecard
-from pix2pix_jax.runs import record
-from pix2pix_jax.runs.folder import network_shapes
+from pix2pix_jax.reports.saved_scores import (
+    ImageValues,
+    SavedScores,
+    read_image_values,
+    read_scores,
+)
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.record import Record, read_record
+
+logger = logging.getLogger(__name__)
 
 # Keys of the sections `data` and `derive` that change neither the pairs nor their pixels.
-_NO_MATTER = ("archive", "cache_gigabytes", "load_size", "on_error", "unpaired", "workers")
-_UNKNOWN = dict.fromkeys(("devices", "device", "machine"), "?")
+_KEYS_WITHOUT_EFFECT_ON_PAIRS = (
+    "archive",
+    "cache_gigabytes",
+    "load_size",
+    "on_error",
+    "unpaired",
+    "workers",
+)
 _NOT_PLAIN = re.compile(r"[^\w.-]+")
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ComparedRun:
     """One run of a comparison.
 
     Attributes:
-        label: What it is called.
-        workdir: Its folder.
-        config: Its configuration.
+        label: Its label.
+        folder: Its folder.
+        config: Its configuration, as the user gave it.
+        parameters: Number of the generator's parameters.
         step: Step of the checkpoint that was scored.
-        scores: What `metrics.json` says of it.
-        values: Of each image scored, by name, its value of each metric.
-        record: What its other files say.
+        scores: The scores of that checkpoint.
+        values: The value of each metric for each image, by the names of the images.
+        record: What the run's own files say.
     """
 
     label: str
-    workdir: pathlib.Path
+    folder: RunFolder
     config: ConfigDict
+    parameters: int
     step: int
-    scores: dict[str, Any]
-    values: dict[str, dict[str, float]]
-    record: record.Record
-
-    def mean(self, metric: str) -> float | None:
-        """Return the score of the set; None where there is none."""
-        return self.scores["metrics"][metric]["mean"]
-
-    def deviation(self, metric: str) -> float | None:
-        """Return the standard deviation that belongs to a score; None where there is none."""
-        return self.scores["metrics"][metric].get("std")
+    scores: SavedScores
+    values: ImageValues
+    record: Record
 
     @property
     def seconds(self) -> float | None:
-        """Seconds per 1000 steps of training alone; None where the run does not say."""
-        found = self.record.summary.get("seconds_per_1000_steps")
-        return found if found is not None else self.record.newest("seconds_per_1000_steps")
-
-    @functools.cached_property
-    def parameters(self) -> int:
-        """Number of the generator's parameters."""
-        params, _ = network_shapes(self.config)["generator"]
-        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+        """Seconds per 1000 steps, training alone; None if the run does not say."""
+        at_end = self.record.total("seconds_per_1000_steps")
+        return self.record.newest("seconds_per_1000_steps") if at_end is None else at_end
 
     @property
     def hardware(self) -> str:
-        """What the run was last started on; '' where it does not say."""
-        found = (self.record.starts or [{}])[-1].get("hardware")
-        if not isinstance(found, dict):
+        """The hardware of the run's last start; '' if the run does not say."""
+        if not self.record.starts or not self.record.starts[-1].hardware:
             return ""
-        return "{devices} x {device}, {machine}".format_map({**_UNKNOWN, **found})
+        found = self.record.starts[-1].hardware
+        devices, device, machine = (found.get(key, "?") for key in ("devices", "device", "machine"))
+        return f"{devices} x {device}, {machine}"
 
 
 def label_runs(workdirs: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """Return the runs' labels: those given, else the folders' names, else their paths.
+    """Return the labels of runs: those given, else the names of the folders, else their paths.
+
+    Args:
+        workdirs: The runs' folders.
+        labels: A label for each run, or none at all.
 
     Raises:
-        InputError: There are not as many labels as runs, or two are equal.
+        InputError: The number of labels is not the number of runs, or two labels are equal.
     """
     if labels and len(labels) != len(workdirs):
-        raise InputError(f"--labels names {len(labels)}, there are {len(workdirs)} runs")
+        raise InputError(
+            f"--labels has {len(labels)}, but there are {len(workdirs)} runs; give one for each"
+        )
     names = [pathlib.Path(workdir).resolve().name for workdir in workdirs]
     chosen = list(labels) or (names if len(set(names)) == len(names) else list(workdirs))
     twice = [label for label in chosen if chosen.count(label) > 1]
     if twice:
-        raise InputError(f"{twice[0]!r} stands for two runs; give each its own, with --labels")
+        raise InputError(f"two runs have the label {twice[0]!r}; give different ones with --labels")
     return chosen
 
 
 def collect(
-    workdirs: Sequence[str],
+    folders: Sequence[RunFolder],
     labels: Sequence[str],
     checkpoint: str,
     wanted: Wanted,
     options: Options,
     output: pathlib.Path,
-) -> list[Entry]:
-    """Find the scores of runs, or score them now.
+) -> list[ComparedRun]:
+    """Find the scores of runs; score those that have none yet.
 
     Args:
-        workdirs: The runs' folders.
-        labels: What they are called.
+        folders: The runs' folders.
+        labels: Their labels.
         checkpoint: `best`, `latest` or a step.
         wanted: What to measure.
-        options: How.
-        output: Folder of the comparison, where new scores are kept, in `scores/<label>`.
+        options: How to measure it.
+        output: Folder of the comparison; new scores are kept there in `scores/<number>_<label>`.
 
     Raises:
-        InputError: A folder is no run's, or has no such checkpoint.
+        InputError: A folder does not hold a run, or has no such checkpoint.
     """
-    # All of them before the first is scored, which may take long.
-    steps = [_check(workdir, checkpoint) for workdir in workdirs]
-    entries = []
-    for number, (workdir, label, step) in enumerate(zip(workdirs, labels, steps, strict=True), 1):
-        config = load_config(workdir)
-        kept = output / "scores" / f"{number}_{_NOT_PLAIN.sub('_', label)}"
-        folder = _find(workdir, step, wanted, options, kept)
-        if folder is None:
-            print(f"{label}: scoring step {step}")
-            pairs = load_split(workdir, options.split)
-            write_scorecard(score_checkpoint(workdir, step, pairs, wanted, options)[1], kept)
-            folder = kept
-        scores = json.loads((folder / METRICS_FILE).read_bytes())
-        values = _read_values(folder / TABLE_FILE)
-        about, _ = record.read(pathlib.Path(workdir))
-        entries.append(Entry(label, pathlib.Path(workdir), config, step, scores, values, about))
-    return entries
+    # Check every run before the first one is scored, which may take long.
+    steps = [_check(folder, checkpoint) for folder in folders]
+    runs = []
+    for number, (folder, label, step) in enumerate(zip(folders, labels, steps, strict=True), 1):
+        own = output / "scores" / f"{number}_{_NOT_PLAIN.sub('_', label)}"
+        found = _find_scores(folder, step, wanted, options, own)
+        if found is None:
+            logger.info("%s: scoring step %d", label, step)
+            pairs = folder.load_pairs(options.split)
+            write_scorecard(score_checkpoint(folder, step, pairs, wanted, options)[1], own)
+            found = own
+        runs.append(
+            ComparedRun(
+                label=label,
+                folder=folder,
+                config=folder.config,
+                parameters=_count_parameters(folder),
+                step=step,
+                scores=read_scores(found),
+                values=read_image_values(found),
+                record=read_record(folder.path),
+            )
+        )
+    return runs
 
 
-def _check(workdir: str, checkpoint: str) -> int:
-    load_config(workdir)
+def _check(folder: RunFolder, checkpoint: str) -> int:
+    folder.settings  # noqa: B018 - refuses a folder without a run
     try:
-        return choose_step(workdir, checkpoint)
+        return choose_step(folder, checkpoint)
     except InputError as error:
-        raise InputError(f"{workdir}: {error}") from None
+        if str(error).startswith(str(folder)):
+            raise
+        raise InputError(f"{folder}: {error}") from None
 
 
-def _find(
-    workdir: str, step: int, wanted: Wanted, options: Options, kept: pathlib.Path
+def _count_parameters(folder: RunFolder) -> int:
+    params, _ = folder.networks.generator_shapes
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def _find_scores(
+    folder: RunFolder, step: int, wanted: Wanted, options: Options, own: pathlib.Path
 ) -> pathlib.Path | None:
-    """Return a folder with the scores of this very checkpoint, measured alike; None: there is none.
+    """Find a folder with scores of this very checkpoint, measured in the same way.
 
     Args:
-        workdir: The run's folder.
+        folder: The run's folder.
         step: Step of the checkpoint.
-        wanted: What was to be measured.
-        options: How.
-        kept: Where an earlier comparison may have kept scores.
+        wanted: What to measure.
+        options: How to measure it.
+        own: Where an earlier comparison may have kept scores.
+
+    Returns:
+        The folder; None if there is none.
     """
-    expected = describe(workdir, step, wanted, options)
-    written = (pathlib.Path(workdir, "checkpoints", str(step))).stat().st_mtime
-    folders = {evaluation_folder(workdir, step, options): {"run"}, kept: set()}
-    for folder, free in folders.items():
-        path = folder / METRICS_FILE
-        # Scores older than the checkpoint are of a run that was in this folder before.
-        if not (path.is_file() and (folder / TABLE_FILE).is_file()):
+    expected = describe(folder, step, wanted, options)
+    saved = (folder.checkpoints / str(step)).stat().st_mtime
+    evaluation = folder.evaluation(options.split, step, options.mode)
+    # The run's own evaluation may give another path to the same run.
+    ignored: dict[pathlib.Path, set[str]] = {evaluation: {"run"}, own: set()}
+    for place, keys in ignored.items():
+        file = place / METRICS_FILE
+        if not file.is_file() or not (place / TABLE_FILE).is_file():
             continue
-        if path.stat().st_mtime < written:
+        if file.stat().st_mtime < saved:  # scores of a run that was in this folder before
             continue
-        found = json.loads(path.read_bytes())
-        same = all(found.get(key) == expected[key] for key in expected if key not in free)
+        found = json.loads(file.read_bytes())
+        same = all(found.get(key) == expected[key] for key in expected if key not in keys)
         if same and set(wanted.names) <= found["metrics"].keys():
-            return folder
+            return place
     return None
 
 
-def _read_values(path: pathlib.Path) -> dict[str, dict[str, float]]:
-    """Read `per_image.csv`: of each image its value of each metric."""
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        row["name"]: {key: float(cell) for key, cell in row.items() if key in METRICS}
-        for row in rows
-    }
-
-
-def find_faults(entries: Sequence[Entry], metrics: Sequence[str]) -> list[str]:
-    """Say why scores cannot be compared as they stand: one line for each reason."""
-    first, faults = entries[0], []
-    for entry in entries[1:]:
-        keys = _data_keys(first.config) | _data_keys(entry.config)
-        changed = differences(first.config, entry.config, keys)
+def find_faults(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[str]:
+    """Return the reasons why scores cannot be compared as they are, one line each."""
+    first, faults = runs[0], []
+    for run in runs[1:]:
+        keys = _data_keys(first.config) | _data_keys(run.config)
+        changed = differences(first.config, run.config, keys)
         if changed:
-            faults.append(f"{entry.label}: other data than {first.label}: {'; '.join(changed)}")
-        if first.values.keys() != entry.values.keys():
-            shared = len(first.values.keys() & entry.values.keys())
+            faults.append(f"{run.label}: other data than {first.label}: {'; '.join(changed)}")
+        if first.values.keys() != run.values.keys():
+            shared = len(first.values.keys() & run.values.keys())
             faults.append(
-                f"{entry.label}: scored on {len(entry.values)} images, {first.label} on "
-                f"{len(first.values)}; {shared} are the same"
+                f"{run.label}: scored on {len(run.values)} images, {first.label} on "
+                f"{len(first.values)}; they share {shared}"
             )
-    least = min(len(entry.values) for entry in entries)
+    least = min(len(run.values) for run in runs)
     if "fid" in metrics and least < LEAST_FOR_FID:
         faults.append(
-            f"fid of {least} images: under {LEAST_FOR_FID} it is much too high, and to be compared "
-            "with FIDs of as many images only; kid is unbiased"
+            f"fid of {least} images: with fewer than {LEAST_FOR_FID} it is much too high, and "
+            "comparable only to FIDs of equally many images; kid is unbiased"
         )
-    places = {entry.hardware for entry in entries if entry.hardware}
+    places = {run.hardware for run in runs if run.hardware}
     if len(places) > 1:
-        named = "; ".join(f"{entry.label}: {entry.hardware}" for entry in entries)
-        faults.append(f"seconds per 1000 steps are of different hardware: {named}")
+        listed = "; ".join(f"{run.label}: {run.hardware}" for run in runs)
+        faults.append(f"seconds per 1000 steps were measured on different hardware: {listed}")
     return faults
 
 
 def _data_keys(config: ConfigDict) -> set[str]:
-    """Return the keys that decide which pairs a run was trained and is scored on."""
+    """Return the keys that decide on which pairs a run is trained and scored."""
     keys = {
         key
         for key in flatten(config)
-        if key.startswith(("data.", "derive.")) and key.rpartition(".")[2] not in _NO_MATTER
+        if key.startswith(("data.", "derive."))
+        and key.rpartition(".")[2] not in _KEYS_WITHOUT_EFFECT_ON_PAIRS
     }
     drawn = config.data.split or config.data.source == "synthetic" or config.derive.kind == "mask"
-    return keys | ({"seed"} if drawn else set())
+    return keys | {"seed"} if drawn else keys

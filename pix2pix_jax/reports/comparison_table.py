@@ -1,21 +1,25 @@
-"""The table of a comparison, as it stands in Markdown and HTML, and as numbers in CSV."""
+"""The table of a comparison: as text for Markdown and HTML, and as numbers for CSV."""
 
 import csv
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.files import atomic_path
-from pix2pix_jax.evaluation.metrics.table import METRICS
-from pix2pix_jax.evaluation.scorecard import best_of
-from pix2pix_jax.reports.comparison_runs import Entry
-from pix2pix_jax.reports.numbers import written
+from pix2pix_jax.evaluation.metrics.table import Direction, best_of
+from pix2pix_jax.reports.comparison_runs import ComparedRun
+from pix2pix_jax.reports.metric_notes import best_value, unit_of
+from pix2pix_jax.reports.numbers import format_significant
 
-_NONE = "-"
-# Settings that change neither the networks nor the numbers.
-_NO_MATTER = ("compilation_cache", "data.cache_gigabytes", "data.workers", "log.")
+_NO_VALUE = "-"
+# Settings that change neither the networks nor their scores.
+_KEYS_WITHOUT_EFFECT_ON_RESULTS = (
+    "compilation_cache",
+    "data.cache_gigabytes",
+    "data.workers",
+    "log.",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Cell:
 
     Attributes:
         text: A number.
-        spread: Its standard deviation; '': it has none.
+        spread: Its standard deviation; '' if it has none.
         best: Whether it is the best of its column.
     """
 
@@ -39,7 +43,7 @@ class Column:
 
     Attributes:
         title: Heading.
-        note: Unit and direction; may be empty.
+        note: What the numbers are, such as their unit; may be empty.
         cells: One for each run.
     """
 
@@ -48,50 +52,84 @@ class Column:
     cells: list[Cell]
 
 
-def build_columns(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Column]:
-    """Return the table's columns: every metric, then speed, size, and what was scored."""
-    columns = [_metric_column(entries, metric) for metric in metrics]
-    # The fastest is the best of its column only where all ran on the same hardware.
-    best = "low" if len({entry.hardware for entry in entries}) == 1 else ""
-    seconds = [entry.seconds for entry in entries]
-    columns.append(Column("seconds per 1000 steps", "", _cells(seconds, best, 3)))
-    parameters = [Cell(f"{entry.parameters:,}") for entry in entries]
-    columns.append(Column("parameters", "of the generator", parameters))
-    steps = [Cell(f"{entry.step:,} of {int(entry.record.step):,}") for entry in entries]
-    columns.append(Column("step", "scored, of those taken", steps))
-    return [*columns, Column("n", "images", [Cell(str(entry.scores["n"])) for entry in entries])]
+@dataclasses.dataclass(frozen=True)
+class DifferingSetting:
+    """A setting that is not the same in all runs.
+
+    Attributes:
+        key: The key.
+        values: Its value in each run, as Python writes it.
+    """
+
+    key: str
+    values: list[str]
 
 
-def _metric_column(entries: Sequence[Entry], metric: str) -> Column:
-    cells = _cells([entry.mean(metric) for entry in entries], best_of(metric))
-    for number, entry in enumerate(entries):
-        deviation = entry.deviation(metric)
-        if deviation is not None:
-            cells[number] = dataclasses.replace(cells[number], spread=written(deviation, 2))
-    unit = METRICS[metric].unit if metric in METRICS else ""
-    arrow = "↓" if best_of(metric) == "low" else "↑"
-    return Column(f"{metric}\u00a0{arrow}", unit, cells)
+def build_columns(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Column]:
+    """Return the columns of the table: every metric, then speed, size, and what was scored."""
+    # Speeds can be ranked only if all runs had the same hardware.
+    best: Direction | None = "low" if len({run.hardware for run in runs}) == 1 else None
+    return [
+        *(_metric_column(runs, metric) for metric in metrics),
+        Column("seconds per 1000 steps", "", _number_cells([run.seconds for run in runs], best, 3)),
+        Column("parameters", "generator", [Cell(f"{run.parameters:,}") for run in runs]),
+        Column("step", "scored of trained", [Cell(_steps(run)) for run in runs]),
+        Column("n", "images", [Cell(str(run.scores.count)) for run in runs]),
+    ]
 
 
-def _cells(values: Sequence[float | None], best: str, digits: int = 4) -> list[Cell]:
-    """Write numbers, and mark the best; equal ones, as they are written, are all best."""
-    texts = [_NONE if value is None else written(value, digits) for value in values]
-    known = [float(text) for text in texts if text != _NONE]
-    if not known or len(values) == 1 or not best:
+def _steps(run: ComparedRun) -> str:
+    return f"{run.step:,} of {int(run.record.step):,}"
+
+
+def _metric_column(runs: Sequence[ComparedRun], metric: str) -> Column:
+    scores = [run.scores.metrics[metric] for run in runs]
+    cells = _number_cells([score.mean for score in scores], best_of(metric))
+    for number, score in enumerate(scores):
+        if score.deviation is not None:
+            spread = format_significant(score.deviation, 2, keep_zeros=True)
+            cells[number] = dataclasses.replace(cells[number], spread=spread)
+    return Column(_with_arrow(metric), unit_of(metric), cells)
+
+
+def _with_arrow(metric: str) -> str:
+    """Return the name of a metric with an arrow in the direction of better values."""
+    best = best_of(metric)
+    if best is None:
+        return metric
+    arrow = "↓" if best == "low" else "↑"
+    return f"{metric}\u00a0{arrow}"
+
+
+def _number_cells(
+    values: Sequence[float | None], best: Direction | None, digits: int = 4
+) -> list[Cell]:
+    """Write numbers and mark the best; all that read the same as the best are marked.
+
+    Args:
+        values: A number for each run; None if there is no such number.
+        best: Whether a `high` or a `low` number is better; None: nothing is marked.
+        digits: Significant digits.
+    """
+    texts = [
+        _NO_VALUE if value is None else format_significant(value, digits, keep_zeros=True)
+        for value in values
+    ]
+    wanted = best_value([float(text) for text in texts if text != _NO_VALUE], best)
+    if wanted is None or len(values) == 1:
         return [Cell(text) for text in texts]
-    wanted = min(known) if best == "low" else max(known)
-    return [Cell(text, best=text != _NONE and float(text) == wanted) for text in texts]
+    return [Cell(text, best=text != _NO_VALUE and float(text) == wanted) for text in texts]
 
 
-def to_markdown(entries: Sequence[Entry], columns: Sequence[Column]) -> str:
-    """Write the table; the best of each column is bold."""
+def to_markdown(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> str:
+    """Write the table in Markdown; the best value of each column is bold."""
     titles = [
-        f"{column.title} ({column.note})" * bool(column.note) or column.title for column in columns
+        f"{column.title} ({column.note})" if column.note else column.title for column in columns
     ]
     lines = [["run", *titles], ["---"] * (1 + len(columns))]
-    for number, entry in enumerate(entries):
-        cells = [column.cells[number] for column in columns]
-        lines.append([_escape(entry.label), *(_in_markdown(cell) for cell in cells)])
+    for number, run in enumerate(runs):
+        cells = [_in_markdown(column.cells[number]) for column in columns]
+        lines.append([_escape(run.label), *cells])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -104,27 +142,29 @@ def _escape(text: str) -> str:
     return text.replace("|", r"\|")
 
 
-def write_csv(entries: Sequence[Entry], metrics: Sequence[str], path: pathlib.Path) -> None:
-    """Write the table as plain numbers, a row for each run; empty: there is no such number."""
-    named = [column for metric in metrics for column in (metric, f"{metric}_std")]
+def write_csv(runs: Sequence[ComparedRun], metrics: Sequence[str], path: pathlib.Path) -> None:
+    """Write the table as plain numbers, a row for each run; a missing number is an empty cell."""
+    titles = ["run", "workdir", "step", "steps", "n", "seconds_per_1000_steps", "parameters"]
+    for metric in metrics:
+        titles += [metric, f"{metric}_std"]
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ["run", "workdir", "step", "steps", "n", "seconds_per_1000_steps", "parameters", *named]
-        )
-        for entry in entries:
-            numbers: list[Any] = [entry.step, int(entry.record.step), entry.scores["n"]]
-            numbers += [entry.seconds, entry.parameters]
+        writer.writerow(titles)
+        for run in runs:
+            cells: list[object] = [run.label, run.folder, run.step, int(run.record.step)]
+            cells += [run.scores.count, run.seconds, run.parameters]
             for metric in metrics:
-                numbers += [entry.mean(metric), entry.deviation(metric)]
-            writer.writerow([entry.label, entry.workdir, *numbers])
+                score = run.scores.metrics[metric]
+                cells += [score.mean, score.deviation]
+            writer.writerow(cells)
 
 
-def differing_settings(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Return the keys whose values differ between the runs, with each run's value."""
-    flat = [flatten(entry.config) for entry in entries]
-    return {
-        key: [repr(one[key]) for one in flat]
-        for key in flat[0]
-        if not key.startswith(_NO_MATTER) and len({repr(one[key]) for one in flat}) > 1
-    }
+def find_differing_settings(runs: Sequence[ComparedRun]) -> list[DifferingSetting]:
+    """Return the settings whose values differ between the runs."""
+    configs = [flatten(run.config) for run in runs]
+    found = []
+    for key in configs[0]:
+        values = [repr(config[key]) for config in configs]
+        if len(set(values)) > 1 and not key.startswith(_KEYS_WITHOUT_EFFECT_ON_RESULTS):
+            found.append(DifferingSetting(key, values))
+    return found

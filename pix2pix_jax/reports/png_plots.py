@@ -1,4 +1,4 @@
-"""Curves of metrics as pictures: one panel for each metric, for the eye and for print."""
+"""Plots of metrics as PNG files, with a panel for each metric."""
 
 import csv
 import dataclasses
@@ -8,26 +8,28 @@ from typing import Any
 
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.files import atomic_path
-from pix2pix_jax.evaluation.metrics.table import METRICS
-from pix2pix_jax.evaluation.scorecard import SET_METRICS, best_of
+from pix2pix_jax.evaluation.metrics.table import names_per
+from pix2pix_jax.reports.metric_notes import describe_metric
+from pix2pix_jax.reports.saved_scores import SavedScores
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; then the same ones dashed.
+# The palette of Okabe and Ito, which colour-blind readers can tell apart; then the same dashed.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _DASHES = ("-", "--", ":")
 _COLUMNS = 3
 _PANEL = (3.4, 2.5)  # inches
-_FEW = 30  # points of a line that get dots
+_LEGEND = 0.35  # inches
+_FEW_POINTS = 30  # a line of at most this many points has dots
 Points = Sequence[tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One metric's plot.
+    """The plot of one metric.
 
     Attributes:
         metric: Its name.
-        lines: Points of each line by its label, in order.
-        spread: Of a line, half the height of the band around each of its points; (): no band.
+        lines: The points of each line in order, by the label of the line.
+        spread: Half the height of the band around each point of a line; empty: no band.
     """
 
     metric: str
@@ -36,12 +38,14 @@ class Panel:
 
 
 def plot_panels(panels: Sequence[Panel], path: pathlib.Path, x_label: str) -> None:
-    """Draw panels side by side into a PNG; lines of one label have one colour, named once.
+    """Draw panels side by side into a PNG file.
+
+    Lines of the same label have the same colour in all panels, and share an entry of the legend.
 
     Args:
         panels: One or more.
         path: File to write.
-        x_label: What runs along the x axes.
+        x_label: Label of the x axes.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -50,11 +54,11 @@ def plot_panels(panels: Sequence[Panel], path: pathlib.Path, x_label: str) -> No
     from matplotlib.figure import Figure
 
     labels = list(dict.fromkeys(label for panel in panels for label in panel.lines))
+    has_legend = len(labels) > 1
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    named = len(labels) > 1
-    size = (columns * _PANEL[0], rows * _PANEL[1] + 0.35 * named)
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    height = rows * _PANEL[1] + (_LEGEND if has_legend else 0.0)
+    figure = Figure(figsize=(columns * _PANEL[0], height), dpi=130, layout="constrained")
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     handles: dict[str, Any] = {}
     for axes, panel in zip(all_axes, panels, strict=False):
@@ -62,7 +66,7 @@ def plot_panels(panels: Sequence[Panel], path: pathlib.Path, x_label: str) -> No
         axes.set_xlabel(x_label, fontsize=8)
     for axes in all_axes[len(panels) :]:
         axes.remove()
-    if named:
+    if has_legend:
         figure.legend(
             [handles[label] for label in labels],
             [_literal(label) for label in labels],
@@ -75,19 +79,20 @@ def plot_panels(panels: Sequence[Panel], path: pathlib.Path, x_label: str) -> No
 
 
 def _literal(text: str) -> str:
-    """Write a text so that matplotlib shows it as it is: no formulas, no hidden labels."""
-    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+    """Make matplotlib show a text as it is: without formulas, and with a leading underscore."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _plot(axes: Any, panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
-    """Draw the lines of a panel, and return what the legend shows of each."""
+    """Draw the lines of a panel, and return the handle of each for the legend."""
     handles = {}
     for label, points in panel.lines.items():
         number = labels.index(label)
         x, y = zip(*points, strict=True)
         colour = _COLOURS[number % len(_COLOURS)]
         style = _DASHES[number // len(_COLOURS) % len(_DASHES)]
-        marker = "o" if len(points) <= _FEW else ""
+        marker = "o" if len(points) <= _FEW_POINTS else ""
         (handles[label],) = axes.plot(x, y, style, color=colour, marker=marker, markersize=3.5)
         if panel.spread:
             low = [value - half for value, half in zip(y, panel.spread, strict=True)]
@@ -103,50 +108,78 @@ def _plot(axes: Any, panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def title_of(metric: str) -> str:
-    """Return a metric's name with its unit and what is better, as far as they are known."""
-    if metric not in METRICS and metric not in SET_METRICS:
-        return metric
-    unit = METRICS[metric].unit if metric in METRICS else ""
-    notes = [unit, f"{best_of(metric)}er is better"]
-    return f"{metric} ({', '.join(filter(None, notes))})"
+    """Return a metric's name with its unit and direction, as far as they are known."""
+    note = describe_metric(metric)
+    return f"{metric} ({note})" if note else metric
 
 
 def write_curves(found: Sequence[Mapping[str, Any]], output: pathlib.Path, name: str) -> None:
-    """Write every metric of several checkpoints as a table and as curves.
+    """Write every metric of several checkpoints as a table and as plots.
 
     Args:
-        found: What `metrics.json` says of each checkpoint, in order; all have the same metrics.
-        output: Folder, made where missing.
-        name: Of the files: `<name>.csv` has step, epoch, n and of each metric its value and
-            deviation; `<name>.png` has a panel for each metric, over the epochs where they are
-            known; the bands of KID and Inception score are their deviations.
+        found: The content of `metrics.json` for each checkpoint, in order; all have the same
+            metrics.
+        output: Folder, created if missing.
+        name: Name of the files: `<name>.csv` has step, epoch, n, and the value and deviation of
+            each metric; `<name>.png` has the panels of `build_checkpoint_panels`.
 
     Raises:
         InputError: matplotlib is not installed.
     """
+    checkpoints = [SavedScores.from_json(content) for content in found]
     output.mkdir(parents=True, exist_ok=True)
-    metrics = list(found[0]["metrics"])
-    columns = [column for metric in metrics for column in (metric, f"{metric}_std")]
-    with (
-        atomic_path(output / f"{name}.csv") as temporary,
-        temporary.open("w", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["step", "epoch", "n", *columns])
-        for one in found:
-            cells = [one["metrics"][m].get(key) for m in metrics for key in ("mean", "std")]
-            writer.writerow([one["checkpoint"], one["epoch"], one["n"], *cells])
-    x = "checkpoint" if any(one["epoch"] is None for one in found) else "epoch"
-    panels = [_panel(metric, found, x) for metric in metrics]
-    panels = [panel for panel in panels if panel.lines]
+    _write_table(checkpoints, output / f"{name}.csv")
+    panels = build_checkpoint_panels(checkpoints)
     if panels:
-        plot_panels(panels, output / f"{name}.png", "step" if x == "checkpoint" else x)
+        plot_panels(panels, output / f"{name}.png", x_axis_of(checkpoints))
 
 
-def _panel(metric: str, found: Sequence[Mapping[str, Any]], x: str) -> Panel:
-    having = [one for one in found if one["metrics"][metric]["mean"] is not None]
-    points = [(float(one[x]), one["metrics"][metric]["mean"]) for one in having]
-    # Over images the deviation would hide the curve; of sets it is how sure the value is.
-    spread = [one["metrics"][metric].get("std") for one in having if metric in SET_METRICS]
-    known = [half for half in spread if half is not None]
-    return Panel(metric, {"": points} if points else {}, known)
+def _write_table(checkpoints: Sequence[SavedScores], path: pathlib.Path) -> None:
+    metrics = list(checkpoints[0].metrics)
+    titles = ["step", "epoch", "n"]
+    for metric in metrics:
+        titles += [metric, f"{metric}_std"]
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(titles)
+        for checkpoint in checkpoints:
+            cells: list[object] = [checkpoint.step, checkpoint.epoch, checkpoint.count]
+            for metric in metrics:
+                score = checkpoint.metrics[metric]
+                cells += [score.mean, score.deviation]
+            writer.writerow(cells)
+
+
+def x_axis_of(checkpoints: Sequence[SavedScores]) -> str:
+    """Return what the x axes show: `epoch`, or `step` if an epoch is unknown."""
+    return "step" if any(checkpoint.epoch is None for checkpoint in checkpoints) else "epoch"
+
+
+def build_checkpoint_panels(checkpoints: Sequence[SavedScores]) -> list[Panel]:
+    """Return a panel for each metric that has values, over epochs or steps.
+
+    Only metrics of whole sets (KID, Inception score) have a band, their deviation. The deviation
+    over the images would hide the curve.
+
+    Args:
+        checkpoints: Scores of the checkpoints in order; all have the same metrics.
+    """
+    panels = []
+    for metric in checkpoints[0].metrics:
+        points, spread = [], []
+        for checkpoint in checkpoints:
+            score = checkpoint.metrics[metric]
+            if score.mean is None:
+                continue
+            points.append((_x(checkpoint, x_axis_of(checkpoints)), score.mean))
+            if metric in names_per("set") and score.deviation is not None:
+                spread.append(score.deviation)
+        if points:
+            panels.append(Panel(metric, {"": points}, spread))
+    return panels
+
+
+def _x(checkpoint: SavedScores, axis: str) -> float:
+    if axis == "step" or checkpoint.epoch is None:
+        return float(checkpoint.step)
+    return float(checkpoint.epoch)

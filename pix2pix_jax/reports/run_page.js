@@ -5,7 +5,7 @@
   const { left, right, width, end } = Object.fromEntries(
     Object.entries(curves.dataset).map(([name, text]) => [name, Number(text)]));
   const count = (value) => value.toLocaleString("en");
-  let shown = end; // the step that the curves' numbers are of, unless the pointer is on one
+  let shown = end; // the step whose numbers the charts show, unless the pointer is over one
 
   const charts = all(".chart").map((figure) => {
     const { steps, epochs, lines } = JSON.parse(figure.querySelector("script").textContent);

@@ -1,29 +1,30 @@
-"""Write `report.html` of a run: one file that opens from disk, with no server and no network."""
+"""Write `report.html` of a run: one file that opens from disk, without a server or a network."""
 
 import datetime
-import functools
 import pathlib
-from typing import Any
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import atomic_path
-from pix2pix_jax.reports import run_charts as curves
-from pix2pix_jax.reports import run_pictures as pictures
-from pix2pix_jax.reports import svg_chart as chart
-from pix2pix_jax.reports.numbers import duration, number
-from pix2pix_jax.runs import record
-
-FILE = "report.html"
+from pix2pix_jax.reports.pages import render, write_text
+from pix2pix_jax.reports.run_charts import (
+    collect_scores,
+    loss_charts,
+    metric_charts,
+    other_charts,
+)
+from pix2pix_jax.reports.run_pictures import encode_all, list_final_samples, list_samples, thin
+from pix2pix_jax.reports.svg_chart import end_of_axis
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.record import read_record
 
 
 def write_report(workdir: pathlib.Path) -> pathlib.Path:
-    """Write the report of a run as far as it has come.
+    """Write the report of a run, complete or not.
 
-    A file of the run that is missing or broken is left out, and named in the report. Pictures stay
-    encoded in memory: a later call of the same process reads the new ones only.
+    Files of the run that are missing or broken are left out, and listed in the report. Encoded
+    pictures are kept in memory, so later calls in the same process read only the new ones.
 
     Args:
-        workdir: The run's folder, as the training writes it.
+        workdir: The run's folder.
 
     Returns:
         The file, `report.html` in that folder; it appears whole or not at all.
@@ -32,51 +33,33 @@ def write_report(workdir: pathlib.Path) -> pathlib.Path:
         InputError: There is no such folder.
     """
     if not workdir.is_dir():
-        raise InputError(f"{workdir}: there is no such folder; name the folder of a run")
-    text = _template().render(_content(workdir))
-    with atomic_path(workdir / FILE) as temporary:
-        # A folder's name may hold bytes that are no text.
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-    return workdir / FILE
+        raise InputError(f"{workdir}: no such folder; give the folder of a run")
+    folder = RunFolder(workdir)
+    write_text(folder.report_file, render("run_page.html", _gather(folder)))
+    return folder.report_file
 
 
-@functools.cache
-def _template() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.ChainableUndefined,  # what a run's files do not say shows as nothing
-    )
-    environment.filters.update(number=number, duration=duration)
-    return environment.get_template("template.html")
-
-
-def _content(workdir: pathlib.Path) -> dict[str, Any]:
-    """Gather what the template shows."""
-    run, absent = record.read(workdir)
-    at = {row["epoch"]: row["step"] for row in run.rows if "epoch" in row}
-    folder = workdir / "samples"
-    chosen = pictures.thin(pictures.samples(folder, at))
-    tests = pictures.thin(pictures.final_samples(folder))
-    encoded = pictures.encode_all([sample.path for sample in [*chosen, *tests]])
+def _gather(folder: RunFolder) -> dict[str, object]:
+    """Return the variables of the template."""
+    run = read_record(folder.path)
+    steps_of_epochs = {row["epoch"]: row["step"] for row in run.rows if "epoch" in row}
+    samples = thin(list_samples(folder.samples, steps_of_epochs))
+    tests = thin(list_final_samples(folder.samples))
+    encoded = encode_all([sample.path for sample in [*samples, *tests]])
     broken = [path.name for path, picture in encoded.items() if picture is None]
     return {
-        "name": workdir.resolve().name,
+        "name": folder.path.resolve().name,
         "written": datetime.datetime.now(datetime.UTC),
         "run": run,
-        "scores": curves.scores_of(run),
-        "samples": [(one, encoded[one.path]) for one in chosen if encoded[one.path]],
+        "start": run.starts[-1] if run.starts else None,
+        "scores": collect_scores(run),
+        "samples": [(one, encoded[one.path]) for one in samples if encoded[one.path]],
         "tests": [(one, encoded[one.path]) for one in tests if encoded[one.path]],
         "charts": [
-            *curves.metric_charts(run.rows, run.baselines),
-            *curves.loss_charts(run.rows),
-            *curves.other_charts(run.rows),
+            *metric_charts(run.rows, run.baselines),
+            *loss_charts(run.rows),
+            *other_charts(run.rows),
         ],
-        "axes": chart,
-        "end": chart.end_of(run.rows),
-        "absent": [*absent, *(f"samples/{name}" for name in broken)],
+        "end": end_of_axis(run.rows),
+        "missing": [*run.missing, *(f"{folder.samples.name}/{name}" for name in broken)],
     }

@@ -1,23 +1,21 @@
-"""The pictures of a report: which of a run's samples it shows, and as what bytes."""
+"""Which pictures in a run's folder the report shows, and their encoding."""
 
-import base64
 import dataclasses
 import functools
-import io
 import itertools
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from PIL import Image
-
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.reports.pages import EncodedPicture, encode_picture
 
 MOST_PICTURES = 21  # of one series: epochs 0, 10, ..., 200
-_LARGEST = (640, 1600)  # width and height
+_LARGEST = (1600, 640)  # height and width
+_QUALITY = 75
 _KEPT_ENCODED = 64
 _NAME = re.compile(r"(epoch|step)_(\d+)")
 T = TypeVar("T")
@@ -29,8 +27,8 @@ class Sample:
 
     Attributes:
         path: Its file.
-        step: Step that it was drawn at.
-        label: What it is called in the report.
+        step: Step at which it was drawn.
+        label: Its label in the report.
     """
 
     path: pathlib.Path
@@ -38,73 +36,66 @@ class Sample:
     label: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """A picture as it stands in the report.
-
-    Attributes:
-        uri: Its bytes as a `data:` URI.
-        width: In pixels.
-        height: In pixels.
-    """
-
-    uri: str
-    width: int
-    height: int
-
-
-def samples(folder: pathlib.Path, steps_of_epochs: dict[float, float]) -> list[Sample]:
-    """List the validation pictures of a run in order of their steps.
+def list_samples(folder: pathlib.Path, steps_of_epochs: Mapping[float, float]) -> list[Sample]:
+    """List the pictures of validation pairs in the order of their steps.
 
     Args:
         folder: The run's `samples`; it may be missing.
-        steps_of_epochs: Step at the end of each epoch known; of others it is extrapolated.
+        steps_of_epochs: Step at the end of each known epoch; the others are extrapolated.
 
     Returns:
         Pictures named `epoch_<number>.png` or `step_<number>.png`.
     """
     epoch, step = max(steps_of_epochs.items(), default=(0.0, 0.0))
-    per_epoch = step / epoch if epoch else 1.0
+    steps_per_epoch = step / epoch if epoch else 1.0
     found = []
     for path in folder.glob("*.png"):
-        if name := _NAME.fullmatch(path.stem):
-            kind, number = name[1], int(name[2])
-            guess = number * (per_epoch if kind == "epoch" else 1.0)
-            at = steps_of_epochs.get(number, guess) if kind == "epoch" else guess
-            found.append(Sample(path, at, f"{kind} {number:,}"))
+        name = _NAME.fullmatch(path.stem)
+        if name is None:
+            continue
+        kind, number = name[1], int(name[2])
+        at = float(number)
+        if kind == "epoch":
+            at = steps_of_epochs.get(number, number * steps_per_epoch)
+        found.append(Sample(path, at, f"{kind} {number:,}"))
     return sorted(found, key=lambda sample: sample.step)
 
 
-def final_samples(folder: pathlib.Path) -> list[Sample]:
-    """List the pictures of test pairs that the end of a run leaves, `test*.png`, by name."""
+def list_final_samples(folder: pathlib.Path) -> list[Sample]:
+    """List the pictures of test pairs that a run draws at its end, `test*.png`, by name."""
     return [Sample(path, 0.0, path.stem) for path in sorted(folder.glob("test*.png"))]
 
 
 def thin(items: Sequence[T], most: int = MOST_PICTURES) -> list[T]:
-    """Keep at most so many items: every n-th from the first on, and the last.
+    """Thin items out evenly: keep every n-th from the first on, and the last.
 
     Args:
-        items: In order.
-        most: At least 2.
+        items: Items in order.
+        most: Largest number of items to keep; at least 2.
 
     Returns:
-        The items kept, where n is the smallest of 1, 2, 5, 10, 20, 50, ... that is enough.
+        The items kept; n is the smallest of 1, 2, 5, 10, 20, 50, ... that suffices.
     """
-    strides = (digit * 10**power for power in itertools.count() for digit in (1, 2, 5))
-    stride = next(stride for stride in strides if len(items[:-1:stride]) < most)
+    stride = next(stride for stride in _strides() if len(items[:-1:stride]) < most)
     return [*items[:-1:stride], *items[-1:]]
 
 
-def encode_all(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, Encoded | None]:
-    """Make pictures small, several at once; see `encode`."""
-    with ThreadPoolExecutor() as pool:  # Pillow lets other threads run
+def _strides() -> Iterator[int]:
+    for power in itertools.count():
+        for digit in (1, 2, 5):
+            yield digit * 10**power
+
+
+def encode_all(paths: Sequence[pathlib.Path]) -> dict[pathlib.Path, EncodedPicture | None]:
+    """Encode several pictures in parallel; see `encode`."""
+    with ThreadPoolExecutor() as pool:  # Pillow releases the GIL
         return dict(zip(paths, pool.map(encode, paths), strict=True))
 
 
-def encode(path: pathlib.Path) -> Encoded | None:
-    """Make a picture small; None where the file is broken or gone.
+def encode(path: pathlib.Path) -> EncodedPicture | None:
+    """Encode a picture for the report; None if the file is broken or gone.
 
-    Pictures that have not changed since an earlier call cost nothing.
+    Recent pictures stay in memory and are read again only if their file has changed.
     """
     try:
         found = path.stat()
@@ -114,12 +105,6 @@ def encode(path: pathlib.Path) -> Encoded | None:
 
 
 @functools.lru_cache(maxsize=_KEPT_ENCODED)
-def _encode(path: pathlib.Path, modified: int, size: int) -> Encoded:
-    """Read and encode a picture; time and size of its file tell when it is another one."""
-    picture = Image.fromarray(image_files.read(path))
-    picture.thumbnail(_LARGEST)
-    data = io.BytesIO()
-    # JPEG takes a tenth of WebP's time. Whole colour channels: label maps have sharp edges.
-    picture.save(data, "JPEG", quality=75, subsampling=0)
-    text = base64.b64encode(data.getvalue()).decode("ascii")
-    return Encoded(f"data:image/jpeg;base64,{text}", *picture.size)
+def _encode(path: pathlib.Path, modified: int, size: int) -> EncodedPicture:
+    """Read and encode a picture; the file's time and size tell whether it has changed."""
+    return encode_picture(image_files.read(path), _LARGEST, _QUALITY)

@@ -1,21 +1,40 @@
-"""Curves as SVG paths: axes with round numbers, and lines between them."""
+"""Charts as SVG paths: axes with round numbers, and curves."""
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
-from pix2pix_jax.reports.numbers import short
+from pix2pix_jax.reports.numbers import format_significant
 from pix2pix_jax.runs.record import Row
 
 Tick = tuple[float, str]
 
-# The picture's coordinates: its size, and the sides of the axes.
-WIDTH, HEIGHT = 360, 200
-LEFT, RIGHT, TOP, BOTTOM = 54, 346, 8, 174
-
 _MOST_POINTS = 400
-_FEW_POINTS = 12  # these get dots
+_FEW_POINTS = 12  # a curve of at most this many points has dots
+
+
+@dataclasses.dataclass(frozen=True)
+class Area:
+    """Coordinates of a chart: the size of the picture, and the sides of the plot in it."""
+
+    width: int = 360
+    height: int = 200
+    left: int = 54
+    right: int = 346
+    top: int = 8
+    bottom: int = 174
+
+
+AREA = Area()
+
+
+class ChartData(TypedDict):
+    """The numbers of a chart, for the script of the page."""
+
+    steps: list[float]
+    epochs: list[float | None]
+    lines: list[list[float | None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +42,9 @@ class Line:
     """One curve of a chart.
 
     Attributes:
-        label: What the legend calls it.
+        label: Its label in the legend.
         values: A number, or None, for each of the chart's steps.
-        points: Places of the numbers in the picture: x and y.
+        points: Coordinates of the numbers in the picture: x and y.
     """
 
     label: str
@@ -55,13 +74,13 @@ class Chart:
 
     Attributes:
         title: Heading.
-        note: What else there is to say of the numbers; may be empty.
+        note: Line below the heading; may be empty.
         lines: Curves.
         steps: Steps that have a point.
-        epochs: Their epochs; None where unknown.
-        x_ticks: Places and texts of the marks on the x axis.
-        y_ticks: Those of the y axis.
-        guide: Place and name of the horizontal line that the curves should pass; None: none.
+        epochs: Their epochs; None if unknown.
+        x_ticks: Coordinates and texts of the marks on the x axis.
+        y_ticks: Coordinates and texts of the marks on the y axis.
+        guide: Coordinate and label of a horizontal line to compare the curves with; None: no line.
     """
 
     title: str
@@ -74,37 +93,42 @@ class Chart:
     guide: Tick | None
 
     @property
-    def data(self) -> dict[str, Any]:
-        """What the page's script needs to show the numbers of a step."""
-        lines = [[value and float(f"{value:.5g}") for value in line.values] for line in self.lines]
+    def data(self) -> ChartData:
+        """What the script of the page needs to show the numbers of a step."""
+        lines = [[_rounded(value) for value in line.values] for line in self.lines]
         return {"steps": self.steps, "epochs": self.epochs, "lines": lines}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Axes:
-    """Where steps from 0 to `end`, and values from `low` to `high`, are in the picture."""
+    """Maps steps from 0 to `end`, and values from `low` to `high`, to coordinates."""
 
     end: float
     low: float
     high: float
 
     def x(self, step: float) -> float:
-        return LEFT + (RIGHT - LEFT) * step / self.end
+        return AREA.left + (AREA.right - AREA.left) * step / self.end
 
     def y(self, value: float) -> float:
-        return BOTTOM - (BOTTOM - TOP) * (value - self.low) / (self.high - self.low)
+        share = (value - self.low) / (self.high - self.low)
+        return AREA.bottom - (AREA.bottom - AREA.top) * share
 
     def line(self, name: str, label: str, rows: Sequence[Row]) -> Line:
-        places = [(self.x(row["step"]), self.y(row[name])) for row in rows if name in row]
-        return Line(label, [row.get(name) for row in rows], places)
+        points = [(self.x(row["step"]), self.y(row[name])) for row in rows if name in row]
+        return Line(label, [row.get(name) for row in rows], points)
 
 
-def end_of(rows: Sequence[Row]) -> float:
+def end_of_axis(rows: Sequence[Row]) -> float:
     """Return the step at the end of the x axis, which begins at 0."""
-    return max(rows[-1]["step"] if rows else 0.0, 1.0)
+    return max(rows[-1]["step"], 1.0) if rows else 1.0
 
 
-def draw(
+def draw_chart(
     title: str,
     labels: Mapping[str, str],
     rows: Sequence[Row],
@@ -115,45 +139,48 @@ def draw(
 
     Args:
         title: Heading.
-        labels: Names of columns, and what the legend calls them; one has a number at least.
-        rows: The table in order of its column `step`; a row has no entry where it has no number.
-        note: What to say below the heading.
-        guides: Values that the curves should pass; the one nearest to them is drawn.
+        labels: Names of columns, and their labels in the legend; at least one has a number.
+        rows: The table in order of its column `step`; a row leaves out columns without a number.
+        note: Line below the heading.
+        guides: Values to compare the curves with; the one nearest to the curves is drawn.
 
     Returns:
-        The chart; a long table's neighbouring rows are averaged.
+        The chart; neighbouring rows of a long table are averaged.
     """
     points, size = _fold([row for row in rows if any(name in row for name in labels)])
-    notes = [note, f"each point is the mean of {size} rows" if size > 1 else ""]
+    notes = [note] if note else []
+    if size > 1:
+        notes.append(f"each point is the mean of {size} rows")
     values = [row[name] for row in points for name in labels if name in row]
     guide = _nearest(guides or {}, values)
     enclosed = values if guide is None else [*values, guide[1]]
     marks = ticks(min(enclosed), max(enclosed))
-    axes = _Axes(end_of(rows), marks[0], marks[-1])
+    axes = _Axes(end_of_axis(rows), marks[0], marks[-1])
     steps = [step for step in ticks(0.0, axes.end) if step <= axes.end and step == round(step)]
     lines = [axes.line(name, label, points) for name, label in labels.items()]
     return Chart(
-        title,
-        "; ".join(filter(None, notes)),
-        [line for line in lines if line.points],
-        [row["step"] for row in points],
-        [row.get("epoch") for row in points],
-        [(axes.x(step), f"{step:,.0f}" if step else "step 0") for step in steps],
-        [(axes.y(value), short(value, 6)) for value in marks],
-        guide and (axes.y(guide[1]), guide[0]),
+        title=title,
+        note="; ".join(notes),
+        lines=[line for line in lines if line.points],
+        steps=[row["step"] for row in points],
+        epochs=[row.get("epoch") for row in points],
+        x_ticks=[(axes.x(step), f"{step:,.0f}" if step else "step 0") for step in steps],
+        y_ticks=[(axes.y(value), format_significant(value, 6)) for value in marks],
+        guide=None if guide is None else (axes.y(guide[1]), guide[0]),
     )
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Return round numbers, evenly spaced, that enclose a range.
+    """Return round, evenly spaced numbers that enclose a range.
 
     Args:
-        low: Least value.
-        high: Largest value; may equal the least.
-        most: The smallest round distance is taken of which no more than so many fill the range.
+        low: Lower end of the range.
+        high: Upper end of the range; may equal the lower end.
+        most: Largest number of intervals that the range may take; the smallest round interval
+            that fits is chosen.
 
     Returns:
-        In order; two or more.
+        Two or more numbers in order.
     """
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         margin = abs(high) / 2 or 1.0
@@ -166,13 +193,13 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def _fold(rows: Sequence[Row]) -> tuple[list[Row], int]:
-    """Average neighbouring rows until few are left; return how many went into each as well."""
+    """Average neighbouring rows until few are left; also return how many make one."""
     size = math.ceil(len(rows) / _MOST_POINTS)
     return [_mean(rows[start : start + size]) for start in range(0, len(rows), size)], size
 
 
 def _mean(rows: Sequence[Row]) -> Row:
-    """Average rows; step and epoch are those of the last."""
+    """Average rows; step and epoch are those of the last row."""
     names = {name for row in rows for name in row}
     columns = {name: [row[name] for row in rows if name in row] for name in names}
     means = {name: sum(column) / len(column) for name, column in columns.items()}

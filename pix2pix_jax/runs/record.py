@@ -1,4 +1,4 @@
-"""What the files of a run say of it, as far as they are there."""
+"""What the files in a run's folder say about the run, as far as they can be read."""
 
 import csv
 import dataclasses
@@ -6,18 +6,23 @@ import json
 import math
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 from pix2pix_jax.core.config import default_config, flatten
+from pix2pix_jax.runs.folder import RunFolder
 
 Row = dict[str, float]
+
+_MOST_SHOWN = 1e30  # larger numbers are left out: a chart cannot show them
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A key of a run's configuration, with its value and the default as Python writes them.
+    """A key of a run's configuration.
 
-    The default is '' where there is no such key any more.
+    Attributes:
+        key: The key.
+        value: Its value, as Python writes it.
+        default: The default, as Python writes it; '' if the key no longer exists.
     """
 
     key: str
@@ -25,136 +30,146 @@ class Setting:
     default: str
 
     @property
-    def same(self) -> bool:
+    def is_default(self) -> bool:
         """Whether the run has the default."""
         return self.value == self.default
 
 
 @dataclasses.dataclass(frozen=True)
+class Start:
+    """One start of a run, as `run.json` records it; what the file does not say is empty.
+
+    Attributes:
+        time: Date and time in ISO format.
+        first_step: Step that the run started or resumed from.
+        command: Command line.
+        changed: Settings that changed since the start before, as `key: old -> new`.
+        versions: Versions of Python and of packages, by name.
+        hardware: What the run was started on, such as `devices`, `device` and `machine`.
+    """
+
+    time: str = ""
+    first_step: float = 0.0
+    command: str = ""
+    changed: tuple[str, ...] = ()
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hardware: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What `summary.json` says, which a run writes when it is complete.
+
+    Attributes:
+        numbers: Its numbers by name, such as `steps`, `seconds` and `images_per_second`.
+        validation: Scores of the validation pairs at the end, by metric.
+        baselines: Scores of answers that need no training, as `<name>_<metric>`.
+    """
+
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    validation: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    baselines: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Record:
-    """What is known of a run; all of it may be empty.
+    """What is known about a run; all of it may be empty.
 
     Attributes:
         config: `config.json`.
-        starts: The list of `run.json`.
+        starts: `run.json`.
         rows: `metrics.csv`.
-        summary: `summary.json`, which only a complete run has.
+        summary: `summary.json`; None if the run is not complete.
+        missing: Names of the files that are missing or broken, other than `summary.json`.
     """
 
-    config: dict[str, Any]
-    starts: list[dict[str, Any]]
+    config: Mapping[str, object]
+    starts: list[Start]
     rows: list[Row]
-    summary: dict[str, Any]
+    summary: Summary | None
+    missing: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether the run has come to its end."""
-        return bool(self.summary)
+        """Whether the run has reached its end."""
+        return self.summary is not None
 
     @property
     def step(self) -> float:
         """Steps taken when the newest numbers were written."""
-        return _numbers(self.summary).get("steps") or self.newest("step") or 0.0
+        return self.total("steps") or self.newest("step") or 0.0
 
     @property
     def epoch(self) -> float:
-        """Epochs done by then."""
-        return _numbers(self.summary).get("epochs") or self.newest("epoch") or 0.0
+        """Epochs done when the newest numbers were written."""
+        return self.total("epochs") or self.newest("epoch") or 0.0
 
     @property
-    def epochs(self) -> float | None:
-        """Epochs wanted; None where the run counts steps, or nothing is known."""
-        return None if self.config.get("train.steps") else _numbers(self.config).get("train.epochs")
+    def last_epoch(self) -> float | None:
+        """Epochs of the whole run; None if the run counts steps, or nothing is known."""
+        if self.config.get("train.steps"):
+            return None
+        return _numbers(self.config).get("train.epochs")
 
     @property
-    def steps(self) -> float | None:
-        """Steps wanted; None where it is not known yet how many an epoch has."""
-        if self.complete or self.config.get("train.steps"):
-            return self.step if self.complete else _numbers(self.config).get("train.steps")
+    def last_step(self) -> float | None:
+        """Steps of the whole run; None if it is not yet known how many an epoch has."""
+        if self.complete:
+            return self.step
+        if self.config.get("train.steps"):
+            return _numbers(self.config).get("train.steps")
         ends = [row for row in self.rows if row.get("epoch", 0.5) % 1 == 0]
-        if not ends or self.epochs is None:
+        if not ends or self.last_epoch is None:
             return None
         before, last = [{"step": 0.0, "epoch": 0.0}, *ends][-2:]
         per_epoch = (last["step"] - before["step"]) / max(last["epoch"] - before["epoch"], 1.0)
-        return float(round(last["step"] + (self.epochs - last["epoch"]) * per_epoch))
+        return float(round(last["step"] + (self.last_epoch - last["epoch"]) * per_epoch))
 
     @property
     def share(self) -> float:
         """How much of the run is done, in [0, 1]."""
-        done, wanted = (self.step, self.steps) if self.steps else (self.epoch, self.epochs)
-        return min(done / wanted, 1.0) if wanted else 0.0
+        if self.last_step:
+            return min(self.step / self.last_step, 1.0)
+        if self.last_epoch:
+            return min(self.epoch / self.last_epoch, 1.0)
+        return 0.0
 
     @property
-    def baselines(self) -> dict[str, float]:
-        """Scores of answers that need no learning, as `<name>_<metric>`."""
-        return _numbers(self.summary.get("baseline"))
-
-    @property
-    def validation(self) -> dict[str, float]:
-        """Validation scores at the end of a complete run, by metric."""
-        return _numbers(self.summary.get("val"))
+    def baselines(self) -> Mapping[str, float]:
+        """Scores of answers that need no training, as `<name>_<metric>`."""
+        return {} if self.summary is None else self.summary.baselines
 
     @property
     def settings(self) -> list[Setting]:
         """Every key of the configuration."""
-        defaults = {key: _written(value) for key, value in flatten(default_config()).items()}
+        defaults = {key: _as_python(value) for key, value in flatten(default_config()).items()}
         return [
-            Setting(key, _written(value), defaults.get(key, ""))
+            Setting(key, _as_python(value), defaults.get(key, ""))
             for key, value in self.config.items()
         ]
 
     def newest(self, column: str) -> float | None:
-        """Return the last number of a column of the table; None where it has none."""
+        """Return the last number of a column of the table; None if it has none."""
         return next((row[column] for row in reversed(self.rows) if column in row), None)
 
+    def total(self, name: str) -> float | None:
+        """Return a number of the summary; None if the run is not complete, or has no such one."""
+        return None if self.summary is None else self.summary.numbers.get(name)
 
-def read(workdir: pathlib.Path) -> tuple[Record, list[str]]:
+
+def read_record(workdir: pathlib.Path) -> Record:
     """Read the files of a run.
 
     Args:
-        workdir: Its folder.
-
-    Returns:
-        What they say, and the names of those that are missing or broken. `summary.json` may be
-        missing: the run is not complete then.
+        workdir: The run's folder.
     """
-    config, run = _read_object(workdir / "config.json"), _read_object(workdir / "run.json")
-    starts, rows = run.get("starts"), read_rows(workdir / "metrics.csv")
-    found = {"config.json": config, "run.json": starts, "metrics.csv": rows}
-    started = starts if isinstance(starts, list) else []
-    return Record(
-        config,
-        [start for start in started if isinstance(start, dict)],
-        rows,
-        _read_object(workdir / "summary.json"),
-    ), [name for name, content in found.items() if not content]
-
-
-def _read_object(path: pathlib.Path) -> dict[str, Any]:
-    """Read a JSON object; an empty one where the file is missing or holds something else."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _numbers(values: Any) -> dict[str, float]:
-    """Return the finite numbers among the entries of what should be a JSON object."""
-    entries = values.items() if isinstance(values, dict) else ()
-    return {
-        key: float(value)
-        for key, value in entries
-        if type(value) in (int, float) and math.isfinite(value)
-    }
-
-
-def _written(value: Any) -> str:
-    """Write a value as Python does; JSON knows no tuples."""
-    return repr(tuple(value)) if isinstance(value, list | tuple) else repr(value)
-
-
-_LARGEST = 1e30  # what is beyond is no number that a chart can show
+    folder = RunFolder(workdir)
+    config = _read_object(folder.config_file)
+    starts = _read_starts(folder.record_file)
+    rows = read_rows(folder.metrics_file)
+    found = {folder.config_file: config, folder.record_file: starts, folder.metrics_file: rows}
+    missing = tuple(file.name for file, content in found.items() if not content)
+    return Record(config, starts, rows, _read_summary(folder.summary_file), missing)
 
 
 def read_rows(path: pathlib.Path) -> list[Row]:
@@ -164,22 +179,80 @@ def read_rows(path: pathlib.Path) -> list[Row]:
         path: The file; it may be missing.
 
     Returns:
-        Rows that have a step, in order of it, each with its finite numbers only.
+        The rows that have a step, in the order of the steps; each has its finite numbers only.
     """
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = [_finite(row) for row in csv.DictReader(file, restkey="")]
+        rows = [_parse_cells(row) for row in csv.DictReader(file, restkey="")]
     return sorted((row for row in rows if row.get("step", -1) >= 0), key=lambda row: row["step"])
 
 
-def _finite(cells: Mapping[str, Any]) -> Row:
+def _parse_cells(cells: Mapping[str, object]) -> Row:
     found = {}
     for name, cell in cells.items():
         try:
-            value = float(cell)
-        except (TypeError, ValueError):  # an empty cell, half of one, or one too many
+            value = float(str(cell))
+        except ValueError:  # an empty or incomplete cell, or more cells than columns
             continue
-        if abs(value) < _LARGEST:
+        if abs(value) < _MOST_SHOWN:
             found[name] = value
     return found
+
+
+def _read_starts(path: pathlib.Path) -> list[Start]:
+    starts = _read_object(path).get("starts")
+    if not isinstance(starts, list):
+        return []
+    return [_parse_start(start) for start in starts if isinstance(start, dict)]
+
+
+def _parse_start(start: Mapping[str, object]) -> Start:
+    changed = start.get("changed")
+    return Start(
+        time=str(start.get("time") or ""),
+        first_step=_numbers(start).get("first_step", 0.0),
+        command=str(start.get("command") or ""),
+        changed=tuple(map(str, changed)) if isinstance(changed, list) else (),
+        versions=_texts(start.get("versions")),
+        hardware=_texts(start.get("hardware")),
+    )
+
+
+def _read_summary(path: pathlib.Path) -> Summary | None:
+    content = _read_object(path)
+    if not content:
+        return None
+    return Summary(
+        _numbers(content), _numbers(content.get("val")), _numbers(content.get("baseline"))
+    )
+
+
+def _read_object(path: pathlib.Path) -> dict[str, object]:
+    """Read a JSON object; an empty one if the file is missing or holds something else."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _numbers(values: object) -> dict[str, float]:
+    """Return the finite numbers in what should be a JSON object."""
+    entries = values.items() if isinstance(values, Mapping) else ()
+    return {
+        key: float(value)
+        for key, value in entries
+        if type(value) in (int, float) and math.isfinite(value)
+    }
+
+
+def _texts(values: object) -> dict[str, str]:
+    """Return as text what should be a JSON object."""
+    entries = values.items() if isinstance(values, Mapping) else ()
+    return {key: str(value) for key, value in entries}
+
+
+def _as_python(value: object) -> str:
+    """Write a value as Python does; JSON has lists for tuples."""
+    return repr(tuple(value)) if isinstance(value, list | tuple) else repr(value)

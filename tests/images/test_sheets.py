@@ -9,8 +9,10 @@ def plain(level, height=160, width=160, channels=3):
     return np.full((height, width, channels), level, np.uint8)
 
 
-def test_cells_lie_in_a_grid_below_their_headings():
-    sheet = draw_sheet(["a", "b"], [SheetRow([plain(10), plain(20)]), SheetRow([plain(30), plain(40)])])
+def test_cells_form_a_grid_below_their_headings():
+    sheet = draw_sheet(
+        ["a", "b"], [SheetRow([plain(10), plain(20)]), SheetRow([plain(30), plain(40)])]
+    )
     assert sheet.shape == (6 + 22 + 2 * (160 + 6), 6 + 2 * (160 + 6), 3)
     top, left = 6 + 22, 6
     for row, column, level in ((0, 0, 10), (0, 1, 20), (1, 0, 30), (1, 1, 40)):
@@ -21,13 +23,15 @@ def test_cells_lie_in_a_grid_below_their_headings():
 
 
 def test_a_caption_takes_a_line_of_its_own():
-    without, with_one = (draw_sheet(["a"], [SheetRow([plain(9)], text)]) for text in ("", "worst: x"))
+    without, with_one = (
+        draw_sheet(["a"], [SheetRow([plain(9)], text)]) for text in ("", "worst: x")
+    )
     assert with_one.shape[0] == without.shape[0] + 22
     assert with_one[28:50].min() < 100
     np.testing.assert_array_equal(with_one[50:210, 6:166], 9)
 
 
-def test_what_is_too_long_is_cut_at_the_cells_edge():
+def test_long_text_is_cut_at_the_edge_of_its_cell():
     sheet = draw_sheet(["x" * 500, ""], [SheetRow([plain(255), plain(255)], "y" * 500)])
     ink = np.argwhere(sheet.min(axis=-1) < 200)
     headings, captions = ink[ink[:, 0] < 28], ink[ink[:, 0] >= 28]
@@ -35,8 +39,10 @@ def test_what_is_too_long_is_cut_at_the_cells_edge():
     assert 300 < captions[:, 1].max() < sheet.shape[1] - 4
 
 
-def test_a_name_of_any_bytes_can_be_drawn():
-    draw_sheet(["\udcff\u2713"], [SheetRow([plain(0)], b"caf\xe9.png".decode(errors="surrogateescape"))])
+def test_names_that_are_not_utf_8_can_be_drawn():
+    draw_sheet(
+        ["\udcff\u2713"], [SheetRow([plain(0)], b"caf\xe9.png".decode(errors="surrogateescape"))]
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,23 +55,23 @@ def test_a_name_of_any_bytes_can_be_drawn():
         ([(32, 32), (64, 48)], (192, 144)),
     ],
 )
-def test_cells_grow_by_whole_factors_or_shrink(sizes, cell):
+def test_small_cells_are_enlarged_by_whole_factors_and_large_ones_made_smaller(sizes, cell):
     sheet = draw_sheet(["a"] * len(sizes), [SheetRow([plain(0, *size) for size in sizes])])
     assert sheet.shape[:2] == (cell[0] + 6 + 22 + 6, len(sizes) * (cell[1] + 6) + 6)
 
 
-def test_pixels_stay_sharp_when_they_grow_by_a_whole_factor():
+def test_enlarging_by_a_whole_factor_keeps_pixels_sharp():
     small = np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8)
     grown = np.asarray(fit(small, 12, 12))
     np.testing.assert_array_equal(grown, small.repeat(3, axis=0).repeat(3, axis=1))
 
 
-def test_a_picture_keeps_its_shape_in_a_larger_cell():
+def test_a_picture_keeps_its_aspect_ratio_in_a_larger_cell():
     assert fit(plain(0, 20, 10), 160, 160).size == (80, 160)
     assert fit(plain(0, 1, 1000), 100, 100).size == (100, 1)
 
 
-def test_gray_becomes_rgb():
+def test_gray_pictures_become_rgb():
     gray = fit(plain(7, channels=1), 160, 160)
     assert isinstance(gray, Image.Image)
     np.testing.assert_array_equal(np.asarray(gray), plain(7))

@@ -1,15 +1,11 @@
-"""Pictures, curves and pages of a comparison."""
-
 import csv
-import dataclasses
 import html
-import html.parser
 import re
 import sys
 
-import numpy as np
 import pytest
-from support.made_entries import entry_of, with_config
+from support.compared_runs import compared_run, with_config
+from support.html_page import Page
 from support.runs import tiny_run
 
 from pix2pix_jax import InputError
@@ -17,69 +13,31 @@ from pix2pix_jax.evaluation.run_scores import Options
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.reports.comparison_page import build_panels, write_comparison
-from pix2pix_jax.reports.comparison_pictures import choose_images, draw_images
+from pix2pix_jax.reports.comparison_pictures import choose_images, translate_images
 from pix2pix_jax.reports.comparison_runs import collect
-from pix2pix_jax.reports.numbers import written
+from pix2pix_jax.reports.numbers import format_significant
+from pix2pix_jax.runs.folder import RunFolder
 
 METRICS = ["l1", "psnr", "ssim"]
-WANTED = choose_wanted(METRICS)
-
-
-def test_images_are_those_that_all_runs_have():
-    two = [entry_of("a", names=tuple("abcdef")), entry_of("b", names=tuple("fdbxa"))]
-    assert choose_images(two, 2) == ["a", "f"]
-    assert choose_images(two, 9) == ["a", "b", "d", "f"]
-    assert choose_images(two, 0) == []
-    assert choose_images([two[0], entry_of("b", names=("q",))], 3) == []
-
-
-class Page(html.parser.HTMLParser):
-    """What a page refers to, and its text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.words = [], []
-        self.feed(text)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A comparison of two runs, one with a name that is no HTML."""
+    """A comparison of two runs, one of which has a label with markup."""
     pytest.importorskip("matplotlib")
     output = tmp_path_factory.mktemp("comparison")
-    runs = [output / "runs" / "instance", output / "runs" / "batch"]
-    tiny_run(runs[0])
-    tiny_run(runs[1], model__norm="batch")
+    folders = [output / "runs" / "instance", output / "runs" / "batch"]
+    tiny_run(folders[0])
+    tiny_run(folders[1], model__norm="batch")
     options, labels = Options(), ["instance <norm>", "batch"]
-    entries = collect(list(map(str, runs)), labels, "best", WANTED, options, output)
-    shown = draw_images(entries, choose_images(entries, 2), options)
-    assert write_comparison(entries, METRICS, shown, options, output) == []
-    return entries, shown, output
+    opened = [RunFolder(folder) for folder in folders]
+    runs = collect(opened, labels, "best", choose_wanted(METRICS), options, output)
+    images = translate_images(runs, choose_images(runs, 2), options)
+    assert write_comparison(runs, METRICS, images, options, output) == []
+    return runs, images, output
 
 
-def test_every_run_translates_the_same_images(compared):
-    entries, shown, _ = compared
-    names = list(entries[0].values)
-    assert [one.name for one in shown] == [names[0], names[4]]
-    for one in shown:
-        assert [picture.shape for picture in one.all] == [(32, 32, 3)] * 4
-        assert np.any(one.answers[0] != one.answers[1])
-        for entry, answer in zip(entries, one.answers, strict=True):
-            found = np.abs(answer / 127.5 - one.target / 127.5).mean()
-            assert found == pytest.approx(entry.values[one.name]["l1"], abs=2e-3)
-
-
-def test_the_files_are_all_there(compared):
+def test_all_files_are_written(compared):
     _, _, output = compared
     names = {"comparison.md", "comparison.csv", "comparison.html", "curves.png", "images.png"}
     assert names <= {path.name for path in output.iterdir()}
@@ -94,24 +52,24 @@ def test_the_files_are_all_there(compared):
 
 
 def test_curves_are_those_of_the_training(compared):
-    entries, _, _ = compared
-    panels = {panel.metric: panel.lines for panel in build_panels(entries, METRICS)}
+    runs, _, _ = compared
+    panels = {panel.metric: panel.lines for panel in build_panels(runs, METRICS)}
     assert list(panels) == ["l1", "psnr"]
     assert list(panels["psnr"]) == ["instance <norm>", "batch"]
-    with (entries[1].workdir / "metrics.csv").open() as file:
+    with runs[1].folder.metrics_file.open() as file:
         rows = [(float(row["step"]), float(row["val_l1"])) for row in csv.DictReader(file)]
     assert panels["l1"]["batch"] == rows
     assert [step for step, _ in rows] == [3, 6]
 
 
 def test_the_page_needs_no_other_file(compared):
-    entries, shown, output = compared
+    runs, images, output = compared
     text = (output / "comparison.html").read_text()
     page = Page(text)
-    images = page.all("img")
-    assert len(images) == 2 * 4
-    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in images)
-    assert {image["alt"] for image in images} >= {f"instance <norm> of {shown[0].name}"}
+    pictures = page.all("img")
+    assert len(pictures) == 2 * 4
+    assert all(picture["src"].startswith("data:image/jpeg;base64,") for picture in pictures)
+    assert {picture["alt"] for picture in pictures} >= {f"instance <norm> of {images[0].name}"}
     assert not page.all("script")
     assert not page.all("link")
     assert not re.search(r"https?://|url\(", text)
@@ -120,12 +78,41 @@ def test_the_page_needs_no_other_file(compared):
     assert "<norm>" not in text
     assert len(page.all("svg")) == 2 * (1 + 2)  # a plot and two legends for each of two metrics
     assert "model.norm" in page.text
-    for entry in entries:
-        assert written(entry.mean("ssim"), 4) in page.text
+    for run in runs:
+        mean = run.scores.metrics["ssim"].mean
+        assert format_significant(mean, 4, keep_zeros=True) in page.text
 
 
-def test_runs_without_pictures_or_curves_have_a_page_all_the_same(tmp_path):
-    runs = [entry_of("a", l1=0.5), with_config(entry_of("b", l1=0.25), data__root="x")]
+def test_every_translation_has_its_score_below_and_the_best_stands_out(compared):
+    runs, images, output = compared
+    page = Page((output / "comparison.html").read_text())
+    scores = [[run.values[image.name]["l1"] for run in runs] for image in images]
+    captions = page.all("figcaption")[: 4 * len(images)]  # source, two runs, target
+    best = [caption.get("class") == "best" for caption in captions]
+    expected = []
+    for row in scores:
+        expected += [False, *(score == min(row) for score in row), False]
+    assert best == expected
+    for score in (score for row in scores for score in row):
+        assert format_significant(score, 3, keep_zeros=True) in page.text
+    assert "Below each translation: its l1." in page.text
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_baseline_is_drawn_only_if_all_runs_have_it(tmp_path, same):
+    pytest.importorskip("matplotlib")
+    rows = [{"step": 1.0, "val_l1": 0.5}, {"step": 2.0, "val_l1": 0.25}]
+    baselines = [{"mean_target_l1": 0.75}, {"mean_target_l1": 0.75 if same else 0.5}]
+    runs = [
+        compared_run(label, rows=rows, baselines=one, l1=0.25)
+        for label, one in zip("ab", baselines, strict=True)
+    ]
+    write_comparison(runs, ["l1"], [], Options(), tmp_path)
+    assert ("mean target" in Page((tmp_path / "comparison.html").read_text()).text) == same
+
+
+def test_runs_without_pictures_or_curves_still_have_a_page(tmp_path):
+    runs = [compared_run("a", l1=0.5), with_config(compared_run("b", l1=0.25), data__root="x")]
     faults = write_comparison(runs, ["l1"], [], Options(), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "comparison.csv",
@@ -138,10 +125,8 @@ def test_runs_without_pictures_or_curves_have_a_page_all_the_same(tmp_path):
         assert faults[0] in text
 
 
-def test_missing_packages_name_their_extras(tmp_path, monkeypatch):
+def test_without_matplotlib_the_error_gives_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    rows = [{"step": 1.0, "val_l1": 0.5}]
-    run = entry_of(l1=0.5)
-    run = dataclasses.replace(run, record=dataclasses.replace(run.record, rows=rows))
+    run = compared_run(rows=[{"step": 1.0, "val_l1": 0.5}], l1=0.5)
     with pytest.raises(InputError, match=r"pip install 'pix2pix_jax\[plots\]'"):
         write_comparison([run], ["l1"], [], Options(), tmp_path)

@@ -6,13 +6,27 @@ import pytest
 
 from pix2pix_jax import InputError
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.reports import png_plots as curves
-from pix2pix_jax.reports.png_plots import Panel, plot_panels, title_of, write_curves
+from pix2pix_jax.reports.png_plots import (
+    Panel,
+    build_checkpoint_panels,
+    plot_panels,
+    title_of,
+    write_curves,
+    x_axis_of,
+)
+from pix2pix_jax.reports.saved_scores import SavedScores
 
 
 def found(step, epoch, **metrics):
-    entries = {name: {"mean": mean, "std": std, "n": 5} for name, (mean, std) in metrics.items()}
-    return {"checkpoint": step, "epoch": epoch, "n": 5, "metrics": entries}
+    """Return what metrics.json says about a checkpoint."""
+    scores = {name: {"mean": mean, "std": std, "n": 5} for name, (mean, std) in metrics.items()}
+    return {
+        "checkpoint": step,
+        "epoch": epoch,
+        "n": 5,
+        "config_hash": "0123456789ab",
+        "metrics": scores,
+    }
 
 
 THREE = [
@@ -23,7 +37,7 @@ THREE = [
 
 
 def drawn(path):
-    """Return the picture, and how many of its pixels are of a saturated colour: lines."""
+    """Return the picture, and the number of its pixels with a saturated colour: lines."""
     image = image_files.read(path).astype(int)
     return image, int(np.sum(np.ptp(image, axis=-1) > 60))
 
@@ -51,7 +65,7 @@ def test_the_plot_has_a_panel_for_each_metric(tmp_path):
     assert ink > less > 100
 
 
-def test_values_and_epochs_that_there_are_not_leave_gaps(tmp_path):
+def test_missing_values_and_epochs_leave_gaps(tmp_path):
     pytest.importorskip("matplotlib")
     gaps = [found(10, None, class_iou=(None, None)), found(20, None, class_iou=(0.5, 0.1))]
     write_curves(gaps, tmp_path, "gaps")
@@ -71,28 +85,27 @@ def test_labels_may_hold_any_text_and_many_runs_are_told_apart(tmp_path):
     assert drawn(tmp_path / "many.png")[1] > 3 * drawn(tmp_path / "two.png")[1]
 
 
-def test_titles_say_unit_and_direction():
+def test_titles_give_unit_and_direction():
     assert title_of("psnr") == "psnr (dB, higher is better)"
     assert title_of("fid") == "fid (lower is better)"
     assert title_of("mine") == "mine"
 
 
-def test_missing_matplotlib_names_its_extra(tmp_path, monkeypatch):
+def test_without_matplotlib_the_error_gives_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"matplotlib.*pip install 'pix2pix_jax\[plots\]'"):
         write_curves(THREE, tmp_path, "test")
 
 
 @pytest.mark.parametrize(
-    ("epoch", "places", "label"), [(2.5, [1, 2, 2.5], "epoch"), (None, [10, 20, 25], "step")]
+    ("epoch", "places", "axis"), [(2.5, [1, 2, 2.5], "epoch"), (None, [10, 20, 25], "step")]
 )
-def test_curves_run_over_the_epochs_or_the_steps(tmp_path, monkeypatch, epoch, places, label):
-    calls = []
-    monkeypatch.setattr(curves, "plot_panels", lambda *call: calls.append(call))
-    write_curves([*THREE[:2], {**THREE[2], "epoch": epoch}], tmp_path, "test")
-    ((panels, path, x_label),) = calls
-    assert (path, x_label) == (tmp_path / "test.png", label)
-    assert [panel.metric for panel in panels] == ["l1", "kid"]
-    assert panels[0].lines == {"": list(zip(places, [0.5, 0.4, 0.3], strict=True))}
+def test_curves_run_over_the_epochs_or_the_steps(epoch, places, axis):
+    contents = [*THREE[:2], {**THREE[2], "epoch": epoch}]
+    checkpoints = [SavedScores.from_json(content) for content in contents]
+    assert x_axis_of(checkpoints) == axis
+    l1, kid = build_checkpoint_panels(checkpoints)
+    assert (l1.metric, kid.metric) == ("l1", "kid")
+    assert l1.lines == {"": list(zip(places, [0.5, 0.4, 0.3], strict=True))}
     # Deviations over images would hide the curve.
-    assert (panels[0].spread, panels[1].spread) == ([], [0.1, 0.1, 0.1])
+    assert (l1.spread, kid.spread) == ([], [0.1, 0.1, 0.1])

@@ -1,4 +1,4 @@
-"""The report as a reader uses it: in a browser, opened from disk."""
+"""The report in a browser, opened from disk."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.reports.run_page import write_report
-from pix2pix_jax.runs import folder as workdir
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import CsvWriter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -29,7 +29,7 @@ def report(tmp_path_factory):
     (run / "samples").mkdir(parents=True)
     config = default_config()
     config.train.epochs = 3
-    workdir.record_start(run, config, first_step=0, command=COMMAND)
+    RunFolder(run).record_start(config, first_step=0, command=COMMAND)
     writer = CsvWriter(run / "metrics.csv", 0)
     for epoch in range(4):
         picture = np.full((40, 60, 3), 80 * epoch, np.uint8)
@@ -43,12 +43,12 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chrome():
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = [path for path in map(shutil.which, BROWSERS) if path is not None]
     driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
+    if not found or driver is None:
         pytest.skip("needs a browser: chromium (or Chrome) and chromedriver on the PATH")
     options = webdriver.ChromeOptions()
-    options.binary_location = browser
+    options.binary_location = found[0]
     for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -62,7 +62,7 @@ def page(chrome, report):
     chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     chrome.get(report.as_uri())
     yield Page(chrome)
-    # A script's error, or anything that the page's policy refuses, is in the log.
+    # Errors of the script and everything that the page's policy blocks are in the log.
     assert chrome.get_log("browser") == []
 
 
@@ -78,7 +78,7 @@ class Page:
 
     @property
     def shown(self):
-        """Label of the picture over the run, and the red of its middle."""
+        """Label of the picture shown, and the red value at its centre."""
         red = self.chrome.execute_script(
             "const canvas = document.createElement('canvas');"
             "const context = canvas.getContext('2d');"
@@ -165,7 +165,7 @@ def test_all_keys_of_the_config_unfold(page):
     assert "optimizer.learning_rate 0.0002 0.0002" in whole.text
 
 
-def test_the_command_to_go_on_is_copied_or_selected(page):
+def test_the_command_to_resume_is_copied_or_selected(page):
     button = page.one("#copy")
     button.click()
     page.wait(lambda: button.text != "Copy")

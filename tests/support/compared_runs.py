@@ -4,26 +4,46 @@ import dataclasses
 import pathlib
 
 from pix2pix_jax.core.config import default_config
-from pix2pix_jax.reports.comparison_runs import Entry
-from pix2pix_jax.runs.record import Record
+from pix2pix_jax.reports.comparison_runs import ComparedRun
+from pix2pix_jax.reports.saved_scores import SavedScore, SavedScores
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.record import Record, Start, Summary
 
 
-def entry_of(label="a", names=("x", "y"), seconds=None, hardware=None, steps=8, **means):
-    """Make a run of a comparison of given scores, at its default configuration."""
+def compared_run(
+    label="a",
+    images=("x", "y"),
+    seconds=None,
+    hardware=None,
+    steps=8,
+    rows=(),
+    baselines=None,
+    **means,
+):
+    """Make a run of a comparison with given scores and the default configuration."""
     scores = {
-        name: {"mean": mean, "std": mean and mean / 10, "n": 2} for name, mean in means.items()
+        name: SavedScore(mean, None if mean is None else mean / 10) for name, mean in means.items()
     }
-    summary = {"steps": steps, "val": {}} | ({"seconds_per_1000_steps": seconds} if seconds else {})
-    starts = [{"hardware": hardware}] if hardware else []
-    values = {name: {metric: mean or 0.0 for metric, mean in means.items()} for name in names}
-    found = {"n": len(names), "metrics": scores, "config_hash": "0123456789ab"}
-    record = Record({}, starts, [], summary)
-    return Entry(label, pathlib.Path("runs", label), default_config(), 4, found, values, record)
+    numbers = {"steps": float(steps)}
+    if seconds is not None:
+        numbers["seconds_per_1000_steps"] = seconds
+    summary = Summary(numbers, {}, baselines or {})
+    return ComparedRun(
+        label=label,
+        folder=RunFolder(pathlib.Path("runs", label)),
+        config=default_config(),
+        parameters=54_409_603,
+        step=4,
+        scores=SavedScores(4, 1.0, len(images), "0123456789ab", scores),
+        values={name: {metric: mean or 0.0 for metric, mean in means.items()} for name in images},
+        record=Record({}, [Start(hardware=hardware or {})], list(rows), summary),
+    )
 
 
-def with_config(entry, **changes):
+def with_config(run, **changes):
+    """Change settings of a run: `model__norm="batch"` is the key model.norm."""
     config = default_config()
     for key, value in changes.items():
         section, name = key.split("__")
         config[section][name] = value
-    return dataclasses.replace(entry, config=config)
+    return dataclasses.replace(run, config=config)
