@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from PIL import Image, ImageEnhance
+from support.sources import format_of
 
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.augment import Augmentation, augment
+from pix2pix_jax.data.augment import Augmentation, augment, build_augment
 
 LOADED, CROP = (12, 14), (9, 10)
 KEYS = jax.random.split(jax.random.key(0), 600)
@@ -394,3 +396,23 @@ def test_augmentation_is_the_same_on_many_devices():
 def test_values_out_of_range_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         Augmentation((8, 9), **options)
+
+
+@pytest.mark.parametrize(
+    ("derive", "data", "message"),
+    [
+        (
+            "lab",
+            {"source_channels": 1, "target_channels": 2},
+            r"color_jitter=\(0.5, 0.0, 0.0\) with derive.kind='lab'",
+        ),
+        ("", {"source_classes": 3}, r"data\.source_classes=3"),
+    ],
+)
+def test_jitter_of_lab_or_of_classes_is_an_error(derive, data, message):
+    config = default_config()
+    config.augment.color_jitter = (0.5, 0.0, 0.0)
+    config.derive.kind = derive
+    config.data.update(data)
+    with pytest.raises(InputError, match=message):
+        build_augment(config.augment, format_of(config), (256, 256))

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 from support.made_sources import make_source
+from support.sources import format_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.data.batches import eval_batches, prefetch, train_batches
 from pix2pix_jax.data.mosaic import compose, draw_mosaic
 from pix2pix_jax.data.order import Timeline, TrainingOrder
-from pix2pix_jax.data.pair_format import PHOTOS, build_format
+from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.data.pairs import load_pairs
 from pix2pix_jax.data.shape import Shaping
 
@@ -90,7 +91,7 @@ def test_cached_and_streamed_batches_of_derived_pairs_are_bit_equal(kind, mode):
         config.data.source_channels, config.data.target_channels = 1, 2
     timeline = Timeline(5, 2, seed=1)
     cached, streamed = (
-        train(load(cache, mode, form=build_format(config)), timeline, 0, 4, mosaic=0.5)
+        train(load(cache, mode, form=format_of(config)), timeline, 0, 4, mosaic=0.5)
         for cache in (CACHED, STREAMED)
     )
     assert cached[0]["target"].shape == (2, *SIZE, config.data.target_channels)

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from support.sources import format_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, build_format
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.shape import Shaping
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
@@ -25,7 +26,7 @@ def form_of(kind="", direction="AtoB", **data):
     config.derive.kind, config.data.direction = kind, direction
     for key, value in data.items():
         config.data[key] = value
-    return build_format(config)
+    return format_of(config)
 
 
 def lab_form():
@@ -148,7 +149,7 @@ def test_pictures_show_the_bands_of_the_config():
     config.data.source_channels = 5
     config.log.bands = (4, 2, 0)
     bands = np.arange(0, 50, 10, np.uint8)[None, None]
-    source, target = build_format(config).show(bands, np.array([[[7, 8, 9]]], np.uint8))
+    source, target = format_of(config).show(bands, np.array([[[7, 8, 9]]], np.uint8))
     assert source.tolist() == [[[40, 20, 0]]]
     assert target.tolist() == [[[7, 8, 9]]]  # it has no band 4
 
@@ -216,7 +217,7 @@ def test_what_does_not_go_together_is_refused(kind, direction, data, message):
 def test_a_hole_follows_from_the_files_own_name_whatever_its_folder():
     config = default_config()
     config.derive.kind = "mask"
-    form = build_format(config)
+    form = format_of(config)
     image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
     shaping = Shaping("resize", (32, 32), (32, 32), training=True)
     sources = [

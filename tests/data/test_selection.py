@@ -5,10 +5,8 @@ import pytest
 from support.made_sources import MadeSource, make_source
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.selection import Concatenated, Patches, Subset, choose_split
 from pix2pix_jax.data.sources import SPLITS, Source
-from pix2pix_jax.images import files as image_files
 
 NAMES = [f"{number}.jpg" for number in range(1000)]
 SHARES, COUNTS = (0.7, 0.15, 0.15), (400, 50, 50)
@@ -123,21 +121,6 @@ def test_a_pair_that_cannot_be_read_says_so_when_it_is_read():
         patches[2]
 
 
-def test_patches_are_built_from_the_config(tiny_config, tmp_path):
-    (tmp_path / "train").mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)
-    image_files.write(tmp_path / "train" / "1.png", pixels)
-    tiny_config.data.source, tiny_config.data.root = "side_by_side", str(tmp_path)
-    tiny_config.data.patch_size = (20, 10)
-    source = build_source(tiny_config, "train")
-    assert len(source) == 2 * 4
-    assert source.names[5] == "1_20_10.png"
-    np.testing.assert_array_equal(source[5][0], pixels[20:, 10:20])
-    np.testing.assert_array_equal(source[5][1], pixels[20:, 50:60])
-    tiny_config.data.max_pairs = 3
-    assert build_source(tiny_config, "train").names == source.names[:3]
-
-
 @pytest.mark.parametrize("parts", [SHARES, (0.5, 0.5, 0.0), (0, 0, 1), COUNTS, (0, 1, 2)])
 def test_splits_are_disjoint_and_in_order(parts):
     found = splits(NAMES, parts)
@@ -192,22 +175,6 @@ def test_the_split_is_the_same_on_every_machine():
     assert splits(names, (0.5, 0.25, 0.25)) == [[0, 1, 2, 3, 6, 10], [7], [4, 5, 8, 9, 11]]
     assert splits(names, (6, 3, 3)) == [[0, 1, 2, 3, 6, 10], [7, 9, 11], [4, 5, 8]]
     assert choose_split(["größe/\udcff.jpg"], (1, 0, 0), "train", 0) == [0]
-
-
-@pytest.mark.parametrize("parts", [(0.5, 0.25, 0.25), (6, 2, 2)])
-def test_the_files_of_all_folders_are_split_together(tiny_config, tmp_path, parts):
-    for number in range(10):
-        folder = tmp_path / ("train" if number < 7 else "test")
-        folder.mkdir(exist_ok=True)
-        image_files.write(folder / f"{number}.png", np.full((4, 8, 3), number, np.uint8))
-    tiny_config.data.source, tiny_config.data.root = "side_by_side", str(tmp_path)
-    tiny_config.data.split = parts
-    sources = [build_source(tiny_config, split) for split in SPLITS]
-    assert sorted(itertools.chain(*map(numbers, sources))) == list(range(10))
-    names = tuple(itertools.chain(*(source.names for source in sources)))
-    assert set(names) == {f"{'train' if n < 7 else 'test'}/{n}.png" for n in range(10)}
-    if parts[0] == 6:
-        assert [len(source) for source in sources] == [6, 2, 2]
 
 
 def test_patches_of_one_pair_are_cut_from_one_reading_and_keep_no_more_than_themselves():

@@ -2,7 +2,7 @@ import pytest
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.validation import RESIZES
+from pix2pix_jax.core.validation import RESIZES, resolve
 from pix2pix_jax.data.shape import Shaping, build_shaping
 
 IMAGE, LOAD = (256, 512), (286, 572)
@@ -72,8 +72,9 @@ def test_no_image_vanishes():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_shaping_is_built_from_the_config(training):
-    data = default_config().data
-    built = build_shaping(data, training=training)
+    config = default_config()
+    built = build_shaping(resolve(config).data, training=training)
     assert built == Shaping("resize_and_crop", (256, 256), (286, 286), training)
-    data.resize, data.image_size, data.load_size = "crop", (64, 128), (70,)
-    assert build_shaping(data, training=training) == Shaping("crop", (64, 128), (70, 70), training)
+    config.data.resize, config.data.image_size, config.data.load_size = "crop", (64, 128), (70,)
+    built = build_shaping(resolve(config).data, training=training)
+    assert built == Shaping("crop", (64, 128), (70, 70), training)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
 
@@ -13,11 +14,11 @@ DEEP = Encoding(1, "uint16", 0.0, 65535.0)
 LABELS = Encoding(1, "uint8", classes=5)
 
 
-def config_with(**data):
+def encodings(lab=False, **data):
+    """Build the encodings of a config with such values in its section `data`."""
     config = default_config()
-    for key, value in data.items():
-        config.data[key] = value
-    return config
+    config.data.update(data)
+    return build_encodings(resolve(config).data, lab=lab)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +52,7 @@ def test_every_level_survives_the_way_to_the_network_and_back(encoding, count):
     ],
 )
 def test_a_range_is_what_becomes_minus_one_and_one(dtype, limits, values, expected):
-    config = config_with(source_dtype=dtype, source_range=limits, source_channels=1)
-    encoding, other = build_encodings(config)
+    encoding, other = encodings(source_dtype=dtype, source_range=limits, source_channels=1)
     assert other == PHOTO
     stored = np.array(values, dtype).reshape(1, -1, 1)
     found = encoding.to_network(stored)
@@ -99,7 +99,7 @@ def test_classes_become_one_channel_each_and_void_none():
 
 @pytest.mark.parametrize("classes", [1, 2, 255, 256, 1000])
 def test_every_class_survives_the_way_to_the_network_and_back(classes):
-    encoding, _ = build_encodings(config_with(source_classes=classes, source_channels=3))
+    encoding, _ = encodings(source_classes=classes, source_channels=3)
     labels = np.arange(classes).astype(encoding.dtype).reshape(1, -1, 1)
     assert encoding.check(labels, "a.png") is labels
     np.testing.assert_array_equal(encoding.from_network(encoding.to_network(labels)), labels)
@@ -221,22 +221,19 @@ def test_a_picture_shows_each_class_in_a_colour_of_its_own(classes):
 
 
 def test_the_config_means_encodings():
-    config = config_with(
+    found = encodings(
         source_channels=1, source_dtype="uint16", target_channels=4, target_dtype="float32"
     )
-    assert build_encodings(config) == (DEEP, Encoding(4, "float32", 0.0, 1.0))
-    assert build_encodings(default_config()) == (PHOTO, PHOTO)
-    assert build_encodings(config_with(source_classes=5))[0] == LABELS
+    assert found == (DEEP, Encoding(4, "float32", 0.0, 1.0))
+    assert encodings() == (PHOTO, PHOTO)
+    assert encodings(source_classes=5)[0] == LABELS
 
 
 def test_lab_has_one_channel_and_two_or_is_refused():
-    config = config_with(source_channels=1, target_channels=2)
-    config.derive.kind = "lab"
-    source, target = build_encodings(config)
+    source, target = encodings(lab=True, source_channels=1, target_channels=2)
     # Isola et al., 2017: L / 50 - 1 and ab / 110.
     assert source.to_network(np.full((1, 1, 1), 75, np.float32)).item() == pytest.approx(0.5)
     ab = target.to_network(np.array([[[55, -110]]], np.float32))
     np.testing.assert_allclose(ab.ravel(), [0.5, -1], atol=1e-6)
-    config.data.target_channels = 3
     with pytest.raises(InputError, match=r"target_channels=3: set 1 \(L\) and 2 \(a, b\)"):
-        build_encodings(config)
+        encodings(lab=True, source_channels=1, target_channels=3)

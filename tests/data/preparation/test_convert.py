@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from PIL import Image
+from support.sources import source_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.pairing import find_folder_pairs
 from pix2pix_jax.data.preparation.convert import combine, derive, patches, split
@@ -184,7 +184,7 @@ def test_split_chooses_what_the_config_would(root, tmp_path, parts, seed):
     config.seed = seed
     for part, count in counts.items():
         assert len(files(tmp_path / "out" / part)) == count > 0
-        assert tuple(files(tmp_path / "out" / part)) == build_source(config, part).names
+        assert tuple(files(tmp_path / "out" / part)) == source_of(config, part).names
         for name in files(tmp_path / "out" / part):
             copy = tmp_path / "out" / part / name
             assert copy.read_bytes() == (root / name).read_bytes()
@@ -220,8 +220,8 @@ def test_split_keeps_the_pairs_of_folders(folders, tmp_path):
         ((name, (first, second)),) = find_folder_pairs(
             str(tmp_path / "out"), (part,), "fail"
         ).items()
-        assert (name,) == build_source(config, part).names
-        pair = build_source(config, part)[0]
+        assert (name,) == source_of(config, part).names
+        pair = source_of(config, part)[0]
         np.testing.assert_array_equal(image_files.read(first), pair[0])
         np.testing.assert_array_equal(image_files.read(second), pair[1])
 
@@ -237,7 +237,7 @@ def test_patches_are_those_that_training_takes(root, tmp_path, size):
     count = patches(str(root), str(tmp_path / "out"), size)
     assert count == len(files(tmp_path / "out"))
     for part in ("train", "val"):
-        source = build_source(config_for(root, patch_size=size), part)
+        source = source_of(config_for(root, patch_size=size), part)
         assert tuple(sorted(files(tmp_path / "out" / part))) == tuple(sorted(source.names))
         for index, name in enumerate(source.names):
             both = image_files.read(tmp_path / "out" / part / name)
@@ -267,7 +267,7 @@ def test_derive_writes_folders_that_training_reads(root, tmp_path):
     gray = Derivation("gray", channels=1)
     assert derive(str(root), str(tmp_path / "out"), gray, layout="folders") == 20
     config = config_for(tmp_path / "out", source="folders", source_channels=1)
-    source = build_source(config, "val")
+    source = source_of(config, "val")
     assert source.names == tuple(f"{number}.png" for number in range(10))
     for index, name in enumerate(source.names):
         expected = gray(image_files.read(root / "val" / name), "")
