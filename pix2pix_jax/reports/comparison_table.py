@@ -73,7 +73,7 @@ def build_columns(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[C
         *(_metric_column(runs, metric) for metric in metrics),
         Column("seconds per 1000 steps", "", _number_cells([run.seconds for run in runs], best, 3)),
         Column("parameters", "generator", [Cell(f"{run.parameters:,}") for run in runs]),
-        Column("step", "scored of trained", [Cell(_steps(run)) for run in runs]),
+        Column("step", "scored, of the total", [Cell(_steps(run)) for run in runs]),
         Column("n", "images", [Cell(str(run.scores.count)) for run in runs]),
     ]
 

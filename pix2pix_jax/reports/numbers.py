@@ -33,7 +33,7 @@ def format_number(value: int | float) -> str:
 
     Integers have a comma between thousands: `186,320`.
     """
-    if math.isfinite(value) and (value == round(value) or abs(value) >= 1000):
+    if math.isfinite(value) and (value == round(value) or abs(value) >= 999.95):
         return f"{value:,.0f}"
     return format_significant(value, 4)
 

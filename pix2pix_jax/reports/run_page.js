@@ -5,6 +5,7 @@
   const { left, right, width, end } = Object.fromEntries(
     Object.entries(curves.dataset).map(([name, text]) => [name, Number(text)]));
   const count = (value) => value.toLocaleString("en");
+  const number = (value) => Math.abs(value) >= 1000 ? count(value) : String(value);
   let shown = end; // the step whose numbers the charts show, unless the pointer is over one
 
   const charts = all(".chart").map((figure) => {
@@ -20,7 +21,10 @@
       const x = left + (right - left) * steps[near] / end;
       cursor.setAttribute("transform", `translate(${x.toFixed(1)})`);
       cursor.removeAttribute("hidden");
-      outputs.forEach((output, index) => { output.textContent = lines[index][near] ?? "–"; });
+      outputs.forEach((output, index) => {
+        const value = lines[index][near];
+        output.textContent = value === null ? "–" : number(value);
+      });
       const epoch = epochs[near];
       at.textContent = `step ${count(steps[near])}` + (epoch === null ? "" : `, epoch ${count(epoch)}`);
     };

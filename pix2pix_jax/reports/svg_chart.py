@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from pix2pix_jax.reports.numbers import format_significant
+from pix2pix_jax.reports.numbers import format_number, format_significant
 from pix2pix_jax.runs.record import Row
 
 Tick = tuple[float, str]
@@ -100,7 +100,8 @@ class Chart:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
+    """Round as `format_number` does, so that the script shows the same digits."""
+    return None if value is None else float(format_number(value).replace(",", ""))
 
 
 @dataclasses.dataclass(frozen=True)

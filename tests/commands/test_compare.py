@@ -59,7 +59,7 @@ def test_flags_choose_labels_split_metrics_and_images(runs, tmp_path):
         (["ONE", "NOWHERE", "--output", "OUT"], "not the folder of a run"),
         (["ONE", "EMPTY", "--output", "OUT"], "there is no checkpoint"),
         (["ONE", "ONE", "--output", "OUT"], "two runs have the label"),
-        (["ONE", "TWO", "--labels", "x", "--output", "OUT"], "--labels has 1, but there are 2 runs"),
+        (["ONE", "TWO", "--labels", "x", "--output", "OUT"], "--labels has 1, but there are 2"),
         (["ONE", "--metrics", "lpips", "--output", "OUT"], "--metrics 'lpips': choose from"),
         (["ONE", "--split", "holdout", "--output", "OUT"], "split 'holdout': choose from"),
         (["ONE", "--checkpoint", "4", "--output", "OUT"], "choose from best, latest, 3, 6"),

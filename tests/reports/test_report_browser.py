@@ -36,6 +36,7 @@ def report(tmp_path_factory):
         image_files.write(run / "samples" / f"epoch_{epoch:04d}.png", picture)
         if epoch:
             row = {"epoch": float(epoch), "g_loss": epoch / 8, "val_l1": 1 / epoch}
+            row["images_per_second"] = 1234.5 * epoch
             writer.scalars(10 * epoch, row)
     (run / "summary.json").write_text(json.dumps({"steps": 30, "epochs": 3}))
     return write_report(run)
@@ -114,6 +115,18 @@ def test_the_slider_changes_the_picture_and_the_numbers_beside_the_curves(page):
     slider.send_keys(Keys.HOME)
     assert page.shown == ("epoch 0", pytest.approx(0, abs=3))
     assert slider.get_attribute("aria-valuetext") == "epoch 0"
+
+
+def test_numbers_read_the_same_before_and_after_the_slider_moves(page):
+    slider = page.one("#slider")
+    slider.send_keys(Keys.ARROW_LEFT)
+    (speed,) = [chart for chart in page.all(".chart") if "Images per second" in chart.text]
+    assert "2,469" in speed.text
+    slider.send_keys(Keys.ARROW_RIGHT)
+    for chart in page.all(".chart"):
+        label = chart.find_element(By.CSS_SELECTOR, "svg[role=img]").get_attribute("aria-label")
+        for output in chart.find_elements(By.CSS_SELECTOR, "output"):
+            assert f" to {output.text}" in label  # as written before the script has run
 
 
 def test_play_goes_through_all_pictures_and_stops_at_the_last(page):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pix2pix_jax.reports.numbers import format_number
 from pix2pix_jax.reports.svg_chart import AREA, draw_chart, ticks
 
 
@@ -27,6 +28,12 @@ def test_the_data_of_the_page_have_a_number_for_each_step_that_has_one():
         "epochs": [None, None],
         "lines": [[3.5, None], [None, 1]],
     }
+
+
+@pytest.mark.parametrize("value", [0.123456, 1234.56, 186320.0, 999.96, -0.5, 17.0, 6.6667e-5])
+def test_the_numbers_of_the_data_have_the_digits_that_the_page_shows(value):
+    data = draw_chart("a", {"a": "a"}, [{"step": 1.0, "a": value}]).data
+    assert format_number(data["lines"][0][0]) == format_number(value)
 
 
 def test_a_line_without_numbers_is_left_out():
