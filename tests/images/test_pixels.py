@@ -4,7 +4,6 @@ from PIL import Image
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import pixels as images
-from pix2pix_jax.images import sheets
 
 DTYPES = (np.uint8, np.uint16, np.float32)
 
@@ -146,21 +145,3 @@ def test_nearest_repeats_and_drops_whole_pixels(dtype, channels):
 def test_centre_crop_cuts_the_middle(size, rows, columns):
     pixels = noise(4, 7, 3)
     np.testing.assert_array_equal(images.centre_crop(pixels, size), pixels[rows, columns])
-
-
-def test_grid_places_images_in_rows_on_white():
-    levels = [[10, 20, 30], [40, 50]]
-    rows = [[np.full((3, 5, 3), level, np.uint8) for level in row] for row in levels]
-    found = sheets.grid(rows, gap=2)
-    assert found.shape == (3 + 2 + 3, 5 + 2 + 5 + 2 + 5, 3)
-    expected = np.full(found.shape, 255)
-    for top, row in zip((0, 5), levels, strict=True):
-        for left, level in zip((0, 7, 14), row, strict=False):
-            expected[top : top + 3, left : left + 5] = level
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_grid_shows_gray_beside_rgb():
-    gray, colour = noise(4, 4, 1), noise(4, 4, 3)
-    found = sheets.grid([[gray, colour]], gap=0)
-    np.testing.assert_array_equal(found, np.hstack([np.repeat(gray, 3, -1), colour]))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix_jax.images.sheets import SheetRow, draw_sheet, fit
+from pix2pix_jax.images.sheets import SheetRow, draw_sheet, fit, grid
 
 
 def plain(level, height=160, width=160, channels=3):
@@ -75,3 +75,23 @@ def test_gray_pictures_become_rgb():
     gray = fit(plain(7, channels=1), 160, 160)
     assert isinstance(gray, Image.Image)
     np.testing.assert_array_equal(np.asarray(gray), plain(7))
+
+
+def test_grid_places_images_in_rows_on_white():
+    levels = [[10, 20, 30], [40, 50]]
+    rows = [[np.full((3, 5, 3), level, np.uint8) for level in row] for row in levels]
+    found = grid(rows, gap=2)
+    assert found.shape == (3 + 2 + 3, 5 + 2 + 5 + 2 + 5, 3)
+    expected = np.full(found.shape, 255)
+    for top, row in zip((0, 5), levels, strict=True):
+        for left, level in zip((0, 7, 14), row, strict=False):
+            expected[top : top + 3, left : left + 5] = level
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_grid_shows_gray_beside_rgb():
+    gray, colour = (
+        np.random.default_rng(0).integers(0, 256, (4, 4, channels), np.uint8) for channels in (1, 3)
+    )
+    found = grid([[gray, colour]], gap=0)
+    np.testing.assert_array_equal(found, np.hstack([np.repeat(gray, 3, -1), colour]))
