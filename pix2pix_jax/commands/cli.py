@@ -31,14 +31,21 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             **options,
         )
-        self.add_argument(
-            "--version", action="version", version=version(), help="print the version and exit"
-        )
+        self.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which --help shows, and exit with status 2."""
         print(f"error: {message} (see --help)", file=sys.stderr)
         sys.exit(2)
+
+
+class _Version(argparse.Action):
+    """Looks the version up only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        """Print it and exit."""
+        print(version())
+        parser.exit()
 
 
 def version() -> str:

@@ -143,7 +143,7 @@ FOLDERS = ["--images", "OURS", "--targets", "THEIRS"]
         ([*RUN, "--batch_size", "0"], "expected a whole number from 1 to 4096"),
         ([*RUN, "--mode", "eval"], "invalid choice: 'eval'"),
         ([*RUN, "--metrics", "lpips"], "--metrics 'lpips': choose from class_accuracy"),
-        ([*RUN, "--metrics", ","], "--metrics names none"),
+        ([*RUN, "--metrics", ","], "--metrics is empty; choose from"),
         ([*RUN, "--sort_by", "ms_ssim"], "--sort_by 'ms_ssim': choose from l1, psnr, ssim"),
         (
             [*RUN, "--metrics", "fid", "--sort_by", "fid"],
@@ -155,8 +155,8 @@ FOLDERS = ["--images", "OURS", "--targets", "THEIRS"]
         ([*RUN, "--metrics", "class_iou", "--palette", "none.json"], "cannot be read as a palette"),
         ([*RUN, "--metrics", "fid", "--inception_weights", "no.pth"], "no.pth"),
         (["--workdir", "NOWHERE"], "not the folder of a run"),
-        (["--workdir", "EMPTY"], "holds no checkpoint"),
-        (["--workdir", "MOVED", "--output", "DATA"], "lies in the run's data set"),
+        (["--workdir", "EMPTY"], "there is no checkpoint"),
+        (["--workdir", "MOVED", "--output", "DATA"], "is inside the run's data set"),
         ([*FOLDERS, "--output", "OURS"], "whose images are scored"),
         (
             ["--images", "OURS", "--targets", "NOWHERE", "--output", "OUT"],

@@ -15,10 +15,10 @@ from pix2pix_jax.core import weight_files
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO
-from pix2pix_jax.models.build import build_networks
-from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.reference_weights import configure, recognise, to_variables
 from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import restore_discriminator
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,7 @@ def test_a_new_run_starts_with_imported_networks(imported, tmp_path, tiny_config
     train_and_evaluate(tiny_config, tmp_path)
     generator = load_generator(tmp_path)
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        shapes = abstract_variables(build_networks(tiny_config)[1], *[(1, 32, 32, 3)] * 2)
-        discriminator = checkpoints.restore_discriminator(1, *shapes)
+        discriminator = restore_discriminator(checkpoints, 1, RunFolder(tmp_path).networks)
     for weights, variables in zip(files, (generator.variables, discriminator), strict=True):
         params, _ = to_variables(weights, recognise(weights))
         jax.tree.map(np.testing.assert_array_equal, variables["params"], params)
