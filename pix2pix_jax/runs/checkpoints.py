@@ -257,10 +257,17 @@ def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
     """Return the shape of every array of a tree by its name."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
+        jax.tree_util.keystr(path, simple=True, separator="."): _stored_shape(leaf)
         for path, leaf in leaves
         if hasattr(leaf, "shape")
     }
+
+
+def _stored_shape(leaf: Any) -> tuple[int, ...]:
+    """Return the shape that an array has in a checkpoint: random keys are stored as their data."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.eval_shape(jax.random.key_data, leaf)
+    return tuple(leaf.shape)
 
 
 def _place(abstract: PyTree) -> PyTree:

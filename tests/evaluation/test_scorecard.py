@@ -8,12 +8,10 @@ import pytest
 from pix2pix_jax import InputError
 from pix2pix_jax.evaluation import scorecard
 from pix2pix_jax.evaluation.metrics import distribution
-from pix2pix_jax.evaluation.metrics.table import METRICS
+from pix2pix_jax.evaluation.metrics.table import METRICS, best_of, names_per
 from pix2pix_jax.evaluation.pictures import write_contact_sheet
 from pix2pix_jax.evaluation.scorecard import (
-    SET_METRICS,
     Scorecard,
-    best_of,
     choose_wanted,
     compute_distributions,
     observe_with,
@@ -114,7 +112,7 @@ def test_every_metric_has_a_best_side():
 def test_unknown_metrics_are_refused_with_all_choices():
     with pytest.raises(InputError, match=r"'lpips': choose from .*fid.*inception_score.*ssim"):
         choose_wanted(["l1", "lpips"])
-    with pytest.raises(InputError, match="names none; choose from class_accuracy"):
+    with pytest.raises(InputError, match="--metrics is empty; choose from class_accuracy"):
         choose_wanted([])
 
 
@@ -166,7 +164,7 @@ def score(wanted, fake, target, batch_size):
 
 def test_scores_of_sets_are_those_of_the_images_seen(network, capsys):
     fake, target = some_images(1), some_images(2)
-    wanted = choose_wanted(list(SET_METRICS))
+    wanted = choose_wanted(names_per("set"))
     found = score(wanted, fake, target, 4)
     assert list(found) == ["fid", "kid", "kid_std", "inception_score", "inception_score_std"]
     assert network == [4] * 4

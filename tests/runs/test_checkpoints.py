@@ -3,6 +3,7 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pix2pix_jax import InputError
@@ -17,7 +18,7 @@ def make_state(step, value=None):
         rng=jax.random.key(step),
         g_params=tree,
         g_batch_stats={},
-        g_opt_state=(tree, ()),
+        g_opt_state=optax.adam(1e-3).init(tree),
         g_ema={},
         d_params=tree,
         d_batch_stats={"mean": jnp.zeros(2)},
@@ -25,10 +26,14 @@ def make_state(step, value=None):
     )
 
 
+def abstract_items():
+    return jax.eval_shape(lambda: make_state(0)).items()
+
+
 def save_all(workdir, metrics, **options):
     with Checkpoints(workdir, **options) as checkpoints:
         for step, metric in metrics.items():
-            checkpoints.save(make_state(step), {"pairs": step}, metric)
+            checkpoints.save(step, make_state(step).items(), {"pairs": step}, metric)
         checkpoints.wait()
         return checkpoints.steps, checkpoints.best
 
@@ -36,17 +41,23 @@ def save_all(workdir, metrics, **options):
 def test_a_state_comes_back_bit_equal(tmp_path):
     state = make_state(7, value=np.pi)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, {"pairs": 3}, None)
+        checkpoints.save(7, state.items(), {"pairs": 3}, None)
         checkpoints.wait()
-        restored = checkpoints.restore(7, jax.eval_shape(lambda: make_state(0)))
+        restored = TrainState.from_items(checkpoints.restore(7, abstract_items()))
         assert checkpoints.restore_meta(7) == {"pairs": 3}
-        variables = checkpoints.restore_generator(7, {"a": state.g_params["a"]}, {}, with_ema=False)
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     for ours, theirs in zip(jax.tree.leaves(restored), jax.tree.leaves(state), strict=True):
         if jnp.issubdtype(theirs.dtype, jax.dtypes.prng_key):
             ours, theirs = jax.random.key_data(ours), jax.random.key_data(theirs)
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(variables["params"]["a"], state.g_params["a"])
+
+
+def test_items_can_be_restored_one_by_one(tmp_path):
+    save_all(tmp_path, {1: None})
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        found = checkpoints.restore(1, {"discriminator": abstract_items()["discriminator"]})
+    assert list(found) == ["discriminator"]
+    np.testing.assert_array_equal(found["discriminator"]["d_params"]["a"], np.ones((3, 2)))
 
 
 def test_a_save_is_not_touched_by_the_steps_that_follow(tmp_path):
@@ -56,14 +67,14 @@ def test_a_save_is_not_touched_by_the_steps_that_follow(tmp_path):
     state = make_state(1, value=0)
     trees = {name: {"a": jnp.zeros((512, 512))} for name in ("g_params", "g_opt_state")}
     state = state.replace(**trees, d_params={}, d_opt_state={})
-    abstract = jax.eval_shape(lambda: state)
+    abstract = jax.eval_shape(lambda: state).items()
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, {}, None)
+        checkpoints.save(1, state.items(), {}, None)
         for _ in range(20):
             state = step(state)
         checkpoints.wait()
         restored = checkpoints.restore(1, abstract)
-    assert not np.any(restored.g_params["a"])
+    assert not np.any(restored["generator"]["g_params"]["a"])
 
 
 def test_the_newest_the_best_and_the_period_are_kept(tmp_path):
@@ -86,12 +97,12 @@ def test_without_any_metric_the_newest_is_the_best(tmp_path):
 
 def test_a_step_that_was_saved_is_not_saved_again(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(make_state(1), {}, None)
+        checkpoints.save(1, make_state(1).items(), {}, None)
         checkpoints.wait()
-        checkpoints.save(make_state(1, value=9), {}, None)
+        checkpoints.save(1, make_state(1, value=9).items(), {}, None)
         checkpoints.wait()
-        restored = checkpoints.restore(1, jax.eval_shape(lambda: make_state(0)))
-    assert np.all(restored.g_params["a"] == 1)
+        restored = checkpoints.restore(1, abstract_items())
+    assert np.all(restored["generator"]["g_params"]["a"] == 1)
 
 
 def test_a_missing_checkpoint_lists_those_that_exist(tmp_path):
@@ -106,7 +117,7 @@ def test_a_missing_checkpoint_lists_those_that_exist(tmp_path):
 def test_a_folder_without_checkpoints_is_named_and_not_made(tmp_path):
     with Checkpoints(tmp_path / "none", read_only=True) as checkpoints:
         assert checkpoints.latest is None
-        with pytest.raises(InputError, match="holds no checkpoint"):
+        with pytest.raises(InputError, match="there is no checkpoint"):
             checkpoints.choose("best")
     assert not (tmp_path / "none").exists()
 
@@ -117,7 +128,7 @@ def test_a_save_that_was_cut_off_is_passed_over_and_cleared(tmp_path):
     broken.mkdir()
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.latest == 1
-        checkpoints.save(make_state(3), {}, None)
+        checkpoints.save(3, make_state(3).items(), {}, None)
     assert not broken.exists()
 
 
@@ -136,13 +147,28 @@ def test_a_damaged_checkpoint_is_named(tmp_path, item):
 
     def read(checkpoints):
         checkpoints.restore_meta(1)
-        checkpoints.restore(1, jax.eval_shape(lambda: make_state(0)))
+        checkpoints.restore(1, abstract_items())
 
     with (
         Checkpoints(tmp_path, read_only=True) as checkpoints,
-        pytest.raises(InputError, match=r"checkpoints/1: damaged, or of another form"),
+        pytest.raises(InputError, match=r"checkpoints/1: cannot be read, so it is damaged"),
     ):
         read(checkpoints)
+
+
+def test_arrays_of_another_shape_are_not_called_damaged(tmp_path):
+    save_all(tmp_path, {1: None})
+    shapes = {"a": jax.ShapeDtypeStruct((3, 5), np.float32), "b": jax.ShapeDtypeStruct((), bool)}
+    message = (
+        r"checkpoints/1/discriminator: .*another network than the configuration describes: "
+        r"d_params\.a has \(3, 2\), expected \(3, 5\); d_params\.b has no array, expected \(\)\. "
+    )
+    asked = {"d_params": shapes, "d_batch_stats": {"mean": jax.ShapeDtypeStruct((2,), np.float32)}}
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(InputError, match=message),
+    ):
+        checkpoints.restore(1, {"discriminator": asked})
 
 
 def test_metrics_that_are_no_json_are_named(tmp_path):

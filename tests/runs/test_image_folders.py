@@ -12,6 +12,7 @@ from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.models.build import build_generator, size_multiple
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.image_folders import plan_outputs, translate_folder, translate_split
 
@@ -43,7 +44,7 @@ def form_of(kind, **data):
     config.derive.kind = kind
     for key, value in data.items():
         config.data[key] = value
-    return build_format(config)
+    return build_format(config.data, config.derive)
 
 
 def write_config(folder, **data):
@@ -181,7 +182,7 @@ def test_a_lab_run_trains_on_photos_and_colours_others(tiny_config, tmp_path):
     generator = load_generator(tmp_path / "lab")
     (path,) = translate_folder(generator, tmp_path / "data" / "val" / "0.png", tmp_path / "out")
     assert image_files.read(path).shape == (40, 36, 3)
-    written = translate_split(generator, tmp_path / "lab", "val", tmp_path / "val")
+    written = translate_split(generator, RunFolder(tmp_path / "lab"), "val", tmp_path / "val")
     assert [image_files.read(path).shape for path in written] == [(32, 32, 3)] * 2
 
 
@@ -201,31 +202,33 @@ def test_reduced_sources_are_made_where_that_is_asked_for(tmp_path, derive):
 
 def test_a_split_is_translated_under_its_own_names(generator, tmp_path):
     write_config(tmp_path, source="synthetic", synthetic_pairs=(2, 2, 3))
-    written = translate_split(generator, tmp_path, "test", tmp_path / "out", batch_size=2)
+    written = translate_split(
+        generator, RunFolder(tmp_path), "test", tmp_path / "out", batch_size=2
+    )
     assert [path.name for path in written] == [f"test_0000{n}.png" for n in range(3)]
     assert image_files.read(written[0]).shape == (16, 16, 3)
     with pytest.raises(InputError, match="split 'tset': choose from train, val, test"):
-        translate_split(generator, tmp_path, "tset", tmp_path / "out")
+        translate_split(generator, RunFolder(tmp_path), "tset", tmp_path / "out")
 
 
 def test_a_split_keeps_sub_folders_and_never_writes_into_the_data(generator, tmp_path):
     write_config(tmp_path, source="side_by_side")
     for name in ("a/0.png", "b/0.png"):
         save(tmp_path / "data" / "val" / name, photo((16, 32)))
-    written = translate_split(generator, tmp_path, "val", tmp_path / "out")
+    written = translate_split(generator, RunFolder(tmp_path), "val", tmp_path / "out")
     names = [path.relative_to(tmp_path / "out").as_posix() for path in written]
     assert names == ["a/0.png", "b/0.png"]
-    with pytest.raises(InputError, match="lies in the run's data set"):
-        translate_split(generator, tmp_path, "val", tmp_path / "data" / "val" / "a")
+    with pytest.raises(InputError, match="is inside the run's data set"):
+        translate_split(generator, RunFolder(tmp_path), "val", tmp_path / "data" / "val" / "a")
     Image.fromarray(photo((16, 32))).save(tmp_path / "data" / "val" / "a" / "0.jpg")
     with pytest.raises(InputError, match="would both be written to"):
-        translate_split(generator, tmp_path, "val", tmp_path / "out")
+        translate_split(generator, RunFolder(tmp_path), "val", tmp_path / "out")
 
 
 def test_a_split_of_patches_has_a_file_for_each(generator, tmp_path):
     write_config(tmp_path, source="side_by_side", patch_size=(16,))
     save(tmp_path / "data" / "val" / "7.png", photo((20, 80)))
-    written = translate_split(generator, tmp_path, "val", tmp_path / "out")
+    written = translate_split(generator, RunFolder(tmp_path), "val", tmp_path / "out")
     assert [path.name for path in written] == ["7_0_0.png", "7_0_24.png"]
 
 
@@ -234,7 +237,7 @@ def test_a_split_of_16_bit_targets_is_written_with_16_bits(tmp_path):
     save(tmp_path / "data" / "A" / "val" / "x.png", photo())
     save(tmp_path / "data" / "B" / "val" / "x.png", photo(channels=1).astype(np.uint16))
     generator = make_generator(PairFormat(PHOTO, Encoding(1, "uint16", 0.0, 65535.0)))
-    (path,) = translate_split(generator, tmp_path, "val", tmp_path / "out")
+    (path,) = translate_split(generator, RunFolder(tmp_path), "val", tmp_path / "out")
     assert path.name == "x.png"
     assert image_files.read_stored(path).dtype == np.uint16
 
@@ -270,4 +273,4 @@ def test_an_unknown_mode_is_refused_before_anything_is_read(generator, tmp_path)
     with pytest.raises(InputError, match="mode 'papr': choose from paper, deterministic"):
         translate_folder(generator, tmp_path / "nowhere", tmp_path, mode="papr")
     with pytest.raises(InputError, match="mode 'papr'"):
-        translate_split(generator, tmp_path, "val", tmp_path, mode="papr")
+        translate_split(generator, RunFolder(tmp_path), "val", tmp_path, mode="papr")

@@ -6,6 +6,7 @@ import pytest
 
 from pix2pix_jax import default_config
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import (
     CsvWriter,
     MultiWriter,
@@ -138,7 +139,7 @@ def test_multi_writer_passes_everything_on_to_all():
 def test_run_writes_tensorboard_only_where_wanted(tmp_path, tensorboard):
     config = default_config()
     config.log.tensorboard = tensorboard
-    writer = build_writers(tmp_path, 0, config)
+    writer = build_writers(RunFolder(tmp_path), 0, config)
     writer.scalars(1, {"loss": 0.5})
     writer.image(1, "grid", picture())
     writer.close()

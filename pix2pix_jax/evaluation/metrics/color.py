@@ -4,8 +4,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from pix2pix_jax.core.errors import require
-from pix2pix_jax.evaluation.metrics.levels import rgb_levels
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair
+from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
 
 AXES = ("L", "a", "b")
 # One unit of Lab each, around the whole numbers: gray, whose a and b are rounding noise around 0,

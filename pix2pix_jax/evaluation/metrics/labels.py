@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
-from pix2pix_jax.evaluation.metrics.levels import rgb_levels
 from pix2pix_jax.evaluation.metrics.palettes import Palette
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair
+from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
 
 # Rows are the target's classes, columns the fake's, with a last one for void.
 Confusion = Integer[np.ndarray, "*batch classes columns"]

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
 from pix2pix_jax.core.errors import require
-from pix2pix_jax.evaluation.metrics.levels import gray_levels
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair
+from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, gray_levels
 
 _LEVELS = 256
 _RATIO = 0.75

@@ -1,27 +1,30 @@
-"""Pixel metrics, one value per image.
+"""Pixel metrics, the checks that all metrics share, and the 8-bit pixels that some compare.
 
-Images are float, NHWC, in [-1, 1], with any number of channels; reducing over images is the
-caller's, so that a short last batch counts right. Values that are not finite give nan.
+Images are float, NHWC, in [-1, 1], with any number of channels. A metric returns one value per
+image and leaves the mean to its caller, so that a smaller last batch has its proper weight. Values
+that are not finite give nan.
 """
 
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 
 from pix2pix_jax.core.errors import InputError, NonFiniteError
+from pix2pix_jax.images import pixels
 
 Images = Float[Array | np.ndarray, "n h w c"]
 
-# Below this mean squared error images are equal but for rounding: PSNR stops at 106 dB.
+# Images with a smaller mean squared error differ by rounding only: PSNR stops at 106 dB.
 _LEAST_MSE = 1e-10
+_RGB = 3
 
 
 def check_pair(
     fake: Float[Array | np.ndarray, "..."], target: Float[Array | np.ndarray, "..."]
 ) -> None:
-    """Refuse images of different shapes, which broadcasting would compare all the same.
+    """Refuse images of different shapes, which broadcasting would still compare.
 
     Raises:
         InputError: The shapes differ.
@@ -29,7 +32,7 @@ def check_pair(
     if fake.shape != target.shape:
         raise InputError(
             f"fake images of shape {fake.shape} and targets of shape {target.shape}: metrics "
-            "compare images of equal shape; resize one side or give it the other's channels"
+            "compare images of equal shape; resize one side or give both the same channels"
         )
 
 
@@ -38,10 +41,10 @@ def check_finite(images: Images, names: Sequence[str] = ()) -> None:
 
     Args:
         images: Images of any range.
-        names: What to call each of them; (): by its place in the batch.
+        names: The images' names; (): the message gives the place in the batch instead.
 
     Raises:
-        NonFiniteError: An image has such values. The message names the first one.
+        NonFiniteError: An image has such values; the message says which one is the first.
     """
     wrong = np.asarray(jnp.sum(~jnp.isfinite(images), axis=(1, 2, 3)))
     if wrong.any():
@@ -49,14 +52,14 @@ def check_finite(images: Images, names: Sequence[str] = ()) -> None:
         name = names[first] if len(names) else f"image {first} of the batch"
         raise NonFiniteError(
             f"{name}: {wrong[first]} of {images[first].size} values are nan or infinite, so it "
-            "has no score; take another checkpoint or leave the image out"
+            "has no score; choose another checkpoint or leave the image out"
         )
 
 
 def l1(fake: Images, target: Images) -> Float[Array, " n"]:
     """Mean absolute difference of each pair, in [0, 2] (units of [-1, 1]).
 
-    Lower is better; 0 where they are equal (Isola et al., 2017, eq. 3).
+    Lower is better; identical images have 0 (Isola et al., 2017, eq. 3).
     """
     check_pair(fake, target)
     return jnp.mean(jnp.abs(fake - target), axis=(1, 2, 3))
@@ -65,16 +68,64 @@ def l1(fake: Images, target: Images) -> Float[Array, " n"]:
 def l2(fake: Images, target: Images) -> Float[Array, " n"]:
     """Mean squared difference of each pair, in [0, 4] (squared units of [-1, 1]).
 
-    Lower is better; 0 where they are equal.
+    Lower is better; identical images have 0.
     """
     check_pair(fake, target)
     return jnp.mean(jnp.square(fake - target), axis=(1, 2, 3))
 
 
 def psnr(fake: Images, target: Images) -> Float[Array, " n"]:
-    """Peak signal-to-noise ratio of each pair in dB, the peak being the whole range of 2.
+    """Peak signal-to-noise ratio of each pair in dB; the peak is the whole range, 2.
 
-    Higher is better, from 0 for black against white; images that are equal have 106 dB.
+    Higher is better; black against white has 0, identical images have 106 dB.
     """
     check_pair(fake, target)
     return 10 * jnp.log10(4 / jnp.maximum(l2(fake, target), _LEAST_MSE))
+
+
+def gray_levels(images: Images) -> UInt8[np.ndarray, "n h w"]:
+    """Return images as 8-bit gray, as a file would hold them.
+
+    RGB becomes luma (ITU-R 601); any other number of channels is averaged.
+
+    Args:
+        images: Images in [-1, 1]; values outside are clipped.
+
+    Returns:
+        Levels 0 to 255, rounded.
+
+    Raises:
+        InputError: An image has values that are not finite.
+    """
+    levels = _levels(images)
+    if levels.shape[-1] != _RGB:
+        return np.rint(levels.mean(axis=-1)).astype(np.uint8)
+    gray = [pixels.as_channels(image, 1, "image")[..., 0] for image in levels]
+    return np.stack(gray) if gray else levels[..., 0]
+
+
+def rgb_levels(images: Images, metric: str) -> UInt8[np.ndarray, "n h w 3"]:
+    """Return images as 8-bit RGB, as a file would hold them; gray is repeated.
+
+    Args:
+        images: Images in [-1, 1]; values outside are clipped.
+        metric: What needs them, for the message.
+
+    Returns:
+        Levels 0 to 255, rounded.
+
+    Raises:
+        InputError: The images are neither gray nor RGB, or have values that are not finite.
+    """
+    if images.shape[-1] not in (1, _RGB):
+        raise InputError(
+            f"{metric}: images of {images.shape[-1]} channels; it needs RGB or gray: convert them, "
+            "or leave the metric out"
+        )
+    levels = _levels(images)
+    return np.broadcast_to(levels, (*levels.shape[:-1], _RGB))
+
+
+def _levels(images: Images) -> UInt8[np.ndarray, "n h w c"]:
+    check_finite(images)
+    return pixels.to_uint8(np.asarray(images))

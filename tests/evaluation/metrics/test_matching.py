@@ -4,12 +4,12 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 from support.pictures import real, smooth, spoiled
 
-from pix2pix_jax.evaluation.metrics.levels import gray_levels
 from pix2pix_jax.evaluation.metrics.matching import (
     histogram_correlation,
     keypoint_ratio,
     template_matching,
 )
+from pix2pix_jax.evaluation.metrics.pixel import gray_levels
 
 cv2 = pytest.importorskip("cv2")
 

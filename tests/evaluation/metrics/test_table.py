@@ -8,12 +8,11 @@ from support.pictures import smooth, spoiled
 from pix2pix_jax.core import errors
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.evaluation.metrics.palettes import load_palette
-from pix2pix_jax.evaluation.metrics.pixel import check_finite, check_pair, l1, l2, psnr
-from pix2pix_jax.evaluation.scoring import Tally
-from pix2pix_jax.evaluation.metrics.table import METRICS, choose_metrics
+from pix2pix_jax.evaluation.metrics.table import METRICS, best_of, choose_metrics, names_per
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, (3, 6, 5, 3)).astype(np.float32)
 NEED_OPENCV = ("keypoint_ratio", "lab_l", "lab_a", "lab_b")
+OF_IMAGES = sorted(names_per("image"))
 
 
 def choose(name):
@@ -22,43 +21,7 @@ def choose(name):
     return choose_metrics([name], load_palette("cityscapes"))[name]
 
 
-@pytest.mark.parametrize(
-    ("difference", "mean_absolute", "mean_squared", "decibels"),
-    [
-        (2.0, 2.0, 4.0, 0.0),
-        (0.2, 0.2, 0.04, 20.0),  # ten times the error below the peak of 2: 20 dB
-        (0.02, 0.02, 0.0004, 40.0),
-        (0.0, 0.0, 0.0, 106.0206),
-    ],
-)
-def test_constant_difference_by_hand(difference, mean_absolute, mean_squared, decibels):
-    target = np.full((2, 4, 4, 3), -1, np.float32)
-    fake = target + np.float32(difference)
-    np.testing.assert_allclose(l1(fake, target), [mean_absolute] * 2, rtol=1e-5)
-    np.testing.assert_allclose(l2(fake, target), [mean_squared] * 2, rtol=1e-5)
-    np.testing.assert_allclose(psnr(fake, target), [decibels] * 2, atol=1e-3)
-
-
-def test_errors_are_averaged_over_pixels_and_channels_by_hand():
-    target = np.zeros((1, 1, 2, 2), np.float32)
-    fake = np.array([[[[1.0, 0.0], [-0.5, 0.0]]]], np.float32)
-    np.testing.assert_allclose(l1(fake, target), [1.5 / 4], rtol=1e-6)
-    np.testing.assert_allclose(l2(fake, target), [1.25 / 4], rtol=1e-6)
-    np.testing.assert_allclose(psnr(fake, target), [10 * np.log10(4 / (1.25 / 4))], rtol=1e-6)
-
-
-def test_psnr_is_that_of_scikit_image():
-    metrics = pytest.importorskip("skimage.metrics")
-    target = smooth(0)
-    fake = spoiled(target)
-    expected = [
-        metrics.peak_signal_noise_ratio(*pair, data_range=2)
-        for pair in zip(target, fake, strict=True)
-    ]
-    np.testing.assert_allclose(psnr(fake, target), expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_each_image_has_its_own_value_whatever_its_batch(name):
     target = smooth(0, 3, 176, 180, detail=30)
     share = np.float32([0.1, 0.4, 0.8])[:, None, None, None]
@@ -71,8 +34,8 @@ def test_each_image_has_its_own_value_whatever_its_batch(name):
     assert len(set(together.tolist())) == 3
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
-def test_nothing_is_better_than_equal_images(name):
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_nothing_is_better_than_identical_images(name):
     target = smooth(0, 2, 176, 176, detail=40)
     metric = choose(name)
     best = np.asarray(metric.function(target, target))
@@ -80,7 +43,7 @@ def test_nothing_is_better_than_equal_images(name):
     assert (best > others).all() if metric.best == "high" else (best < others).all()
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_images_on_the_device_have_the_same_value(name):
     target = smooth(0, 1, 176, 176, detail=30)
     fake = spoiled(target)
@@ -89,13 +52,7 @@ def test_images_on_the_device_have_the_same_value(name):
     np.testing.assert_allclose(on_device, metric.function(fake, target), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["l1", "psnr"])
-def test_metric_is_symmetric(name):
-    metric = METRICS[name].function
-    np.testing.assert_array_equal(metric(NOISE, NOISE[::-1]), metric(NOISE[::-1], NOISE))
-
-
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", OF_IMAGES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_have_no_score(name, value):
     target = smooth(0, 2, 176, 176)
@@ -111,22 +68,13 @@ def test_values_that_are_not_finite_have_no_score(name, value):
             metric.function(fake, target)
 
 
-def test_check_finite_names_the_image():
-    images = NOISE.copy()
-    check_finite(images, ["a", "b", "c"])
-    images[1:, 0, 0] = np.nan
-    with pytest.raises(InputError, match=r"^b: 3 of 90 values are nan or infinite"):
-        check_finite(images, ["a", "b", "c"])
-
-
-def test_shapes_that_would_broadcast_are_refused():
-    with pytest.raises(InputError, match=r"\(3, 6, 5, 3\) and targets of shape \(3, 6, 5, 1\)"):
-        check_pair(NOISE, NOISE[..., :1])
-    for metric in METRICS.values():
-        measure = inspect.unwrap(metric.measure)  # the annotations would refuse them first
-        palette = (load_palette("cityscapes"),) if metric.kind == "labels" else ()
-        with pytest.raises(InputError, match="equal shape"):
-            measure(NOISE, NOISE[..., :1], *palette)
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_shapes_that_would_broadcast_are_refused(name):
+    metric = METRICS[name]
+    measure = inspect.unwrap(metric.measure)  # the annotations would refuse them first
+    palette = (load_palette("cityscapes"),) if metric.kind == "labels" else ()
+    with pytest.raises(InputError, match="equal shape"):
+        measure(NOISE, NOISE[..., :1], *palette)
 
 
 @pytest.mark.parametrize("names", [["l3"], ["l1", "FID"], [""]])
@@ -135,6 +83,12 @@ def test_an_unknown_name_is_refused_with_the_choices(names):
         InputError, match=f"metric {names[-1]!r}: choose from class_acc.*, template"
     ):
         choose_metrics(names)
+
+
+@pytest.mark.parametrize("name", sorted(names_per("set")))
+def test_metrics_of_sets_are_not_chosen_for_images(name):
+    with pytest.raises(InputError, match=f"metric '{name}': choose from class_accuracy"):
+        choose_metrics([name])
 
 
 def test_metrics_of_labels_want_a_palette():
@@ -149,10 +103,17 @@ def test_metrics_are_chosen_in_the_order_of_their_names():
 
 
 def test_each_metric_says_what_it_is():
+    kinds = {"pixel", "structural", "matching", "labels", "color", "distribution"}
     for name, metric in METRICS.items():
         assert metric.name == name
-        assert metric.kind in ("pixel", "structural", "matching", "labels", "color")
-        assert metric.best == ("low" if name in ("l1", "l2") else "high")
+        assert metric.kind in kinds
+        assert metric.best == ("low" if name in ("l1", "l2", "fid", "kid") else "high")
+        assert (metric.per == "set") == (metric.kind == "distribution")
+    assert set(names_per("set")) == {"fid", "kid", "inception_score"}
+
+
+def test_the_best_side_of_an_unknown_metric_is_unknown():
+    assert [best_of(name) for name in ("fid", "ssim", "lpips")] == ["low", "high", None]
 
 
 @pytest.mark.parametrize("name", NEED_OPENCV)
@@ -164,45 +125,3 @@ def test_a_missing_opencv_is_named_with_the_extra_that_brings_it(monkeypatch, na
     monkeypatch.setattr(errors.importlib, "import_module", import_module)
     with pytest.raises(InputError, match=r"cv2 is missing.*\[opencv\]"):
         metric.function(NOISE, NOISE)
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 3])
-def test_scores_of_a_set_do_not_depend_on_its_batches(batch_size):
-    pytest.importorskip("cv2")
-    names = [name for name in METRICS if name != "ms_ssim"]
-    target = smooth(0, 3, 40, 40)
-    fake = spoiled(target)
-    tallies = [Tally(choose_metrics(names, load_palette("cityscapes"))) for _ in range(2)]
-    values = tallies[0].add(fake, target)
-    parts = []
-    for start in range(0, 3, batch_size):
-        chunk = slice(start, start + batch_size)
-        parts.append(tallies[1].add(fake[chunk], target[chunk]))
-    whole, pieces = (tally.scores() for tally in tallies)
-    assert list(whole) == names
-    for name in names:
-        assert pieces[name] == pytest.approx(whole[name], rel=1e-6)
-        together = np.concatenate([part[name] for part in parts])
-        np.testing.assert_allclose(together, values[name], rtol=1e-6)
-    assert whole["l1"] == pytest.approx(values["l1"].mean())
-    assert whole["ssim"] == pytest.approx(values["ssim"].mean())
-
-
-def test_what_several_metrics_measure_alike_is_measured_once(monkeypatch):
-    calls = []
-
-    def measure(fake, target):
-        calls.append(len(fake))
-        return np.ones((len(fake), 2, 3), np.int64)
-
-    metrics = choose_metrics(["class_iou", "pixel_accuracy"], load_palette("cityscapes"))
-    assert metrics["class_iou"].measure is metrics["pixel_accuracy"].measure
-    for metric in metrics.values():
-        object.__setattr__(metric, "measure", measure)
-    Tally(metrics).add(NOISE, NOISE)
-    assert calls == [3]
-
-
-def test_a_set_without_images_has_no_score():
-    with pytest.raises(InputError, match="no images"):
-        Tally(choose_metrics(["l1"])).scores()
