@@ -1,23 +1,20 @@
 """Settings and small data for all tests."""
 
 import os
-import pathlib
-import tempfile
 
 # Before JAX starts: eight virtual CPU devices, so that one machine tests data parallelism.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
-_CACHE = str(pathlib.Path(tempfile.gettempdir(), "pix2pix_jax_test_cache"))
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
+from support import tiny
 
-from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.devices import enable_compilation_cache
 
-enable_compilation_cache(_CACHE)
+enable_compilation_cache(tiny.CACHE)
 
 
 @pytest.fixture
@@ -32,22 +29,8 @@ def one_device(monkeypatch):
 
 @pytest.fixture
 def tiny_config():
-    """A run of two epochs of three steps that takes a second: 32x32 pixels, 4 features."""
-    config = default_config()
-    config.compilation_cache = _CACHE
-    config.data.image_size = (32,)
-    config.data.synthetic_pairs = (3, 3, 2)
-    config.data.workers = 2
-    config.model.base_features = 4
-    config.model.levels = 2
-    config.model.discriminator_layers = 1
-    config.train.epochs = 2
-    config.lr.decay_epochs = 1
-    config.checkpoint.every_epochs = 1
-    config.eval.batch_size = 2
-    config.log.grid_images = 2
-    config.log.tensorboard = False
-    return config
+    """The configuration of a run that takes a second, see `support.tiny`."""
+    return tiny.tiny_config()
 
 
 @pytest.fixture

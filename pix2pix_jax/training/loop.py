@@ -1,6 +1,5 @@
 """The training loop and nothing else."""
 
-import contextlib
 import dataclasses
 import itertools
 import logging
@@ -16,7 +15,6 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.devices import (
     enable_compilation_cache,
     hold,
-    on_cpu,
     release_free_memory,
 )
 from pix2pix_jax.core.errors import InputError, NonFiniteError
@@ -159,7 +157,8 @@ def _train(
             while step < end and not (stopping := agreement.reached(stop.signal is not None)):
                 count, arguments = progress.wait_for(calls)
                 trace.before(step)
-                with jax.profiler.StepTraceAnnotation("train", step_num=step), _no_transfers():
+                mark = jax.profiler.StepTraceAnnotation("train", step_num=step)
+                with mark, jax.transfer_guard_host_to_device("disallow"):
                     state, metrics = call(state, arguments)
                 step += count
                 progress.add(step, count, metrics)
@@ -188,11 +187,6 @@ def _train(
         trace.close()
         progress.close()
     return Result(step, summarise(run, step, progress, scores, baselines))
-
-
-def _no_transfers() -> contextlib.AbstractContextManager[None]:
-    """Forbid copies to an accelerator that nobody asked for; a CPU's memory is the host's."""
-    return contextlib.nullcontext() if on_cpu() else jax.transfer_guard_host_to_device("disallow")
 
 
 def _halt(

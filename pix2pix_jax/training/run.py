@@ -120,7 +120,7 @@ def prepare_run(
     """
     # The order is important: what is cheap to check comes before what reads the data.
     # 1. The configuration alone, and with the number of devices.
-    config = resolve(config)
+    given, config = config, resolve(config)
     folder = RunFolder(workdir, given=own_keys(config), trust_code=trust_code)
     code = folder.code
     losses = build_losses(**config.loss, code=code)
@@ -135,9 +135,9 @@ def prepare_run(
     # 2. What the folder holds already.
     step, meta = _newest_checkpoint(folder)
     if meta is not None:
-        refuse_other_networks(folder, config, networks)
+        refuse_other_networks(folder, given, networks)
     elif config.train.init_from:
-        check_init_from(RunFolder(config.train.init_from, trust_code=trust_code), config, networks)
+        check_init_from(RunFolder(config.train.init_from, trust_code=trust_code), given, networks)
 
     # 3. The data, and what depends on the number of pairs.
     splits = load_splits(

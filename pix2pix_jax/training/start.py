@@ -36,17 +36,17 @@ def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Netwo
 
     Args:
         folder: Folder of a run.
-        config: The configuration that is to go on in it.
+        config: The configuration that is to go on in it, as the user gave it.
         networks: Its networks.
     """
     old = folder.networks
     same = (
         old.generator_shapes == networks.generator_shapes
         and old.discriminator_shapes == networks.discriminator_shapes
-        and (folder.settings.train.ema_decay > 0) == (config.train.ema_decay > 0)
+        and (folder.config.train.ema_decay > 0) == (config.train.ema_decay > 0)
     )
     if not same:
-        changes = "; ".join(differences(folder.settings, config, _NETWORK_KEYS))
+        changes = "; ".join(differences(folder.config, config, _NETWORK_KEYS))
         raise InputError(
             f"the workdir holds another network: {changes}. Choose another --workdir, or the same "
             "network"
@@ -58,11 +58,11 @@ def check_init_from(folder: RunFolder, config: ConfigDict, networks: Networks) -
 
     Args:
         folder: That folder.
-        config: The configuration of the new run.
+        config: The configuration of the new run, as the user gave it.
         networks: Its networks.
     """
     if folder.networks.generator_shapes != networks.generator_shapes:
-        changes = "; ".join(differences(folder.settings, config, _NETWORK_KEYS))
+        changes = "; ".join(differences(folder.config, config, _NETWORK_KEYS))
         raise InputError(f"train.init_from={str(folder)!r}: holds another generator: {changes}")
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("best")

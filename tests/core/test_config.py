@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pix2pix_jax.core.config import default_config, flatten, get, load_size, pair_of, source_depth
+from pix2pix_jax.core.config import default_config, flatten, get
 from pix2pix_jax.core.config_files import differences, load_file, load_json, override, save_json
 from pix2pix_jax.core.errors import InputError
 
@@ -103,35 +103,6 @@ def test_every_default_survives_the_way_through_text(key):
     assert type(get(config, key)) is type(value)
 
 
-@pytest.mark.parametrize(
-    ("image_size", "wanted", "loaded"),
-    [
-        ((256, 256), (), (286, 286)),
-        ((256,), (), (286, 286)),
-        ((128, 64), (), (143, 72)),
-        ((256,), (300,), (300, 300)),
-        ((256,), (300, 260), (300, 260)),
-    ],
-)
-def test_load_size_is_the_papers_share_unless_given(image_size, wanted, loaded):
-    config = default_config()
-    config.data.image_size = image_size
-    config.data.load_size = wanted
-    assert load_size(config.data) == loaded
-
-
-@pytest.mark.parametrize(("size", "pair"), [(5, (5, 5)), ((5,), (5, 5)), ((5, 7), (5, 7))])
-def test_one_number_stands_for_a_square(size, pair):
-    assert pair_of(size) == pair
-
-
-@pytest.mark.parametrize(("channels", "classes", "depth"), [(3, 0, 3), (1, 0, 1), (3, 19, 19)])
-def test_networks_see_a_channel_per_class_where_there_are_classes(channels, classes, depth):
-    config = default_config()
-    config.data.source_channels, config.data.source_classes = channels, classes
-    assert source_depth(config) == depth
-
-
 @pytest.mark.parametrize("section", ["", "train"])
 def test_default_config_is_locked_against_new_keys(section):
     config = default_config()
@@ -208,9 +179,21 @@ def test_missing_config_file_lists_those_that_are_there(tmp_path):
     assert str(error.value) == f"--config {tmp_path / 'mapps.py'}: there is no such file; {there}"
 
 
-def test_missing_config_file_in_an_empty_folder_lists_nothing(tmp_path):
-    with pytest.raises(InputError, match=r"there is no such file$"):
+def test_missing_config_file_in_an_empty_folder_lists_the_shipped_ones(tmp_path):
+    with pytest.raises(InputError, match=r"such file; choose .*facades, .* or the path of a file$"):
         load_file(str(tmp_path / "maps.py"))
+
+
+@pytest.mark.parametrize("name", ["demo", "demo.py", "configs/demo.py", "configs/demo"])
+def test_a_config_of_the_package_is_found_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_file(name).data.source == "synthetic"
+
+
+def test_a_file_goes_before_a_config_of_the_package_of_the_same_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.py").write_text("from pix2pix_jax import default_config as get_config\n")
+    assert flatten(load_file("demo.py")) == flatten(default_config())
 
 
 @pytest.mark.parametrize(

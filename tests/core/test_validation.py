@@ -1,13 +1,76 @@
 import pytest
 
-from pix2pix_jax.core.config import default_config
+from pix2pix_jax.core.config import default_config, flatten, get
 from pix2pix_jax.core.config_files import override
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.validation import validate
+from pix2pix_jax.core.validation import resolve, validate
 
 
 def test_default_config_is_valid():
     validate(default_config())
+
+
+@pytest.mark.parametrize(
+    ("image_size", "load_size", "resolved"),
+    [
+        ((256, 256), (), ((256, 256), (286, 286))),  # the paper's
+        ((256,), (), ((256, 256), (286, 286))),
+        ((128, 64), (), ((128, 64), (143, 72))),
+        ((256,), (300,), ((256, 256), (300, 300))),
+        ((256,), (300, 260), ((256, 256), (300, 260))),
+    ],
+)
+def test_sizes_are_resolved_to_height_and_width(image_size, load_size, resolved):
+    config = default_config()
+    config.data.image_size, config.data.load_size = image_size, load_size
+    data = resolve(config).data
+    assert (data.image_size, data.load_size) == resolved
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "automatic", "value"),
+    [
+        ("data.patch_size", "8", (), (8, 8)),
+        ("data.patch_size", "8,16", (), (8, 16)),
+        ("model.discriminator_features", "7", 64, 7),
+        ("model.discriminator_norm", "none", "instance", "none"),
+        ("optimizer.discriminator_learning_rate", "1e-5", 2e-4, 1e-5),
+    ],
+)
+def test_a_value_left_open_is_filled_in_and_a_given_one_is_kept(key, text, automatic, value):
+    config = default_config()
+    assert get(resolve(config), key) == automatic
+    override(config, key, text)
+    assert get(resolve(config), key) == value
+
+
+def test_values_left_open_follow_the_ones_they_stand_for():
+    config = default_config()
+    config.model.base_features, config.model.norm = 5, "batch"
+    config.optimizer.learning_rate = 0.25
+    resolved = resolve(config)
+    assert resolved.model.discriminator_features == 5
+    assert resolved.model.discriminator_norm == "batch"
+    assert resolved.optimizer.discriminator_learning_rate == 0.25
+
+
+def test_to_resolve_twice_changes_nothing_and_leaves_the_users_config_as_it_is():
+    config = default_config()
+    config.data.image_size, config.data.patch_size = (64,), (32,)
+    before = flatten(config)
+    once = resolve(config)
+    assert flatten(config) == before
+    assert flatten(resolve(once)) == flatten(once) != before
+    assert once.is_locked
+    once.data.image_size = (1, 1)
+    assert flatten(config) == before
+
+
+def test_a_config_that_is_not_valid_is_not_resolved():
+    config = default_config()
+    config.train.epochs = 0
+    with pytest.raises(InputError, match=r"train\.epochs=0: must be at least 1"):
+        resolve(config)
 
 
 @pytest.mark.parametrize(

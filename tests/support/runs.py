@@ -7,28 +7,15 @@ import tempfile
 
 import jax
 import numpy as np
+from support import tiny
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.core.config import default_config
-from pix2pix_jax.core.config_files import set_value
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.run import prepare_run
+from pix2pix_jax.training.state import TrainState
 
-TINY = {
-    "compilation_cache": str(pathlib.Path(tempfile.gettempdir(), "pix2pix_jax_test_cache")),
-    "data.image_size": 32,
-    "data.synthetic_pairs": (24, 3, 5),  # three steps of eight: the tests see eight devices
-    "data.workers": 2,
-    "model.base_features": 4,
-    "model.levels": 2,
-    "model.discriminator_layers": 1,
-    "train.epochs": 2,
-    "lr.decay_epochs": 1,
-    "checkpoint.every_epochs": 1,
-    "log.grid_images": 2,
-    "log.tensorboard": False,
-    "log.report": False,
-}
+# Three steps of eight pairs: these tests see eight devices.
+TINY = tiny.TINY | {"data.synthetic_pairs": (24, 3, 5), "eval.batch_size": 8}
 _TRAINED = tempfile.TemporaryDirectory(prefix="tiny_runs_")
 
 
@@ -36,7 +23,7 @@ def final_state(config, workdir):
     """Restore a run's newest state, as arrays of the host."""
     abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        state = checkpoints.restore(checkpoints.latest, abstract)
+        state = TrainState.from_items(checkpoints.restore(checkpoints.latest, abstract.items()))
     return jax.tree.map(np.asarray, state.replace(rng=jax.random.key_data(state.rng)))
 
 
@@ -56,9 +43,7 @@ def tiny_run(folder, **changes):
 
 @functools.cache
 def _train(**changes):
-    config = default_config()
-    for key, value in {**TINY, **{k.replace("__", "."): v for k, v in changes.items()}}.items():
-        set_value(config, key, value)
+    config = tiny.tiny_config(TINY | {key.replace("__", "."): v for key, v in changes.items()})
     folder = pathlib.Path(tempfile.mkdtemp(dir=_TRAINED.name))
     train_and_evaluate(config, folder)
     return folder

@@ -9,21 +9,23 @@ import pytest
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.images.encoding import PHOTO
+from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training.calls import compile_train_step, make_looped_call, make_single_call
 from pix2pix_jax.training.losses import build_losses
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import make_train_step
+from pix2pix_jax.training.step import StepParts, make_train_step
 
 SIZE, PAIRS, STEPS, BATCH = 32, 6, 5, 2
-NETWORKS = UNet(base_features=4, levels=5), PatchGAN(base_features=4, layers=2)
+NETWORKS = Networks(
+    UNet(base_features=4, levels=3), PatchGAN(base_features=4, layers=1), *[(SIZE, SIZE, 3)] * 2
+)
 SGD = optax.sgd(1e-2)
 
 
 def new_state():
-    shape = (SIZE, SIZE, 3)
-    return create_train_state(*NETWORKS, SGD, SGD, source_shape=shape, target_shape=shape, seed=1)
+    return create_train_state(NETWORKS, SGD, SGD, seed=1)
 
 
 @functools.cache
@@ -31,7 +33,8 @@ def train_step():
     encode = {"encode_source": PHOTO.to_network, "encode_target": PHOTO.to_network}
     crop = functools.partial(augment, options=Augmentation((SIZE, SIZE)), **encode)
     losses = build_losses(**default_config().loss)
-    return make_train_step(*NETWORKS, SGD, SGD, losses, crop)
+    parts = StepParts(NETWORKS.generator, NETWORKS.discriminator, SGD, SGD, losses, crop)
+    return make_train_step(parts)
 
 
 @functools.cache
@@ -67,14 +70,15 @@ def test_calls_of_one_step_and_one_call_of_all_are_bit_equal():
     losses = []
     for first in range(STEPS):
         state, metrics = looped_call()(state, arguments(first, 1))
-        losses.append(np.asarray(metrics.values))
+        losses.append(metrics.fetch()[0])
     together, metrics = looped_call()(new_state(), arguments(0, STEPS))
     for ours, theirs in zip(
         jax.tree.leaves(networks_of(together)), jax.tree.leaves(networks_of(state)), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
     assert int(together.step) == int(state.step) == STEPS
-    np.testing.assert_allclose(metrics.values, np.mean(losses, axis=0), rtol=1e-6)
+    for name, mean in metrics.fetch()[0].items():
+        np.testing.assert_allclose(mean, np.mean([each[name] for each in losses]), rtol=1e-6)
 
 
 def test_a_call_of_many_steps_takes_the_steps_of_the_plain_step():
@@ -84,9 +88,9 @@ def test_a_call_of_many_steps_takes_the_steps_of_the_plain_step():
     for rows in given["indices"]:
         batch = {name: given[name][rows] for name in ("source", "target")}
         state, metrics = single(state, {**batch, "example": given["example"]})
-        assert metrics.values[-1] == -1
+        assert metrics.fetch()[1] is None
     looped, many = looped_call()(new_state(), given)
-    assert metrics.names == many.names
+    assert metrics.fetch()[0].keys() == many.fetch()[0].keys()
     change = jax.tree.map(np.subtract, networks_of(state), start)
     looped_change = jax.tree.map(np.subtract, networks_of(looped), start)
     assert distance(looped_change, change) < 1e-5
@@ -95,12 +99,12 @@ def test_a_call_of_many_steps_takes_the_steps_of_the_plain_step():
 def test_the_first_loss_that_is_not_finite_is_placed_in_its_call():
     state = new_state()
     kernel = state.d_params["conv_0"]["conv"]["kernel"]
-    assert looped_call()(state, arguments(0, 3))[1].values[-1] == -1
+    assert looped_call()(state, arguments(0, 3))[1].fetch()[1] is None
     broken = new_state()
     broken.d_params["conv_0"]["conv"]["kernel"] = jnp.full_like(kernel, jnp.nan)
-    _, metrics = looped_call()(broken, arguments(1, 3))
-    assert metrics.values[-1] == 0
-    assert not np.isfinite(metrics.values[: len(metrics.names)]).all()
+    losses, first_bad = looped_call()(broken, arguments(1, 3))[1].fetch()
+    assert first_bad == 0
+    assert not np.isfinite(losses["d_loss"])
 
 
 @pytest.mark.parametrize("bad", [0, 2, 3])
@@ -117,4 +121,4 @@ def test_the_place_of_the_first_bad_step_is_counted_in_the_loop(bad):
     }
     state, metrics = jax.jit(make_looped_call(step))(new_state(), given)
     assert state.step == 4
-    assert metrics.values[-1] == bad
+    assert metrics.fetch()[1] == bad

@@ -5,21 +5,26 @@ from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import train_and_evaluate
 from pix2pix_jax.core.devices import hold
-from pix2pix_jax.training import loop as training_module
-from pix2pix_jax.training import progress as progress_module
 from pix2pix_jax.training.feeding import Feed, build_feed
-from pix2pix_jax.training.halts import end_of_call
-from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import prepare_run
 
 
-def train(config, workdir, **changes):
+def changed(config, **changes):
     config = config.copy_and_resolve_references()
     for key, value in changes.items():
         section, name = key.split("__")
         config[section][name] = value
+    return config
+
+
+def train(config, workdir, **changes):
+    config = changed(config, **changes)
     train_and_evaluate(config, workdir)
     return final_state(config, workdir)
+
+
+def feed_of(config, workdir, **changes):
+    return build_feed(prepare_run(changed(config, **changes), workdir))
 
 
 @pytest.fixture
@@ -32,21 +37,17 @@ def looped_config(tiny_config):
 
 
 def test_pairs_on_the_device_in_memory_and_in_files_give_the_same_bits(looped_config, tmp_path):
-    paths = []
-
-    def note(run):
-        feed = build_feed(run)
-        paths.append(feed.path)
-        return feed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_module, "build_feed", note)
-        resident = train(looped_config, tmp_path / "resident")
-        cached = train(looped_config, tmp_path / "cached", data__device_share=0.0)
-        streamed = train(looped_config, tmp_path / "streamed", data__cache_gigabytes=0.0)
-    assert paths == ["resident", "cached", "streamed"]
-    assert_bit_equal(resident, cached)
-    assert_bit_equal(resident, streamed)
+    kinds = {
+        "resident": {},
+        "cached": {"data__device_share": 0.0},
+        "streamed": {"data__cache_gigabytes": 0.0},
+    }
+    states = []
+    for path, changes in kinds.items():
+        assert feed_of(looped_config, tmp_path / path, **changes).path == path
+        states.append(train(looped_config, tmp_path / path, **changes))
+    assert_bit_equal(states[0], states[1])
+    assert_bit_equal(states[0], states[2])
 
 
 @pytest.mark.usefixtures("one_device")
@@ -71,7 +72,7 @@ def test_calls_end_where_a_row_an_epoch_or_the_run_does(looped_config, tmp_path,
     looped_config.log.every_steps = 5
     run = prepare_run(looped_config, tmp_path / "run")
     feed = build_feed(run)
-    calls = list(feed.calls(0, run.stop, lambda step: end_of_call(run, step)))
+    calls = list(feed.calls(0, run.halts.stop, run.halts.end_of_call))
     assert [count for count, _ in calls] == [4, 1, 2, 3, 4]
     seen = []
     for count, call in calls:
@@ -109,12 +110,12 @@ def test_pairs_on_the_device_are_placed_once(looped_config, tmp_path):
     assert calls[0]["source"].is_fully_replicated
 
 
-def test_a_step_takes_nothing_from_the_host_and_compiles_nothing(
+def test_a_call_is_marked_fetches_one_array_and_neither_copies_nor_compiles(
     looped_config, tmp_path, monkeypatch
 ):
     """All that a call needs is on the device before it: no transfer, no compilation in it."""
-    compiled, compilations, fetches = Feed.compile, [], []
-    fetch = jax.device_get
+    compiled, compilations, fetches, marks = Feed.compile, [], [], []
+    fetch, mark = jax.device_get, jax.profiler.StepTraceAnnotation
 
     def compile_guarded(self, state, arguments):
         call = compiled(self, state, arguments)
@@ -132,51 +133,59 @@ def test_a_step_takes_nothing_from_the_host_and_compiles_nothing(
         fetches.append(len(jax.tree.leaves(tree)))
         return fetch(tree)
 
+    def note_mark(name, step_num):
+        marks.append(step_num)
+        return mark(name, step_num=step_num)
+
     def note_compilation(event, seconds, **_):
         if "backend_compile" in event:
             compilations.append(event)
 
     monkeypatch.setattr(Feed, "compile", compile_guarded)
-    monkeypatch.setattr(progress_module.jax, "device_get", count_fetch)
+    monkeypatch.setattr(jax, "device_get", count_fetch)
+    monkeypatch.setattr(jax.profiler, "StepTraceAnnotation", note_mark)
     jax.monitoring.register_event_duration_secs_listener(note_compilation)
-    added = []
-    add = Progress.add
-    monkeypatch.setattr(Progress, "add", lambda *args: (added.append(args[2]), add(*args))[1])
     looped_config.data.synthetic_pairs = (32, 2, 0)
     train(looped_config, tmp_path / "run", train__steps_per_call=3)
-    assert added == [3, 1, 3, 1]
-    assert fetches == [1] * len(added)  # one array a call
+    assert marks == [0, 3, 4, 7]  # an epoch has four steps
+    assert fetches == [1] * len(marks)  # one array a call
 
 
-def test_pairs_too_many_for_their_share_of_the_device_stay_in_memory(looped_config, tmp_path):
-    class Small:
-        def memory_stats(self):
-            return {"bytes_limit": 10_000}
+def test_training_refuses_to_copy_a_calls_arguments_from_the_host(
+    looped_config, tmp_path, monkeypatch
+):
+    calls = Feed.calls
 
-    looped_config.train.global_batch_size = 8
-    run = prepare_run(looped_config, tmp_path / "run")
-    assert build_feed(run).path == "resident"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "local_devices", lambda: [Small()] * 8)
-        patch.setattr("pix2pix_jax.training.feeding.compile_train_step", lambda *_: None)
-        assert build_feed(run).path == "cached"
+    def calls_from_the_host(self, *steps):
+        for count, arguments in calls(self, *steps):
+            yield count, {**arguments, "span": np.asarray(arguments["span"])}
+
+    monkeypatch.setattr(Feed, "calls", calls_from_the_host)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+        train_and_evaluate(looped_config, tmp_path)
+
+
+def test_pairs_too_many_for_their_share_of_the_device_stay_in_memory(
+    looped_config, tmp_path, monkeypatch
+):
+    assert feed_of(looped_config, tmp_path).path == "resident"
+    device = type(jax.devices()[0])
+    monkeypatch.setattr(device, "memory_stats", lambda _: {"bytes_limit": 10_000})
+    assert feed_of(looped_config, tmp_path).path == "cached"
 
 
 def test_accelerators_take_many_steps_in_a_call_unless_their_pairs_are_large(
     looped_config, tmp_path, monkeypatch
 ):
-    looped_config.train.steps_per_call = 0
-    run = prepare_run(looped_config, tmp_path / "run")
-    assert build_feed(run).steps_per_call == 1
-    monkeypatch.setattr("pix2pix_jax.training.feeding.compile_train_step", lambda *_: None)
+    changes = {"train__steps_per_call": 0, "data__synthetic_pairs": (8, 1, 0)}
+    assert feed_of(looped_config, tmp_path, **changes).steps_per_call == 1
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert build_feed(run).steps_per_call == 20
-    looped_config.data.cache_gigabytes = 0.0
-    run = prepare_run(looped_config, tmp_path / "run")
-    assert build_feed(run).steps_per_call == 20
-    a_step = 2 * 8 * 36 * 36 * 3
-    monkeypatch.setattr("pix2pix_jax.training.feeding._MOST_BYTES_PER_CALL", 3 * a_step + 1)
-    assert build_feed(run).steps_per_call == 3
+    assert feed_of(looped_config, tmp_path, **changes).steps_per_call == 20
+    changes["data__cache_gigabytes"] = 0.0
+    assert feed_of(looped_config, tmp_path, **changes).steps_per_call == 20
+    # The eight pairs of a step have 84.7 MiB: three steps stay below 256 MiB.
+    changes["data__load_size"] = (1360,)
+    assert feed_of(looped_config, tmp_path, **changes).steps_per_call == 3
 
 
 def test_a_state_is_held_by_every_device_with_its_key():

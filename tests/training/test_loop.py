@@ -7,12 +7,12 @@ import pytest
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, train_and_evaluate
+from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.images.files import read
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.writers import CsvWriter
-from pix2pix_jax.training import loop as training_module
 from pix2pix_jax.training.progress import Progress
-from pix2pix_jax.training.run import prepare_run
+from pix2pix_jax.training.run import Run
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -40,7 +40,7 @@ def stop_at(monkeypatch):
 
 
 def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
-    tiny_config.log.tensorboard = True
+    tiny_config.log.update(tensorboard=True, report=True)
     result = train_and_evaluate(tiny_config, tmp_path / "run", command="python x.py")
     workdir = tmp_path / "run"
     assert result.step == 6
@@ -59,6 +59,7 @@ def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
     assert [int(row["step"]) for row in read_rows(workdir)] == [3, 6]
     assert float(read_rows(workdir)[-1]["val_l1"]) == pytest.approx(summary["val"]["l1"], rel=1e-4)
     assert list((workdir / "tensorboard").iterdir())
+    assert (workdir / "report.html").exists()
     start = json.loads((workdir / "run.json").read_text())["starts"][0]
     assert start["command"] == "python x.py"
     assert start["versions"]["jax"] == jax.__version__
@@ -87,18 +88,17 @@ def test_a_run_stopped_in_mid_epoch_ends_bit_equal(tiny_config, tmp_path, stop_a
 
 
 def test_a_finished_run_goes_on_with_more_epochs_at_the_new_schedules_rate(
-    tiny_config, tmp_path, capsys
+    tiny_config, tmp_path, caplog
 ):
+    caplog.set_level("INFO", logger="pix2pix_jax")
     train_and_evaluate(tiny_config, tmp_path)
     assert train_and_evaluate(tiny_config, tmp_path).summary == {}
-    assert "complete at step 6; raise train.epochs" in capsys.readouterr().out
+    assert "complete at step 6; raise train.epochs" in caplog.text
     tiny_config.train.epochs = 4
     result = train_and_evaluate(tiny_config, tmp_path)
     assert result.step == 12
     # Of four epochs the last decays: the third runs at the full rate.
-    assert "goes on from step 6 (epoch 3 of 4) at a learning rate of 0.0002" in (
-        capsys.readouterr().out
-    )
+    assert "goes on from step 6 (epoch 3 of 4) at a learning rate of 0.0002" in caplog.text
     rates = [float(row["learning_rate"]) for row in read_rows(tmp_path)]
     assert rates == pytest.approx([2e-4, 1e-4, 2e-4, 1e-4])
 
@@ -165,22 +165,40 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_names(tiny_config, tmp_pa
         assert checkpoints.steps == [3]
 
 
-def test_a_file_that_breaks_while_streaming_saves_what_was_learnt(
-    tiny_config, tmp_path, pairs_folder, monkeypatch
-):
-    # The baselines read every pair beforehand: the file breaks after that.
-    monkeypatch.setattr(training_module, "evaluate_baselines", lambda *_, **__: {})
-    monkeypatch.setattr(training_module, "show_training_pairs", lambda run: None)
-    tiny_config.data.source = "side_by_side"
-    tiny_config.data.root = str(pairs_folder)
+BREAKING = """
+import pathlib
+import numpy as np
+from pix2pix_jax import InputError
+
+class Breaking:
+    def __init__(self, root, split):
+        self.names = tuple(f"{split}_{number}" for number in range(4))
+        self.root, self.split = pathlib.Path(root), split
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        # The first evaluation has read every pair: this one breaks after that.
+        if self.split == "train" and index == LAST and any(self.root.glob("samples/*")):
+            raise InputError(f"{self.names[index]}: broken")
+        return tuple(np.full((2, 36, 36, 3), index, np.uint8))
+
+    def size(self, index):
+        return 36, 36
+"""
+
+
+def test_a_file_that_breaks_while_streaming_saves_what_was_learnt(tiny_config, tmp_path):
+    code, run = tmp_path / "breaking.py", tmp_path / "run"
+    last = int(Timeline(4, 1, tiny_config.seed).indices(3)[0])
+    code.write_text(BREAKING.replace("LAST", str(last)))
+    tiny_config.data.source = f"{code}:Breaking"
+    tiny_config.data.root = str(run)
     tiny_config.data.cache_gigabytes = 0.0
-    run = prepare_run(tiny_config, tmp_path / "run")
-    last = run.splits.train.names[run.timeline.indices(3)[0]]
-    path = pairs_folder / "train" / last
-    path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(InputError, match=last):
-        train_and_evaluate(tiny_config, tmp_path / "run")
-    with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+    with pytest.raises(InputError, match=f"train_{last}: broken"):
+        train_and_evaluate(tiny_config, run)
+    with Checkpoints(run, read_only=True) as checkpoints:
         # Batches are placed two ahead of their use.
         assert checkpoints.latest == 1
 
@@ -189,7 +207,7 @@ def test_out_of_memory_names_the_keys_that_help(tiny_config, tmp_path, monkeypat
     def fail(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
 
-    monkeypatch.setattr(training_module, "_train", fail)
+    monkeypatch.setattr(Run, "create_state", fail)
     with pytest.raises(InputError, match=r"out of device memory: lower train.batch_size"):
         train_and_evaluate(tiny_config, tmp_path)
 

@@ -95,8 +95,6 @@ def test_build_losses_takes_its_values_over():
     assert (losses.reconstruction_weight, losses.discriminator_weight) == (10.0, 0.25)
     assert losses.reconstruction is l2_loss
     assert losses.reconstruction_name == "l2"
-    assert losses.adversarial
-    assert not build("none").adversarial
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,30 @@ import pytest
 
 from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.run import prepare_run
 from pix2pix_jax.training.start import with_networks_of
+from pix2pix_jax.training.state import TrainState
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
 
+@pytest.fixture(autouse=True)
+def all_messages(caplog):
+    caplog.set_level("INFO", logger="pix2pix_jax")
+
+
 def trained_state(config, workdir):
-    run = prepare_run(config, workdir)
+    abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        return checkpoints.restore(checkpoints.best, jax.eval_shape(run.create_state))
+        return TrainState.from_items(checkpoints.restore(checkpoints.best, abstract.items()))
+
+
+def start_from(folder, config, workdir):
+    """Return the state of step 0, before and after the networks of another run are put in."""
+    run = prepare_run(config, workdir)
+    fresh = run.create_state()
+    return fresh, with_networks_of(fresh, RunFolder(folder), run.networks)
 
 
 def assert_equal(ours, theirs):
@@ -21,32 +35,30 @@ def assert_equal(ours, theirs):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_run_starts_with_both_networks_of_another(tiny_config, tmp_path, capsys):
+def test_a_run_starts_with_both_networks_of_another(tiny_config, tmp_path, caplog):
     tiny_config.model.norm = "batch"
     train_and_evaluate(tiny_config, tmp_path / "old")
     old = trained_state(tiny_config, tmp_path / "old")
     tiny_config.train.init_from = str(tmp_path / "old")
     tiny_config.seed = 7
-    fresh = prepare_run(tiny_config, tmp_path / "new").create_state()
-    state = with_networks_of(fresh, tiny_config)
+    fresh, state = start_from(tmp_path / "old", tiny_config, tmp_path / "new")
     for name in ("g_params", "g_batch_stats", "d_params", "d_batch_stats"):
         assert_equal(getattr(state, name), getattr(old, name))
     assert_equal(state.g_opt_state, fresh.g_opt_state)
     assert state.step == 0
-    assert "starts with the generator and discriminator of step" in capsys.readouterr().out
+    assert "starts with the generator and discriminator of step" in caplog.text
     assert train_and_evaluate(tiny_config, tmp_path / "new").step == 6
 
 
-def test_another_discriminator_starts_fresh(tiny_config, tmp_path, capsys):
+def test_another_discriminator_starts_fresh(tiny_config, tmp_path, caplog):
     train_and_evaluate(tiny_config, tmp_path / "old")
     tiny_config.train.init_from = str(tmp_path / "old")
     tiny_config.model.discriminator = "pixel"
     tiny_config.train.ema_decay = 0.9
-    fresh = prepare_run(tiny_config, tmp_path / "new").create_state()
-    state = with_networks_of(fresh, tiny_config)
+    fresh, state = start_from(tmp_path / "old", tiny_config, tmp_path / "new")
     assert_equal(state.d_params, fresh.d_params)
     assert_equal(state.g_ema, state.g_params)
-    assert "starts with the generator of step" in capsys.readouterr().out
+    assert "starts with the generator of step" in caplog.text
 
 
 def test_another_generator_is_refused_before_anything_is_written(tiny_config, tmp_path):

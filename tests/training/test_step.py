@@ -11,13 +11,14 @@ from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.devices import DEVICES, hold
 from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.images.encoding import PHOTO
+from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training import step as train_step_module
 from pix2pix_jax.training.calls import compile_train_step
 from pix2pix_jax.training.losses import build_losses, l1_loss
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import example_keys, make_train_step
+from pix2pix_jax.training.step import StepParts, example_keys, make_train_step
 
 SIZE = 64  # six levels: one of them drops out
 LOSSES = build_losses(**default_config().loss)
@@ -36,11 +37,13 @@ def networks(norm, axis_name):
     return generator, PatchGAN(base_features=4, norm=norm, axis_name=axis_name)
 
 
+def make_parts(norm="instance", axis_name=None, d_tx=SGD):
+    return StepParts(*networks(norm, axis_name), SGD, d_tx, LOSSES, AUGMENT, axis_name=axis_name)
+
+
 def new_state(norm="instance", seed=1):
     shape = (SIZE, SIZE, 3)
-    return create_train_state(
-        *networks(norm, None), SGD, SGD, source_shape=shape, target_shape=shape, seed=seed
-    )
+    return create_train_state(Networks(*networks(norm, None), shape, shape), SGD, SGD, seed=seed)
 
 
 def make_batch(count=8, load=72, seed=0):
@@ -55,10 +58,7 @@ def make_batch(count=8, load=72, seed=0):
 
 def compiled_step(norm, device_count):
     devices = jax.devices()[:device_count]
-    axis_name = DEVICES if device_count > 1 else None
-    step = make_train_step(
-        *networks(norm, axis_name), SGD, SGD, LOSSES, AUGMENT, axis_name=axis_name
-    )
+    step = make_train_step(make_parts(norm, DEVICES if device_count > 1 else None))
     return compile_train_step(step, devices)
 
 
@@ -126,8 +126,7 @@ def test_a_step_follows_the_reference_order():
     """Recompute the step plainly: D on the detached fake, then G against the updated D."""
     generator, discriminator = networks("instance", None)
     state, batch = new_state(), make_batch(2)
-    step = make_train_step(generator, discriminator, SGD, SGD, LOSSES, AUGMENT)
-    after, metrics = jax.jit(step)(state, batch)
+    after, metrics = jax.jit(make_train_step(make_parts()))(state, batch)
 
     keys = example_keys(state.rng, state.step, batch["example"])
     dropout_keys = keys[:, 1]
@@ -174,7 +173,7 @@ def test_a_step_follows_the_reference_order():
 def test_discriminator_statistics_pass_through_all_three_of_its_passes():
     generator, discriminator = networks("batch", None)
     state, batch = new_state("batch"), make_batch(2)
-    step = make_train_step(generator, discriminator, SGD, optax.set_to_zero(), LOSSES, AUGMENT)
+    step = make_train_step(make_parts("batch", d_tx=optax.set_to_zero()))
     after, _ = jax.jit(step)(state.replace(d_opt_state=optax.EmptyState()), batch)
     keys = example_keys(state.rng, state.step, batch["example"])
     dropout_keys = keys[:, 1]
@@ -200,18 +199,14 @@ def test_discriminator_statistics_pass_through_all_three_of_its_passes():
 
 
 def test_the_state_given_to_a_compiled_step_is_given_up():
-    step = make_train_step(*networks("instance", None), SGD, SGD, LOSSES, AUGMENT)
-    state = new_state()
+    step, state = make_train_step(make_parts()), new_state()
     compile_train_step(step, jax.devices()[:1])(state, make_batch(1))
     assert jax.tree.leaves(state.g_params)[0].is_deleted()
 
 
 def test_the_compiled_step_is_compiled_once():
     devices = jax.devices()
-    step = make_train_step(
-        *networks("instance", DEVICES), SGD, SGD, LOSSES, AUGMENT, axis_name=DEVICES
-    )
-    traced = []
+    step, traced = make_train_step(make_parts(axis_name=DEVICES)), []
 
     def counted(state, batch):
         traced.append(1)

@@ -52,8 +52,8 @@ def mean_of_gradients(config, workdir):
     """Return Adam's first moment after step 1: a fixed share of that step's gradient."""
     abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        state = checkpoints.restore(1, abstract)
-    moments = state.g_opt_state[0].mu, state.d_opt_state[0].mu
+        state = checkpoints.restore(1, {"training": abstract.items()["training"]})["training"]
+    moments = state["g_opt_state"][0].mu, state["d_opt_state"][0].mu
     return np.concatenate([np.asarray(leaf).ravel() for leaf in jax.tree.leaves(moments)])
 
 
