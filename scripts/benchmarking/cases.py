@@ -9,9 +9,10 @@ from PIL import Image
 
 from benchmarking.arithmetic import step_gflop
 from pix2pix_jax.core import config_files
-from pix2pix_jax.core.config import default_config, pair_of
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.validation import validate
+from pix2pix_jax.core.own_code import own_keys
+from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks, halvings, unet_levels
 from pix2pix_jax.training.run import refuse_impossible
 
@@ -95,8 +96,10 @@ def build_config(case: Case, root: pathlib.Path) -> ConfigDict:
     config.train.steps = 10**6  # more than anybody waits for
     for key, text in case.overrides:
         config_files.override(config, key, text)
-    validate(config)
-    build_networks(config)
+    config = resolve(config)
+    if not own_keys(config):  # to check own networks starts JAX, which only the child should do
+        adversarial = config.loss.gan != "none"
+        build_networks(config.model, config.data, adversarial=adversarial)
     return config
 
 
@@ -126,12 +129,12 @@ def gflop_per_image(config: ConfigDict) -> float | None:
         and model.discriminator == "patch"
         and model.discriminator_layers == 3
         and model.conditional
-        and model.discriminator_features in (0, model.base_features)
+        and model.discriminator_features == model.base_features
         and config.loss.gan not in ("none", "wgangp")
     )
     if not of_paper:
         return None
-    size = pair_of(config.data.image_size)
+    size = config.data.image_size
     return step_gflop(size[0], model.base_features, unet_levels(model.levels, size))
 
 

@@ -19,8 +19,7 @@ import numpy as np
 
 from benchmarking.cases import Case, build_config
 from benchmarking.protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
-from pix2pix_jax.core.devices import describe_hardware, enable_compilation_cache
-from pix2pix_jax.core.devices import hold
+from pix2pix_jax.core.devices import describe_hardware, enable_compilation_cache, hold
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.generator import Generator, translate_batch
 from pix2pix_jax.training.calls import CallStep
@@ -58,7 +57,7 @@ class Trainer:
         feed = build_feed(self._run)
         if feed.path != self._case.data:
             raise CannotMeasureError(_why_not(self._case.data, feed))
-        self._calls = feed.calls(0, self._run.stop, self._end_of_repetition)
+        self._calls = feed.calls(0, self._run.halts.stop, self._end_of_repetition)
         self._state = jax.block_until_ready(hold(self._run.create_state()))
         first = next(self._calls)
         prepared = time.monotonic()
@@ -133,7 +132,7 @@ class Trainer:
         with tempfile.TemporaryDirectory(dir=self._root) as workdir:
             begun = time.monotonic()
             with Checkpoints(pathlib.Path(workdir)) as checkpoints:
-                checkpoints.save(self._state, self._run.meta(), None)
+                checkpoints.save(1, self._state.items(), self._run.meta(), None)
                 started = time.monotonic()
                 peak = self.run()["memory_gb"]
                 checkpoints.wait()

@@ -11,7 +11,6 @@ from benchmarking import environments
 from benchmarking.cases import Case, build_config
 from benchmarking.children import program
 from benchmarking.entries import Entry, Plan, first_row, prepare
-from pix2pix_jax.core.config import load_size
 from pix2pix_jax.core.errors import InputError, require
 
 # What can be changed of the reference from outside to make it faster.
@@ -105,7 +104,7 @@ def _ask_peer(case: Case, plan: Plan, variant: str, *, gpu: bool) -> dict[str, A
         "pairs": plan.pairs,
         "batch_size": case.batch_size,
         "image_size": case.image_size,
-        "load_size": load_size(config.data)[0],
+        "load_size": config.data.load_size[0],
         "base_features": case.base_features,
         "levels": case.levels,
         "steps": plan.steps,

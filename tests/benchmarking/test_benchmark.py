@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import pathlib
+import sys
 import tempfile
 
 import pytest
@@ -232,10 +233,7 @@ def test_a_peer_without_pytorch_names_the_extra(benchmark, peer, monkeypatch):
     find = importlib.util.find_spec
     hidden = lambda name, *rest: None if name == "torch" else find(name, *rest)  # noqa: E731
     monkeypatch.setattr(importlib.util, "find_spec", hidden)
-    monkeypatch.setattr(
-        "pix2pix_jax.core.errors.importlib.import_module",
-        lambda name: (_ for _ in ()).throw(ModuleNotFoundError(name=name)),
-    )
+    monkeypatch.setitem(sys.modules, "torch", None)  # to import it raises ModuleNotFoundError
     status, _, error = benchmark("--peer", peer)
     assert (status, error.count("\n")) == (2, 1)
     assert "pix2pix_jax[torch]" in error

@@ -11,31 +11,33 @@ from pix2pix_jax.core.config import default_config
 from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.data.synthetic import draw_pair
 from pix2pix_jax.images.encoding import PHOTO
+from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training.losses import build_losses
 from pix2pix_jax.training.optimizers import build_optimizer
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import make_train_step
+from pix2pix_jax.training.step import StepParts, make_train_step
 
 SIZE, BATCH, STEPS = 32, 2, 100
 
 
 def take_steps(dtype):
     """Return each step's L1, and the generator's parameters after all of them."""
-    networks = (
+    shape = (SIZE, SIZE, 3)
+    networks = Networks(
         UNet(base_features=8, levels=5, dtype=dtype),
         PatchGAN(base_features=8, layers=2, dtype=dtype),
+        source_shape=shape,
+        target_shape=shape,
     )
     adam = build_optimizer(lambda step: 2e-4, 0.5, 0.999)
-    shape = (SIZE, SIZE, 3)
-    state = create_train_state(
-        *networks, adam, adam, source_shape=shape, target_shape=shape, seed=0
-    )
+    state = create_train_state(networks, adam, adam, seed=0)
     encode = {"encode_source": PHOTO.to_network, "encode_target": PHOTO.to_network}
     flip = functools.partial(augment, options=Augmentation((SIZE, SIZE)), **encode)
     losses = build_losses(**default_config().loss)
-    step = jax.jit(make_train_step(*networks, adam, adam, losses, flip), donate_argnums=0)
+    parts = StepParts(networks.generator, networks.discriminator, adam, adam, losses, flip)
+    step = jax.jit(make_train_step(parts), donate_argnums=0)
     pairs = [draw_pair(0, number, SIZE) for number in range(BATCH)]
     source, target = (np.stack(side) for side in zip(*pairs, strict=True))
     batch = {"source": source, "target": target, "example": np.arange(BATCH)}

@@ -7,6 +7,7 @@ import pytest
 from support.networks import count, draw, variables_of
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import DISCRIMINATORS, build_discriminator
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN, _halve
 from pix2pix_jax.models.initial import abstract_variables, draw_variables
@@ -26,6 +27,11 @@ def tiny_config(tiny_config):
     """Two strided layers: each test counts with them."""
     tiny_config.model.discriminator_layers = 2
     return tiny_config
+
+
+def build(config, size, **options):
+    """Build the discriminator of a config for images of a size."""
+    return build_discriminator(resolve(config).model, image_size=size, **options)
 
 
 def output_shapes(module, variables, *shapes):
@@ -224,7 +230,7 @@ def test_spectral_norm_adds_no_parameters_and_changes_only_its_estimates(norm):
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_every_discriminator_takes_every_norm_and_odd_channels(tiny_config, name, norm):
     tiny_config.model.update(discriminator=name, discriminator_norm=norm, base_features=3)
-    module = build_discriminator(tiny_config.model, image_size=(28, 36))
+    module = build(tiny_config, (28, 36))
     shapes = (2, 28, 36, 2), (2, 28, 36, 5)
     params, stats = abstract_variables(module, *shapes)
     outputs = output_shapes(module, {"params": params, "batch_stats": stats}, *shapes)
@@ -248,14 +254,14 @@ def test_discriminators_in_bfloat16_keep_float32_parameters_and_logits(name):
 def test_the_smallest_image_that_is_accepted_leaves_a_patch(tiny_config, layers):
     tiny_config.model.discriminator_layers = layers
     least = 3 * 2**layers
-    module = build_discriminator(tiny_config.model, image_size=(least, least + 5))
+    module = build(tiny_config, (least, least + 5))
     shape = (1, least, least + 5, 3)
     params, _ = abstract_variables(module, shape, shape)
     ((logits, _),) = output_shapes(module, {"params": params}, shape, shape)
     assert logits.shape[1] == 1
     message = f"model.discriminator_layers={layers}, data.image_size.* at least {least}"
     with pytest.raises(InputError, match=message):
-        build_discriminator(tiny_config.model, image_size=(least + 5, least - 1))
+        build(tiny_config, (least + 5, least - 1))
 
 
 @pytest.mark.parametrize(("scales", "least"), [(1, 12), (2, 23), (3, 45)])
@@ -263,14 +269,14 @@ def test_the_smallest_image_of_multiscale_leaves_a_patch_at_its_coarsest(
     tiny_config, scales, least
 ):
     tiny_config.model.update(discriminator="multiscale", discriminator_scales=scales)
-    module = build_discriminator(tiny_config.model, image_size=(least, least))
+    module = build(tiny_config, (least, least))
     shape = (1, least, least, 3)
     params, _ = abstract_variables(module, shape, shape)
     outputs = output_shapes(module, {"params": params}, shape, shape)
     assert outputs[-1][0].shape[1:3] == (1, 1)
     message = f"no patch is left; sides must be at least {least}"
     with pytest.raises(InputError, match=message):
-        build_discriminator(tiny_config.model, image_size=(least - 1, least))
+        build(tiny_config, (least - 1, least))
 
 
 @pytest.mark.parametrize(
@@ -283,7 +289,7 @@ def test_the_smallest_image_of_multiscale_leaves_a_patch_at_its_coarsest(
 def test_unknown_names_list_the_choices(tiny_config, key, choices):
     tiny_config.model[key] = "patchh"
     with pytest.raises(InputError, match=f"^model.{key}='patchh': choose from {choices}$"):
-        build_discriminator(tiny_config.model, image_size=(32, 32))
+        build(tiny_config, (32, 32))
 
 
 def test_builders_hand_every_setting_on(tiny_config):
@@ -305,13 +311,13 @@ def test_builders_hand_every_setting_on(tiny_config):
         "dtype": jnp.dtype("bfloat16"),
         "axis_name": "devices",
     }
-    build = partial(build_discriminator, model, image_size=(64, 64), axis_name="devices")
-    assert build() == PatchGAN(layers=1, **shared)
+    built = partial(build, tiny_config, (64, 64), axis_name="devices")
+    assert built() == PatchGAN(layers=1, **shared)
     model.discriminator = "pixel"
-    assert build() == PixelGAN(**shared)
+    assert built() == PixelGAN(**shared)
     model.discriminator = "multiscale"
-    multiscale = build()
+    multiscale = built()
     assert multiscale.scales == 3
     assert multiscale.patch() == PatchGAN(layers=1, **shared)
     model.update(discriminator="pixel", discriminator_features=10, discriminator_norm="none")
-    assert build() == PixelGAN(**shared | {"base_features": 10, "norm": "none"})
+    assert built() == PixelGAN(**shared | {"base_features": 10, "norm": "none"})

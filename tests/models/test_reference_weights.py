@@ -14,14 +14,17 @@ from support.torch_twins import (
     ResNetTwin,
     UNetTwin,
     arrays_of,
-    config_for,
     make_twin,
+    module_for,
     nchw,
     nhwc,
     torch,
 )
 
 from pix2pix_jax import InputError, default_config
+from pix2pix_jax.core.config_files import set_value
+from pix2pix_jax.core.validation import resolve
+from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.models.initial import abstract_variables, draw_variables
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import (
@@ -42,7 +45,7 @@ def test_imported_weights_give_the_outputs_of_pytorch(name, norm):
     architecture = recognise(weights)
     params, batch_stats = jax.tree.map(jnp.asarray, to_variables(weights, architecture))
     variables = {"params": params, "batch_stats": batch_stats}
-    _, module = config_for(architecture, size)
+    module = module_for(architecture, size)
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (2, size, size, architecture.in_channels)).astype(np.float32)
     inputs = [jnp.asarray(part) for part in ([x] if name in GENERATORS else np.split(x, 2, -1))]
@@ -82,13 +85,13 @@ def test_weights_come_back_bit_by_bit_and_pytorch_loads_them(name, norm):
 @pytest.mark.parametrize("name", TWINS)
 def test_our_variables_come_back_bit_by_bit_through_the_references_names(name, norm):
     architecture = recognise(arrays_of(TWINS[name](norm=norm)))
-    config, module = config_for(architecture, 128)
+    module = module_for(architecture, 128)
     shapes = (
         [(1, 128, 128, 3)] * 2
         if name in DISCRIMINATORS
         else [(1, 128, 128, architecture.in_channels)]
     )
-    drawn = draw_variables(abstract_variables(module, *shapes), config.seed)
+    drawn = draw_variables(abstract_variables(module, *shapes), 0)
     back = to_variables(to_weights(*drawn, architecture), architecture)
     jax.tree.map(np.testing.assert_array_equal, back, tuple(drawn))
 
@@ -129,7 +132,7 @@ def test_networks_of_full_size_are_recognised_by_the_published_counts(
     architecture = recognise(weights)
     assert arrays in (None, len(weights))
     assert sum(value.numel() for value in twin.parameters()) == parameters
-    _, module = config_for(architecture, 256)
+    module = module_for(architecture, 256)
     is_generator = architecture.network in ("unet", "resnet")
     params, batch_stats = abstract_variables(module, *[(1, 256, 256, 3)] * (2 - is_generator))
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == parameters
@@ -246,6 +249,13 @@ def test_a_discriminator_for_other_channels_is_refused():
         configure(default_config(), generator, discriminator)
 
 
+def networks_of(config):
+    """Return what tells the architecture: the resolved section `model`, and the networks."""
+    config = resolve(config)
+    adversarial = config.loss.gan != "none"
+    return config.model, build_networks(config.model, config.data, adversarial=adversarial)
+
+
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_config_set_to_a_network_means_that_network(name, norm):
@@ -254,10 +264,10 @@ def test_a_config_set_to_a_network_means_that_network(name, norm):
     if name in GENERATORS:
         configure(config, architecture)
         config.data.image_size = (32,)
-        assert generator_architecture(config) == architecture
+        assert generator_architecture(*networks_of(config)) == architecture
     else:
         configure(config, Architecture("resnet", "instance", 9, 64, 3, 3), architecture)
-        assert discriminator_architecture(config) == architecture
+        assert discriminator_architecture(*networks_of(config)) == architecture
 
 
 @pytest.mark.parametrize(
@@ -271,7 +281,7 @@ def test_a_config_set_to_a_network_means_that_network(name, norm):
         ("model.unet_skips", False, generator_architecture),
         ("model.levels", 4, generator_architecture),
         ("model.discriminator", "multiscale", discriminator_architecture),
-        ("model.norm", "instance_affine", discriminator_architecture),
+        ("model.discriminator_norm", "instance_affine", discriminator_architecture),
         ("model.discriminator_norm", "group", discriminator_architecture),
         ("model.spectral_norm", True, discriminator_architecture),
         ("model.conditional", False, discriminator_architecture),
@@ -280,8 +290,8 @@ def test_a_config_set_to_a_network_means_that_network(name, norm):
 )
 def test_a_network_that_the_reference_lacks_is_refused_by_its_key(key, value, architecture):
     config = default_config()
-    architecture(config)
-    section, name = key.split(".")
-    config[section][name] = value
+    architecture(*networks_of(config))
+    set_value(config, key, value)
+    changed_networks = networks_of(config)
     with pytest.raises(InputError, match=f"^{key}={value!r}: "):
-        architecture(config)
+        architecture(*changed_networks)

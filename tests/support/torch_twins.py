@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import default_config
+from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import configure
@@ -165,19 +166,24 @@ def make_twin(build, norm, seed=0):
     return twin
 
 
-def config_for(architecture, size):
-    """Return a config whose networks are as in a file, and the one that the file is of."""
+def networks_for(architecture, size):
+    """Return a resolved config whose networks are as in a file, and these networks."""
     config = default_config()
     config.data.image_size = (size,)
-    generator = architecture
     if architecture.network in DISCRIMINATORS:
-        generator = Architecture("unet", "instance", 5, 4, 3, 3)
-        configure(config, generator, architecture)
+        configure(config, Architecture("unet", "instance", 5, 4, 3, 3), architecture)
     else:
-        configure(config, generator)
+        configure(config, architecture)
     config.model.dropout = 0.0
-    generator, discriminator = build_networks(config)
-    return config, discriminator if architecture.network in DISCRIMINATORS else generator
+    config = resolve(config)
+    return config, build_networks(config.model, config.data, adversarial=True)
+
+
+def module_for(architecture, size):
+    """Return our module of the network in a file."""
+    _, networks = networks_for(architecture, size)
+    is_generator = architecture.network not in DISCRIMINATORS
+    return networks.generator if is_generator else networks.discriminator
 
 
 def nchw(image):
