@@ -16,7 +16,7 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_scoring_flags
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.core.errors import require
-from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.reports.comparison_page import write_comparison
 from pix2pix_jax.reports.comparison_pictures import choose_images, translate_images
@@ -56,7 +56,7 @@ def main() -> None:
     for folder in folders:
         folder.refuse_output_in_data(output)
     enable_compilation_cache(folders[0].settings.compilation_cache)
-    options = Options(flags.split, flags.mode, flags.batch_size)
+    options = ScoringOptions(flags.split, flags.mode, flags.batch_size)
     runs = collect(folders, labels, flags.checkpoint, wanted, options, output)
     names = choose_images(runs, flags.images)
     images = translate_images(runs, names, options) if names else []

@@ -99,7 +99,7 @@ def evaluate_step(
     step: int,
 ) -> dict[str, Any]:
     """Score one checkpoint, and return the contents of metrics.json."""
-    options = run_scores.Options(flags.split, flags.mode, flags.batch_size)
+    options = run_scores.ScoringOptions(flags.split, flags.mode, flags.batch_size)
     generator, card = run_scores.score_checkpoint(folder, step, pairs, wanted, options)
     output = folder.evaluation(flags.split, step, flags.mode)
     if flags.output:

@@ -26,7 +26,7 @@ HEADINGS = ("source", "ours", "target")
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ScoringOptions:
     """How a run is evaluated.
 
     Attributes:
@@ -69,7 +69,9 @@ def choose_step(folder: RunFolder, checkpoint: str) -> int:
         return checkpoints.choose(checkpoint)
 
 
-def describe(folder: RunFolder, step: int, wanted: Wanted, options: Options) -> dict[str, Any]:
+def describe_evaluation(
+    folder: RunFolder, step: int, wanted: Wanted, options: ScoringOptions
+) -> dict[str, Any]:
     """Return what distinguishes one evaluation of a checkpoint from all others."""
     return {
         "run": str(folder),
@@ -83,7 +85,7 @@ def describe(folder: RunFolder, step: int, wanted: Wanted, options: Options) -> 
 
 
 def score_checkpoint(
-    folder: RunFolder, step: int, pairs: Pairs, wanted: Wanted, options: Options
+    folder: RunFolder, step: int, pairs: Pairs, wanted: Wanted, options: ScoringOptions
 ) -> tuple[Generator, Scorecard]:
     """Load a checkpoint's generator and score it.
 
@@ -116,7 +118,7 @@ def score_checkpoint(
             workers=folder.settings.data.workers,
             observe=observe,
         )
-    about = describe(folder, step, wanted, options)
+    about = describe_evaluation(folder, step, wanted, options)
     return generator, Scorecard(about, found, compute_distributions(wanted, inception))
 
 
@@ -126,7 +128,7 @@ def write_evaluation(
     card: Scorecard,
     output: pathlib.Path,
     sort_by: str,
-    options: Options,
+    options: ScoringOptions,
 ) -> None:
     """Write the scores of a checkpoint, and the contact sheet where `sort_by` names a metric."""
     write_scorecard(card, output)

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 from pix2pix_jax.evaluation.metrics.table import best_of, names_per
-from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.reports.comparison_pictures import (
     ComparedImage,
@@ -57,7 +57,7 @@ def write_comparison(
     runs: Sequence[ComparedRun],
     metrics: Sequence[str],
     images: Sequence[ComparedImage],
-    options: Options,
+    options: ScoringOptions,
     output: pathlib.Path,
 ) -> list[str]:
     """Write a comparison.
@@ -185,7 +185,7 @@ def _markdown(
     columns: Sequence[Column],
     faults: Sequence[str],
     links: Sequence[str],
-    options: Options,
+    options: ScoringOptions,
 ) -> str:
     parts = [
         f"# {', '.join(run.label for run in runs)}",

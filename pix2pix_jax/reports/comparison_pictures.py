@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pix2pix_jax.evaluation.pictures import picture_rows
-from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.images.sheets import Picture, SheetRow, draw_sheet
 from pix2pix_jax.reports.comparison_runs import ComparedRun
 from pix2pix_jax.runs.generator import generator_of
@@ -51,7 +51,7 @@ def choose_images(runs: Sequence[ComparedRun], count: int) -> list[str]:
 
 
 def translate_images(
-    runs: Sequence[ComparedRun], names: Sequence[str], options: Options
+    runs: Sequence[ComparedRun], names: Sequence[str], options: ScoringOptions
 ) -> list[ComparedImage]:
     """Let every run translate the same images of its own split.
 

@@ -15,7 +15,12 @@ from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.config_files import differences
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.evaluation.metrics.distribution import LEAST_FOR_FID
-from pix2pix_jax.evaluation.run_scores import Options, choose_step, describe, score_checkpoint
+from pix2pix_jax.evaluation.run_scores import (
+    ScoringOptions,
+    choose_step,
+    describe_evaluation,
+    score_checkpoint,
+)
 from pix2pix_jax.evaluation.scorecard import METRICS_FILE, TABLE_FILE, Wanted, write_scorecard
 from pix2pix_jax.reports.saved_scores import (
     ImageValues,
@@ -107,7 +112,7 @@ def collect(
     labels: Sequence[str],
     checkpoint: str,
     wanted: Wanted,
-    options: Options,
+    options: ScoringOptions,
     output: pathlib.Path,
 ) -> list[ComparedRun]:
     """Find the scores of runs; score those that have none yet.
@@ -165,7 +170,7 @@ def _count_parameters(folder: RunFolder) -> int:
 
 
 def _find_scores(
-    folder: RunFolder, step: int, wanted: Wanted, options: Options, own: pathlib.Path
+    folder: RunFolder, step: int, wanted: Wanted, options: ScoringOptions, own: pathlib.Path
 ) -> pathlib.Path | None:
     """Find a folder with scores of this very checkpoint, measured in the same way.
 
@@ -179,7 +184,7 @@ def _find_scores(
     Returns:
         The folder; None if there is none.
     """
-    expected = describe(folder, step, wanted, options)
+    expected = describe_evaluation(folder, step, wanted, options)
     saved = (folder.checkpoints / str(step)).stat().st_mtime
     evaluation = folder.evaluation(options.split, step, options.mode)
     # The run's own evaluation may give another path to the same run.

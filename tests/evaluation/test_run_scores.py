@@ -10,7 +10,7 @@ from pix2pix_jax.core.config_files import save_json
 from pix2pix_jax.evaluation.metrics.table import Metric
 from pix2pix_jax.evaluation.pictures import picture_rows
 from pix2pix_jax.evaluation.run_scores import (
-    Options,
+    ScoringOptions,
     choose_step,
     find_checkpoints,
     score_checkpoint,
@@ -36,7 +36,7 @@ def pairs(run):
 
 
 def test_scores_are_those_of_the_translated_pairs(run, pairs):
-    generator, card = score_checkpoint(run, 6, pairs, WANTED, Options())
+    generator, card = score_checkpoint(run, 6, pairs, WANTED, ScoringOptions())
     assert card.evaluation.names == pairs.names
     assert len(pairs) == 5
     rows = picture_rows(generator, pairs, range(5), mode="paper", batch_size=8)
@@ -46,7 +46,7 @@ def test_scores_are_those_of_the_translated_pairs(run, pairs):
 
 
 def test_an_evaluation_says_what_was_evaluated(run, pairs, tmp_path):
-    options = Options(mode="deterministic")
+    options = ScoringOptions(mode="deterministic")
     generator, card = score_checkpoint(run, 3, pairs, WANTED, options)
     write_evaluation(generator, pairs, card, tmp_path / "scores", "ssim", options)
     found = json.loads((tmp_path / "scores" / "metrics.json").read_text())
@@ -69,7 +69,7 @@ def test_an_evaluation_says_what_was_evaluated(run, pairs, tmp_path):
 @pytest.mark.parametrize("mode", ["paper", "deterministic"])
 def test_scores_do_not_depend_on_the_batch(run, pairs, one_device, mode):
     cards = [
-        score_checkpoint(run, 6, pairs, WANTED, Options(mode=mode, batch_size=size))[1]
+        score_checkpoint(run, 6, pairs, WANTED, ScoringOptions(mode=mode, batch_size=size))[1]
         for size in (1, 3, 8)
     ]
     for card in cards[1:]:
@@ -86,7 +86,7 @@ def test_no_batch_is_larger_than_wanted(run, pairs):
         return np.zeros(len(fake))
 
     wanted = Wanted({"zero": Metric("zero", "own", "low", "", measure)})
-    score_checkpoint(run, 6, pairs, wanted, Options(batch_size=3))
+    score_checkpoint(run, 6, pairs, wanted, ScoringOptions(batch_size=3))
     assert sizes == [3, 2]
 
 
@@ -114,12 +114,12 @@ def test_a_result_that_is_not_finite_is_named(run, pairs, tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, {"generator": item}, {"imported": True}, None)
     with pytest.raises(InputError, match=f"{pairs.names[0]}: 3072 of 3072 values are nan or inf"):
-        score_checkpoint(RunFolder(tmp_path), 1, pairs, WANTED, Options())
+        score_checkpoint(RunFolder(tmp_path), 1, pairs, WANTED, ScoringOptions())
 
 
 def test_images_too_small_for_a_metric_are_refused(run, pairs):
     with pytest.raises(InputError, match="ms_ssim: images of 32x32 pixels; it needs at least 176"):
-        score_checkpoint(run, 6, pairs, choose_wanted(["ms_ssim"]), Options())
+        score_checkpoint(run, 6, pairs, choose_wanted(["ms_ssim"]), ScoringOptions())
 
 
 def test_a_folder_without_a_run_or_without_checkpoints_is_named(run, tmp_path):

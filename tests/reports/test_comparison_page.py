@@ -9,7 +9,7 @@ from support.html_page import Page
 from support.runs import tiny_run
 
 from pix2pix_jax import InputError
-from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.reports.comparison_page import build_panels, write_comparison
@@ -29,7 +29,7 @@ def compared(tmp_path_factory):
     folders = [output / "runs" / "instance", output / "runs" / "batch"]
     tiny_run(folders[0])
     tiny_run(folders[1], model__norm="batch")
-    options, labels = Options(), ["instance <norm>", "batch"]
+    options, labels = ScoringOptions(), ["instance <norm>", "batch"]
     opened = [RunFolder(folder) for folder in folders]
     runs = collect(opened, labels, "best", choose_wanted(METRICS), options, output)
     images = translate_images(runs, choose_images(runs, 2), options)
@@ -107,13 +107,13 @@ def test_a_baseline_is_drawn_only_if_all_runs_have_it(tmp_path, same):
         compared_run(label, rows=rows, baselines=one, l1=0.25)
         for label, one in zip("ab", baselines, strict=True)
     ]
-    write_comparison(runs, ["l1"], [], Options(), tmp_path)
+    write_comparison(runs, ["l1"], [], ScoringOptions(), tmp_path)
     assert ("mean target" in Page((tmp_path / "comparison.html").read_text()).text) == same
 
 
 def test_runs_without_pictures_or_curves_still_have_a_page(tmp_path):
     runs = [compared_run("a", l1=0.5), with_config(compared_run("b", l1=0.25), data__root="x")]
-    faults = write_comparison(runs, ["l1"], [], Options(), tmp_path / "out")
+    faults = write_comparison(runs, ["l1"], [], ScoringOptions(), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "comparison.csv",
         "comparison.html",
@@ -129,4 +129,4 @@ def test_without_matplotlib_the_error_gives_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     run = compared_run(rows=[{"step": 1.0, "val_l1": 0.5}], l1=0.5)
     with pytest.raises(InputError, match=r"pip install 'pix2pix_jax\[plots\]'"):
-        write_comparison([run], ["l1"], [], Options(), tmp_path)
+        write_comparison([run], ["l1"], [], ScoringOptions(), tmp_path)

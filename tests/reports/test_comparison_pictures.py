@@ -3,7 +3,7 @@ import pytest
 from support.compared_runs import compared_run
 from support.runs import tiny_run
 
-from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.reports.comparison_pictures import (
     choose_images,
@@ -27,7 +27,7 @@ def test_every_run_translates_the_same_images(tmp_path):
         RunFolder(tiny_run(tmp_path / "one")),
         RunFolder(tiny_run(tmp_path / "two", model__norm="batch")),
     ]
-    wanted, options = choose_wanted(["l1"]), Options()
+    wanted, options = choose_wanted(["l1"]), ScoringOptions()
     runs = collect(folders, ["one", "two"], "best", wanted, options, tmp_path / "out")
     names = list(runs[0].values)
     images = translate_images(runs, choose_images(runs, 2), options)

@@ -12,7 +12,7 @@ from support.runs import tiny_run
 from pix2pix_jax import InputError, load_generator
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.evaluation.metrics.distribution import LEAST_FOR_FID
-from pix2pix_jax.evaluation.run_scores import Options
+from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.reports.comparison_runs import collect, find_faults, label_runs
 from pix2pix_jax.runs.folder import RunFolder
@@ -27,7 +27,7 @@ def runs(tmp_path):
     return [str(folder) for folder in made]
 
 
-def gather(runs, output, checkpoint="best", wanted=WANTED, options=Options()):  # noqa: B008
+def gather(runs, output, checkpoint="best", wanted=WANTED, options=ScoringOptions()):  # noqa: B008
     folders = [RunFolder(run) for run in runs]
     return collect(folders, label_runs(runs, []), checkpoint, wanted, options, output)
 
@@ -68,8 +68,8 @@ def test_scores_are_measured_once_for_each_question(runs, tmp_path):
     [
         {"wanted": choose_wanted(["l2"])},
         {"checkpoint": "3"},
-        {"options": Options("val")},
-        {"options": Options(mode="deterministic")},
+        {"options": ScoringOptions("val")},
+        {"options": ScoringOptions(mode="deterministic")},
     ],
     ids=["metrics", "checkpoint", "split", "mode"],
 )

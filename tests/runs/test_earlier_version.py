@@ -1,10 +1,10 @@
 """A run of version 0.1.0 still loads, has the same scores, and can be continued.
 
 The archive holds a run that version 0.1.0 trained (16 pixels, 4 features, batch norm, a moving
-average, checkpoints of steps 50 and 100) and its scores of the test pairs. `expected.npz` holds what
-that version made of it: a hash of the generator's variables at each checkpoint, one translation in
-each mode, and the validation L1 after a third epoch. No value of the translations is within 0.002
-levels of a rounding border, so another machine's rounding errors do not change them.
+average, checkpoints of steps 50 and 100) and its scores of the test pairs. `expected.npz` holds
+what that version made of it: a hash of the generator's variables at each checkpoint, one
+translation in each mode, and the validation L1 after a third epoch. No value of the translations is
+within 0.002 levels of a rounding border, so another machine's rounding errors do not change them.
 """
 
 import csv
@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import load_generator, train_and_evaluate, translate
-from pix2pix_jax.evaluation.run_scores import Options, find_checkpoints, score_checkpoint
+from pix2pix_jax.evaluation.run_scores import ScoringOptions, find_checkpoints, score_checkpoint
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -70,7 +70,7 @@ def test_its_scores_are_the_same(run):
     folder = RunFolder(run)
     assert find_checkpoints(folder) == {50: 1.0, 100: 2.0}
     wanted = choose_wanted(["l1", "psnr", "ssim"])
-    _, card = score_checkpoint(folder, 100, folder.load_pairs("test"), wanted, Options())
+    _, card = score_checkpoint(folder, 100, folder.load_pairs("test"), wanted, ScoringOptions())
     found = card.as_json()
     saved = folder.evaluation("test", 100, "paper") / "metrics.json"
     before = json.loads(saved.read_text())
