@@ -20,6 +20,7 @@ from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation import folder_scores, run_scores
+from pix2pix_jax.evaluation.metrics.table import Metric
 from pix2pix_jax.evaluation.pictures import write_contact_sheet
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, choose_wanted, write_scorecard
 from pix2pix_jax.reports.png_plots import write_curves
@@ -57,19 +58,19 @@ def parse_arguments() -> argparse.Namespace:
     return flags
 
 
-def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
+def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric | None) -> None:
     """Score one folder of images against another."""
     pairs = folder_scores.find_file_pairs(flags.images, flags.targets)
     folder_scores.refuse_output_among(flags.output, pairs)
     card = folder_scores.score_folders(pairs, wanted, batch_size=flags.batch_size)
     output = pathlib.Path(flags.output)
     write_scorecard(card, output)
-    if sort_by:
+    if sort_by is not None:
         write_contact_sheet(card, sort_by, output, folder_scores.HEADINGS, pairs.pictures)
     report(card, output)
 
 
-def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: str) -> None:
+def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric | None) -> None:
     """Score one checkpoint of a run, or all of them."""
     folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
     kept = run_scores.find_checkpoints(folder)
@@ -94,7 +95,7 @@ def evaluate_step(
     flags: argparse.Namespace,
     folder: RunFolder,
     wanted: Wanted,
-    sort_by: str,
+    sort_by: Metric | None,
     pairs: Pairs,
     step: int,
 ) -> dict[str, Any]:
@@ -111,11 +112,10 @@ def evaluate_step(
 
 def report(card: Scorecard, output: pathlib.Path) -> None:
     """Print the scores and where they were written."""
-    for name, entry in card.table.items():
-        mean, std = entry["mean"], entry.get("std")
-        value = "no image has a value" if mean is None else f"{mean:.4g}"
-        spread = "" if std is None else f" +- {std:.3g}"
-        print(f"{name:>22} {value}{spread}  (n {entry['n']})")
+    for name, score in card.scores.items():
+        value = "no image has a value" if score.mean is None else f"{score.mean:.4g}"
+        spread = "" if score.deviation is None else f" +- {score.deviation:.3g}"
+        print(f"{name:>22} {value}{spread}  (n {score.count})")
     print(f"written to {output}")
 
 
@@ -128,6 +128,7 @@ def main() -> None:
     if flags.sort_by and flags.sort_by not in wanted.metrics:
         choices = ", ".join(wanted.metrics) or "none: --metrics has no metric of single images"
         raise InputError(f"--sort_by {flags.sort_by!r}: choose from {choices}")
-    sort_by = flags.sort_by or next(iter(wanted.metrics), "")
+    first = next(iter(wanted.metrics.values()), None)
+    sort_by = wanted.metrics[flags.sort_by] if flags.sort_by else first
     evaluate = evaluate_folders if flags.images else evaluate_run
     evaluate(flags, wanted, sort_by)

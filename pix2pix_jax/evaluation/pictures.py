@@ -1,4 +1,4 @@
-"""pix2pix_jax.evaluation.pictures."""
+"""Pictures of an evaluation: rows of source, ours and target, and the contact sheet."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -7,66 +7,68 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pix2pix_jax.data.pairs import Chosen, Pairs
-from pix2pix_jax.evaluation.metrics.table import best_of
+from pix2pix_jax.evaluation.metrics.table import Metric
 from pix2pix_jax.evaluation.scorecard import Scorecard
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.sheets import Picture, SheetRow, draw_sheet, grid
 from pix2pix_jax.runs.generator import Generator, translate_batch
 
+SHEET_FILE = "contact_sheet.png"
+
 
 def sample_grid(
     generator: Generator, pairs: Pairs, count: int, *, mode: str, batch_size: int
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the first pairs as rows: source | ours | target.
+    """Draw the first pairs as rows: source, ours, target.
 
     Args:
         generator: The generator.
         pairs: Pairs of the generator's size.
-        count: Number of rows.
+        count: Number of rows, if there are as many pairs.
         mode: `paper` or `deterministic`.
-        batch_size: Images at once.
+        batch_size: Images per batch.
 
     Returns:
         One RGB image.
     """
     first = range(min(count, len(pairs)))
-    return grid(
-        picture_rows(generator, pairs, first, mode=mode, batch_size=batch_size),
-    )
+    return grid(picture_rows(generator, pairs, first, mode=mode, batch_size=batch_size))
 
 
 def picture_rows(
     generator: Generator, pairs: Pairs, numbers: Sequence[int], *, mode: str, batch_size: int
-) -> list[tuple[UInt8[np.ndarray, "h w _"], ...]]:
+) -> list[tuple[Picture, ...]]:
     """Make pictures of some pairs: source, ours, target.
 
     Args:
         generator: The generator.
         pairs: Pairs of the generator's size.
-        numbers: Which of them.
+        numbers: Numbers of the pairs.
         mode: `paper` or `deterministic`.
-        batch_size: Images at once; the program is the one of an evaluation with as many.
+        batch_size: Images per batch. With the batch size of an evaluation, nothing is compiled
+            again.
+
+    Returns:
+        Three pictures for each pair.
     """
     chosen = Chosen(pairs, numbers)
-    rows: list[tuple[UInt8[np.ndarray, "h w _"], ...]] = []
+    rows: list[tuple[Picture, ...]] = []
     for start in range(0, len(chosen), batch_size):
         some = range(start, min(start + batch_size, len(chosen)))
         source, target = (np.stack(side) for side in zip(*(chosen[n] for n in some), strict=True))
         names = [pairs.names[numbers[n]] for n in some]
         fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
-        answers = pairs.form.target.from_network(fake)
-        for one, ours, theirs in zip(source, answers, target, strict=True):
-            shown, answer = pairs.form.show(one, ours)
-            rows.append((shown, answer, pairs.form.show(one, theirs)[1]))
+        stored = pairs.form.target.from_network(fake)
+        for one, ours, theirs in zip(source, stored, target, strict=True):
+            source_picture, fake_picture = pairs.form.show(one, ours)
+            _, target_picture = pairs.form.show(one, theirs)
+            rows.append((source_picture, fake_picture, target_picture))
     return rows
-
-
-SHEET_FILE = "contact_sheet.png"
 
 
 def write_contact_sheet(
     card: Scorecard,
-    metric: str,
+    metric: Metric,
     output: pathlib.Path,
     headings: Sequence[str],
     draw: Callable[[list[int]], Sequence[Sequence[Picture]]],
@@ -75,25 +77,31 @@ def write_contact_sheet(
 ) -> None:
     """Write `contact_sheet.png`: the best, the median and the worst images by a metric.
 
+    Nothing is written if no image has a value.
+
     Args:
         card: The scores.
-        metric: One of the metrics of single images; images without a value are left out.
+        metric: One of the metrics of images that were scored; images without a value are left out.
         output: Folder.
-        headings: Of the pictures of an image.
-        draw: Numbers of images to their pictures.
+        headings: Headings of the pictures of an image.
+        draw: Makes the pictures of images, given their numbers.
         most: Largest number of images of each kind.
     """
-    values = card.evaluation.values[metric]
-    order = np.argsort(values if best_of(metric) == "low" else -values, kind="stable")
+    values = card.evaluation.values[metric.name]
+    order = np.argsort(values if metric.best == "low" else -values, kind="stable")
     order = order[~np.isnan(values[order])].tolist()
     if not order:
         return
     count = min(most, -(-len(order) // 3))
     middle = (len(order) - count) // 2
-    kinds = {"best": order[:count], "median": order[middle:][:count], "worst": order[-count:]}
+    kinds = {
+        "best": order[:count],
+        "median": order[middle : middle + count],
+        "worst": order[-count:],
+    }
     numbers = [number for chosen in kinds.values() for number in chosen]
     captions = [
-        f"{kind}: {metric} {values[number]:.4g}, {card.evaluation.names[number]}"
+        f"{kind}: {metric.name} {values[number]:.4g}, {card.evaluation.names[number]}"
         for kind, chosen in kinds.items()
         for number in chosen
     ]

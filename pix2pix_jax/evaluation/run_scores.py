@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.evaluation.metrics.table import Metric
 from pix2pix_jax.evaluation.pictures import picture_rows, write_contact_sheet
 from pix2pix_jax.evaluation.scorecard import (
     Scorecard,
@@ -27,12 +28,12 @@ HEADINGS = ("source", "ours", "target")
 
 @dataclasses.dataclass(frozen=True)
 class ScoringOptions:
-    """How a run is evaluated.
+    """How a run is scored.
 
     Attributes:
         split: `train`, `val` or `test` of its own data.
         mode: `paper` or `deterministic`, see `runs.generator.translate_batch`.
-        batch_size: Images at once; scores do not depend on it.
+        batch_size: Images per batch; scores do not depend on it.
     """
 
     split: str = "test"
@@ -48,7 +49,7 @@ def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
     Raises:
         InputError: The folder does not hold a run, or has no checkpoints.
     """
-    folder.settings  # noqa: B018 - refuses what is not a run
+    folder.settings  # noqa: B018 - refuses a folder without a run
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("latest")
         return {step: _epoch(checkpoints.restore_meta(step), step) for step in checkpoints.steps}
@@ -60,7 +61,7 @@ def _epoch(meta: dict[str, Any], step: int) -> float | None:
 
 
 def choose_step(folder: RunFolder, checkpoint: str) -> int:
-    """Return the step that is meant by `best`, `latest` or a number.
+    """Return the step of a checkpoint: `best`, `latest` or a number.
 
     Raises:
         InputError: There is no such checkpoint.
@@ -92,12 +93,16 @@ def score_checkpoint(
     Args:
         folder: The run's folder.
         step: Step of the checkpoint.
-        pairs: The split, as from `RunFolder.load_pairs`.
+        pairs: The pairs of the split, from `RunFolder.load_pairs`.
         wanted: What to measure.
-        options: How.
+        options: How to measure it.
+
+    Returns:
+        The generator and its scores.
 
     Raises:
-        InputError: There is no such checkpoint, or a result is not finite or unfit for a metric.
+        InputError: There is no such checkpoint, a result is not finite, or images do not fit a
+            metric.
     """
     generator = generator_of(folder, step)
     inception = wanted.gather(options.batch_size)
@@ -127,15 +132,24 @@ def write_evaluation(
     pairs: Pairs,
     card: Scorecard,
     output: pathlib.Path,
-    sort_by: str,
+    sort_by: Metric | None,
     options: ScoringOptions,
 ) -> None:
-    """Write the scores of a checkpoint, and the contact sheet where `sort_by` names a metric."""
+    """Write the files of an evaluation.
+
+    Args:
+        generator: The generator that was scored.
+        pairs: The pairs that it was scored on.
+        card: Its scores.
+        output: Folder, created if missing.
+        sort_by: The metric that orders the contact sheet; None: there is no sheet.
+        options: How the generator was scored.
+    """
     write_scorecard(card, output)
 
     def draw(numbers: list[int]) -> list[tuple[Picture, ...]]:
         mode, batch_size = options.mode, options.batch_size
         return picture_rows(generator, pairs, numbers, mode=mode, batch_size=batch_size)
 
-    if sort_by:
+    if sort_by is not None:
         write_contact_sheet(card, sort_by, output, HEADINGS, draw)

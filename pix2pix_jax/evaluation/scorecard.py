@@ -1,12 +1,11 @@
-"""What an evaluation measures, and the files that it leaves."""
+"""What an evaluation measures, and the files that it writes."""
 
 import csv
 import dataclasses
 import functools
 import math
 import pathlib
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,21 @@ from jaxtyping import Float, UInt8
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path, write_json
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
-from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics
-from pix2pix_jax.evaluation.metrics.inception import Variables
+from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics, SetScore
+from pix2pix_jax.evaluation.metrics.inception import Variables, features
 from pix2pix_jax.evaluation.metrics.inception_weights import load_inception
-from pix2pix_jax.evaluation.metrics.palettes import load_palette
 from pix2pix_jax.evaluation.metrics.table import (
+    LABELS,
     METRICS,
     Metric,
     choose_metrics,
     names_per,
-    needs_palette,
 )
 from pix2pix_jax.evaluation.scoring import Compared, Evaluation
-from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images import pixels
 
 METRICS_FILE = "metrics.json"
 TABLE_FILE = "per_image.csv"
-
-Table = dict[str, dict[str, float | None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,38 +36,46 @@ class Wanted:
     """What is to be measured.
 
     Attributes:
-        metrics: Metrics of single images.
+        metrics: Metrics of single images, by name.
         distributions: Names of metrics of whole sets.
         weights: File of the Inception network; '': see `inception_weights.load_inception`.
-        palette: What label maps' colours mean, see `load_palette`.
+        palette: What the colours of label maps mean, see `load_palette`.
+        own: References to the own metrics among `metrics`.
     """
 
-    metrics: dict[str, Metric]
+    metrics: Mapping[str, Metric]
     distributions: tuple[str, ...] = ()
     weights: str = ""
     palette: str = ""
+    own: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all of them."""
+        """Names of all metrics."""
         return (*self.metrics, *self.distributions)
 
     @property
-    def about(self) -> dict[str, str]:
-        """Files that the scores depend on, as `metrics.json` says it."""
-        labels = needs_palette(tuple(self.metrics))
-        weights = {"inception_weights": self.weights or "published"} if self.distributions else {}
-        return weights | ({"palette": self.palette} if labels else {})
+    def about(self) -> dict[str, Any]:
+        """What the scores depend on besides images, for `metrics.json`."""
+        about: dict[str, Any] = {}
+        if self.distributions:
+            about["inception_weights"] = self.weights or "published"
+        if any(metric.kind == LABELS for metric in self.metrics.values()):
+            about["palette"] = self.palette
+        if self.own:
+            about["own_metrics"] = list(self.own)
+        return about
 
     @functools.cached_property
     def _inception(self) -> Variables:
         return load_inception(self.weights)
 
     def gather(self, batch_size: int) -> InceptionMetrics | None:
-        """Return what gathers features of whole sets; None where they are not wanted."""
+        """Return what gathers the features of whole sets; None if no metric needs them."""
         if not self.distributions:
             return None
-        return InceptionMetrics(self._inception, batch_size=batch_size)
+        extract = functools.partial(features, self._inception, batch_size=batch_size)
+        return InceptionMetrics(extract)
 
 
 def choose_wanted(
@@ -81,16 +85,16 @@ def choose_wanted(
     *,
     code: OwnCode = NO_OWN_CODE,
 ) -> Wanted:
-    """Choose metrics by name, of images and of whole sets.
+    """Choose metrics by name, those of images and those of whole sets.
 
     Args:
         names: Some of `METRICS`, or references to own metrics.
         palette: For label metrics, see `load_palette`.
-        weights: As in `Wanted`.
+        weights: See `Wanted`.
         code: What may run of own code.
 
     Raises:
-        InputError: A name is unknown, or there is none.
+        InputError: A name is unknown, there is none, or `choose_metrics` refuses one.
     """
     choices = ", ".join(sorted(METRICS))
     for name in names:
@@ -100,8 +104,24 @@ def choose_wanted(
         raise InputError(f"--metrics is empty; choose from {choices}")
     of_sets = tuple(name for name in names_per("set") if name in names)
     of_images = [name for name in names if name not in of_sets]
-    colours = load_palette(palette) if needs_palette(of_images) else None
-    return Wanted(choose_metrics(of_images, colours, code=code), of_sets, weights, palette)
+    own = tuple(name for name in of_images if is_own(name))
+    return Wanted(choose_metrics(of_images, palette, code=code), of_sets, weights, palette, own)
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A metric's score of all images.
+
+    Attributes:
+        mean: Its value; None if no image has one.
+        deviation: Standard deviation over the images, for KID and the Inception score over parts of
+            the set; None if there is none.
+        count: Number of images that have a value.
+    """
+
+    mean: float | None
+    deviation: float | None
+    count: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,55 +129,61 @@ class Scorecard:
     """What an evaluation has found.
 
     Attributes:
-        about: What was evaluated, as `metrics.json` says it.
-        evaluation: Scores of images and of the set.
-        distributions: Scores of whole sets by name, with `<name>_std` where there is one.
+        about: What was evaluated, for `metrics.json`.
+        evaluation: Values of the images and scores of all images together.
+        distributions: Scores by metrics of whole sets.
     """
 
-    about: dict[str, Any]
+    about: Mapping[str, Any]
     evaluation: Evaluation
-    distributions: dict[str, float]
+    distributions: Mapping[str, SetScore]
 
     @property
-    def table(self) -> Table:
-        """`{metric: {mean, std, n}}`: std is over images, of KID and IS over parts of the set.
-
-        Images without a value are not in n; None stands for a value that there is not.
-        """
-        found, count = self.evaluation, len(self.evaluation.names)
-        table: Table = {
-            name: {
-                "mean": _number(score),
-                "std": _number(found.deviation(name)),
-                "n": int(np.sum(~np.isnan(found.values[name]))),
-            }
+    def scores(self) -> dict[str, Score]:
+        """The score of each metric; metrics of whole sets come last."""
+        found = self.evaluation
+        scores = {
+            name: Score(
+                mean=_finite(score),
+                deviation=_finite(found.deviation(name)),
+                count=int(np.sum(~np.isnan(found.values[name]))),
+            )
             for name, score in found.scores.items()
         }
-        for name in names_per("set"):
-            if name in self.distributions:
-                table[name] = {"mean": _number(self.distributions[name]), "n": count}
-                if f"{name}_std" in self.distributions:
-                    table[name]["std"] = _number(self.distributions[f"{name}_std"])
-        return table
+        for name, of_set in self.distributions.items():
+            scores[name] = Score(
+                mean=_finite(of_set.value),
+                deviation=None if of_set.deviation is None else _finite(of_set.deviation),
+                count=len(found.names),
+            )
+        return scores
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `metrics.json` says."""
-        return {**self.about, "n": len(self.evaluation.names), "metrics": self.table}
+        """Return the content of `metrics.json`: in it, `null` is a value that does not exist."""
+        metrics: dict[str, dict[str, float | None]] = {}
+        for name, score in self.scores.items():
+            if name not in self.distributions:
+                metrics[name] = {"mean": score.mean, "std": score.deviation, "n": score.count}
+            elif score.deviation is None:
+                metrics[name] = {"mean": score.mean, "n": score.count}
+            else:
+                metrics[name] = {"mean": score.mean, "n": score.count, "std": score.deviation}
+        return {**self.about, "n": len(self.evaluation.names), "metrics": metrics}
 
 
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
 def observe_with(inception: InceptionMetrics | None) -> Callable[[Compared], None] | None:
-    """Return what passes batches of fakes and targets in [-1, 1] on to the network."""
+    """Return a function that passes batches of fakes and targets in [-1, 1] on to the network."""
     if inception is None:
         return None
 
     def observe(both: Compared) -> None:
-        fake, target = (_as_photos(side) for side in both)
-        inception.update_fake(fake)
-        inception.update_real(target)
+        fake, target = both
+        inception.update_fake(_as_photos(fake))
+        inception.update_real(_as_photos(target))
 
     return observe
 
@@ -169,29 +195,22 @@ def _as_photos(side: Float[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3
             f"{names}: images of {side.shape[-1]} channels; they need gray or RGB: leave them out "
             "of --metrics"
         )
-    return np.stack([images.as_channels(image, 3, "image") for image in images.to_uint8(side)])
+    return np.stack([pixels.as_channels(image, 3, "image") for image in pixels.to_uint8(side)])
 
 
-def compute_distributions(wanted: Wanted, inception: InceptionMetrics | None) -> dict[str, float]:
-    """Return the wanted scores of the sets gathered, and print what there is to warn of.
+def compute_distributions(
+    wanted: Wanted, inception: InceptionMetrics | None
+) -> dict[str, SetScore]:
+    """Return the wanted scores of the sets that were gathered.
 
     Raises:
         InputError: There are fewer than two images.
     """
-    if inception is None:
-        return {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = inception.compute()
-    for warning in caught:
-        if "fid" in wanted.distributions:
-            print(f"warning: {warning.message}")
-    keys = [key for name in wanted.distributions for key in (name, f"{name}_std") if key in found]
-    return {key: found[key] for key in keys}
+    return {} if inception is None else inception.compute(wanted.distributions)
 
 
 def write_scorecard(card: Scorecard, output: pathlib.Path) -> None:
-    """Write `metrics.json` and `per_image.csv` to a folder, which is made where missing."""
+    """Write `metrics.json` and `per_image.csv` to a folder, which is created if missing."""
     output.mkdir(parents=True, exist_ok=True)
     found = card.evaluation
     with (

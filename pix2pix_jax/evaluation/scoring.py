@@ -1,8 +1,7 @@
-"""Measure a generator on held-out pairs."""
+"""Score a generator on held-out pairs."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +10,11 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.batches import eval_batches, mean_target
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation.metrics.pixel import Images, check_finite
-from pix2pix_jax.evaluation.metrics.table import Metric, choose_metrics
+from pix2pix_jax.evaluation.metrics.table import Measure, Measured, Metric, choose_metrics
 from pix2pix_jax.runs.generator import Generator, translate_batch
 
 Scores = dict[str, float]
+# A batch of fakes and their targets, in [-1, 1].
 Compared = tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n h w c"]]
 
 
@@ -24,9 +24,9 @@ class Evaluation:
 
     Attributes:
         names: Name of each image.
-        values: Of each metric one value per image.
-        scores: Of each metric its value for the set: the mean, except where counts are summed
-            before (label maps, colour histograms).
+        values: One value per image, by metric.
+        scores: The value of the set, by metric: the mean, or for metrics that count (label maps,
+            colour histograms) the value of the summed counts.
     """
 
     names: tuple[str, ...]
@@ -34,7 +34,7 @@ class Evaluation:
     scores: Scores
 
     def deviation(self, metric: str) -> float:
-        """Return the standard deviation over the images; those without a value are left out."""
+        """Return the standard deviation over the images that have a value; nan if none has."""
         there = self.values[metric][~np.isnan(self.values[metric])]
         return float(there.std()) if len(there) else float("nan")
 
@@ -55,11 +55,11 @@ def evaluate(
     Args:
         generator: The generator.
         pairs: Pairs of the generator's size.
-        metrics: As from `choose_metrics`.
-        mode: `paper` or `deterministic`, see `inference.translate_batch`.
-        batch_size: Images at once; scores do not depend on it.
+        metrics: From `choose_metrics`.
+        mode: `paper` or `deterministic`, see `runs.generator.translate_batch`.
+        batch_size: Images per batch; scores do not depend on it.
         workers: Threads that decode streamed pairs.
-        max_images: Only so many pairs, the first ones; 0: all.
+        max_images: Largest number of pairs; the first ones are scored. 0: all.
         observe: Called with every batch of fakes and targets, for scores of whole sets.
 
     Returns:
@@ -85,7 +85,18 @@ def evaluate(
 def tally(
     batches: Iterator[tuple[Compared, tuple[str, ...]]], metrics: Mapping[str, Metric]
 ) -> Evaluation:
-    """Score batches of fakes and targets in [-1, 1], with their names."""
+    """Score batches of fakes and targets in [-1, 1].
+
+    Args:
+        batches: Batches, each with the names of its images.
+        metrics: From `choose_metrics`.
+
+    Returns:
+        The scores of all images.
+
+    Raises:
+        InputError: There are no images.
+    """
     total = Tally(metrics)
     names: list[str] = []
     values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
@@ -93,35 +104,35 @@ def tally(
         for name, found in total.add(fake, target).items():
             values[name].append(found)
         names += some
+    scores = total.scores()
     joined = {name: np.concatenate(parts) for name, parts in values.items()}
-    return Evaluation(tuple(names), joined, total.scores())
+    return Evaluation(tuple(names), joined, scores)
 
 
 def evaluate_baselines(
     train_pairs: Pairs, pairs: Pairs, *, batch_size: int, workers: int, max_images: int = 0
 ) -> Scores:
-    """Score two answers that need no learning: what a run must beat.
+    """Score two answers that need no learning, and that a run must beat.
 
     Args:
         train_pairs: Training pairs.
         pairs: Held-out pairs.
-        batch_size: Images at once.
+        batch_size: Images per batch.
         workers: Threads that decode streamed pairs.
-        max_images: Only so many pairs, as in `evaluate`.
+        max_images: Largest number of pairs, as in `evaluate`.
 
     Returns:
-        `mean_target_l1`: the per-pixel mean of the training targets as the answer to everything;
-        `copy_source_l1`: the source itself, where both sides have as many channels, and the source
-        no classes. In [-1, 1] units.
+        `mean_target_l1`: the per-pixel mean of the training targets, for every pair;
+        `copy_source_l1`: the source itself, if both sides have the same number of channels and the
+        source has no classes. In units of [-1, 1].
     """
     mean, form = mean_target(train_pairs, workers=workers), pairs.form
     count = min(len(pairs), max_images or len(pairs))
 
     def answers(copy: bool) -> Iterator[tuple[Compared, tuple[str, ...]]]:
         for (source, target), names in eval_batches(pairs, count, batch_size, workers):
-            answer: Any = form.source.to_network(source) if copy else mean
-            answer = np.broadcast_to(answer, (len(source), *mean.shape))
-            fake = form.compared(source, np.asarray(answer))
+            answer = np.asarray(form.source.to_network(source)) if copy else mean
+            fake = form.compared(source, np.broadcast_to(answer, (len(source), *mean.shape)))
             yield (fake, form.compared_target(source, target)), names
 
     metrics = choose_metrics(["l1"])
@@ -134,13 +145,13 @@ def evaluate_baselines(
 class Tally:
     """Scores of a set of images, gathered batch by batch.
 
-    What several metrics measure alike, such as one confusion matrix, is measured once.
+    What several metrics share, such as a confusion matrix, is measured once.
     """
 
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
         self._metrics = metrics
         self._images = 0
-        self._totals: dict[Callable[..., Any], Any] = {}
+        self._totals: dict[Measure, Measured] = {}
 
     def add(self, fake: Images, target: Images) -> dict[str, Float[np.ndarray, " n"]]:
         """Add a batch.
@@ -150,34 +161,51 @@ class Tally:
             target: Their ground truth.
 
         Returns:
-            Of each metric one value per image.
+            One value per image, by metric.
+
+        Raises:
+            InputError: A metric does not return one entry per image.
         """
-        measured = {}
-        for measure in {metric.measure: None for metric in self._metrics.values()}:
-            assert measure is not None  # they are metrics of images
-            values = np.asarray(measure(fake, target))
-            measured[measure] = values
+        measured: dict[Measure, Measured] = {}
+        values = {}
+        for name, metric in self._metrics.items():
+            measure = _measure_of(metric)
+            if measure not in measured:
+                measured[measure] = np.asarray(measure(fake, target))
+                _check_measured(metric, measured[measure], len(fake))
+            values[name] = np.asarray(metric.value(measured[measure]), np.float64)
+        for measure, batch in measured.items():
             # Wider than float32: a sum over many images keeps its digits.
-            total = values.sum(axis=0, dtype=np.result_type(values, np.int64))
+            total = batch.sum(axis=0, dtype=np.result_type(batch, np.int64))
             self._totals[measure] = self._totals.get(measure, 0) + total
         self._images += len(fake)
-        return {
-            name: np.asarray(metric.value(measured[metric.measure]), np.float64)
-            for name, metric in self._metrics.items()
-            if metric.measure is not None
-        }
+        return values
 
-    def scores(self) -> dict[str, float]:
+    def scores(self) -> Scores:
         """Return each metric's score of all images so far.
 
         Raises:
-            InputError: There was none.
+            InputError: There were none.
         """
         if not self._images:
             raise InputError("no images were compared, so there is no score; add at least one pair")
         return {name: self._score(metric) for name, metric in self._metrics.items()}
 
     def _score(self, metric: Metric) -> float:
-        assert metric.measure is not None
-        total = self._totals[metric.measure]
+        total = self._totals[_measure_of(metric)]
         return float(total / self._images if metric.score is None else metric.score(total))
+
+
+def _measure_of(metric: Metric) -> Measure:
+    assert metric.measure is not None  # only metrics of images are tallied
+    return metric.measure
+
+
+def _check_measured(metric: Metric, measured: np.ndarray, count: int) -> None:
+    """Raise InputError if a metric, which may be the user's own, has not one entry per image."""
+    shape = measured.shape if metric.score is None else measured.shape[:1]
+    if shape != (count,):
+        raise InputError(
+            f"metric {metric.name!r}: measures an array of shape {measured.shape} in {count} "
+            "images; expected one value per image"
+        )

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import jax
@@ -7,7 +8,8 @@ from support.runs import tiny_run
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core.config_files import save_json
-from pix2pix_jax.evaluation.metrics.table import Metric
+from pix2pix_jax.core.own_code import OwnCode
+from pix2pix_jax.evaluation.metrics.table import METRICS, Metric
 from pix2pix_jax.evaluation.pictures import picture_rows
 from pix2pix_jax.evaluation.run_scores import (
     ScoringOptions,
@@ -48,7 +50,7 @@ def test_scores_are_those_of_the_translated_pairs(run, pairs):
 def test_an_evaluation_says_what_was_evaluated(run, pairs, tmp_path):
     options = ScoringOptions(mode="deterministic")
     generator, card = score_checkpoint(run, 3, pairs, WANTED, options)
-    write_evaluation(generator, pairs, card, tmp_path / "scores", "ssim", options)
+    write_evaluation(generator, pairs, card, tmp_path / "scores", METRICS["ssim"], options)
     found = json.loads((tmp_path / "scores" / "metrics.json").read_text())
     about = {
         "run": str(run),
@@ -136,3 +138,37 @@ def test_the_best_checkpoint_is_that_of_the_run(run):
     with Checkpoints(run.path, read_only=True) as checkpoints:
         assert choose_step(run, "best") == checkpoints.best
     assert (choose_step(run, "latest"), choose_step(run, "3")) == (6, 3)
+
+
+OWN = """
+import jax.numpy as jnp
+from pix2pix_jax.evaluation.metrics.table import Metric
+
+def measure(fake, target):
+    return jnp.max(jnp.abs(fake - target), axis=(1, 2, 3))
+
+metric = Metric("worst", "own", "low", "units of [-1, 1]", measure)
+"""
+
+
+def test_a_run_is_trained_and_scored_by_an_own_metric(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    reference = f"{tmp_path / 'own.py'}:metric"
+    changes = {"eval__metrics": ("psnr", reference), "checkpoint__best_metric": "worst"}
+    run = RunFolder(tiny_run(tmp_path / "run", **changes))
+    with run.metrics_file.open() as file:
+        rows = {int(row["step"]): float(row["val_worst"]) for row in csv.DictReader(file)}
+    best = choose_step(run, "best")
+    assert rows[best] == min(rows.values())
+    names = ["l1", reference]
+    wanted = choose_wanted(names, code=OwnCode(given={"eval.metrics": names}))
+    options = ScoringOptions("val")
+    pairs = run.load_pairs("val")
+    generator, card = score_checkpoint(run, best, pairs, wanted, options)
+    assert card.scores["worst"].mean == pytest.approx(rows[best], rel=1e-4)
+    output = tmp_path / "scores"
+    write_evaluation(generator, pairs, card, output, wanted.metrics["worst"], options)
+    found = json.loads((output / "metrics.json").read_text())
+    assert found["own_metrics"] == [reference]
+    assert set(found["metrics"]) == {"l1", "worst"}
+    assert (output / "per_image.csv").read_text().startswith("name,l1,worst\n")

@@ -3,7 +3,6 @@ import pytest
 from support.pictures import smooth, spoiled
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.evaluation.metrics.palettes import load_palette
 from pix2pix_jax.evaluation.metrics.table import Metric, choose_metrics, names_per
 from pix2pix_jax.evaluation.scoring import Tally
 
@@ -16,7 +15,7 @@ def test_scores_of_a_set_do_not_depend_on_its_batches(batch_size):
     names = [name for name in names_per("image") if name != "ms_ssim"]
     target = smooth(0, 3, 40, 40)
     fake = spoiled(target)
-    tallies = [Tally(choose_metrics(names, load_palette("cityscapes"))) for _ in range(2)]
+    tallies = [Tally(choose_metrics(names)) for _ in range(2)]
     values = tallies[0].add(fake, target)
     parts = []
     for start in range(0, 3, batch_size):
@@ -50,8 +49,19 @@ def test_what_several_metrics_share_is_measured_once():
 
 
 def test_label_metrics_share_what_they_measure():
-    metrics = choose_metrics(["class_iou", "pixel_accuracy"], load_palette("cityscapes"))
+    metrics = choose_metrics(["class_iou", "pixel_accuracy"])
     assert metrics["class_iou"].measure is metrics["pixel_accuracy"].measure
+
+
+@pytest.mark.parametrize(
+    ("measured", "score"),
+    [(np.zeros(()), None), (np.zeros((3, 1)), None), (np.zeros(2), None), (np.zeros(2), sum)],
+)
+def test_a_metric_without_one_entry_per_image_is_refused(measured, score):
+    metric = Metric("mine", "own", "low", "", lambda fake, target: measured, score)
+    message = rf"metric 'mine': measures an array of shape \({str(measured.shape)[1:-1]}\) in 3 "
+    with pytest.raises(InputError, match=message):
+        Tally({"mine": metric}).add(NOISE, NOISE)
 
 
 def test_a_set_without_images_has_no_score():

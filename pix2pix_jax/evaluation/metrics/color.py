@@ -1,4 +1,4 @@
-"""Whether images have the colours of their targets, wherever these lie."""
+"""Whether images have the colours of their targets, wherever in the image."""
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -7,13 +7,13 @@ from pix2pix_jax.core.errors import require
 from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
 
 AXES = ("L", "a", "b")
-# One unit of Lab each, around the whole numbers: gray, whose a and b are rounding noise around 0,
-# falls into one bin. L has 0 to 100, a and b -128 to 127.
+# Bins of one unit of Lab, centred on whole numbers: gray, whose a and b are rounding noise around
+# 0, falls into one bin. L is 0 to 100, a and b are -128 to 127.
 _BINS = 256
 _LEAST = np.array([0, -128, -128])
 
-# sRGB's curve (IEC 61966-2-1) at the 256 levels. OpenCV's conversion from sRGB itself interpolates
-# in a coarse table: it is up to 0.4 units off, which moves scores by 0.03.
+# sRGB's curve (IEC 61966-2-1) at the 256 levels. OpenCV's own conversion from sRGB interpolates in
+# a coarse table: it is up to 0.4 units off, which changes scores by 0.03.
 _SRGB = np.linspace(0, 1, 256)
 _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
 
@@ -25,16 +25,16 @@ def lab_histograms(fake: Images, target: Images) -> Integer[np.ndarray, "n 3 2 b
     """Count the pixels by lightness and colour; the sum over pairs is the set's histograms.
 
     Args:
-        fake: RGB or gray images in [-1, 1], taken for sRGB and rounded to 8 bits.
+        fake: RGB or gray images in [-1, 1], interpreted as sRGB and rounded to 8 bits.
         target: Their ground truth.
 
     Returns:
-        Of each pair and each axis of CIE Lab (D65) the histograms of fake and target, one unit of
-        Lab to a bin.
+        The histograms of fake and target for each pair and each axis of CIE Lab (D65), with bins of
+        one unit.
 
     Raises:
-        InputError: The shapes differ, pixels are not finite or of another number of channels, or
-            OpenCV is not installed.
+        InputError: The shapes differ, the images are neither gray nor RGB or not finite, or OpenCV
+            is not installed.
     """
     check_pair(fake, target)
     sides = [_histograms(rgb_levels(side, "Lab histograms")) for side in (fake, target)]
@@ -45,12 +45,12 @@ def intersection(histograms: Histograms, axis: str) -> Float[np.ndarray, "*batch
     """Intersection of the histograms of fake and target (Isola et al., 2017, Colorfulness).
 
     Args:
-        histograms: Counts of one pair, or summed over a set, as the paper's figures are.
+        histograms: Counts of one pair, or summed over a set, as in the paper.
         axis: `L`, `a` or `b`.
 
     Returns:
-        The area that both distributions share, in [0, 1], without unit. Higher is better: 1 where
-        they are equal, 0 where they have no colour in common.
+        The area that both distributions share, in [0, 1], without unit. Higher is better: equal
+        distributions have 1, those with no colour in common 0.
     """
     counts = histograms[..., AXES.index(axis), :, :]
     shares = counts / counts.sum(axis=-1, keepdims=True)

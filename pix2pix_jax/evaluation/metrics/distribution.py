@@ -1,32 +1,50 @@
 """Metrics of sets of images: FID, KID and Inception score.
 
-They compare what the FID's Inception v3 makes of generated and of real images; which image belongs
-to which does not matter. Definitions, seed and the order of draws are torch-fidelity's.
+They compare the features that FID's Inception v3 finds in generated and in real images, whichever
+image belongs to which. Definitions, seed and the order of draws are those of torch-fidelity.
 """
 
-import os
-import warnings
+import dataclasses
+import logging
+from collections.abc import Callable, Collection
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from pix2pix_jax.core import weight_files
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.evaluation.metrics.inception import FEATURES, Variables, features
+from pix2pix_jax.evaluation.metrics.inception import FEATURES
+
+logger = logging.getLogger(__name__)
 
 Rows = Float[np.ndarray, "n d"]
+# From images to the features and the unbiased logits of each.
+Extractor = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-# With fewer images than features the covariance is singular, and the FID much too high.
+# With fewer images than features, the covariance is singular, and FID is much too high.
 LEAST_FOR_FID = FEATURES
-# KID draws from at most so many images a side; up to there it is torch-fidelity's to the digit.
+# The most images per side that KID draws from; up to this many, it equals torch-fidelity's.
 KID_IMAGES = 10_000
 SEED = 2020
+
+
+@dataclasses.dataclass(frozen=True)
+class SetScore:
+    """A score of a whole set of images.
+
+    Attributes:
+        value: The score.
+        deviation: Standard deviation over random subsets (KID) or parts of the set (Inception
+            score); None for FID.
+    """
+
+    value: float
+    deviation: float | None = None
 
 
 class FeatureStatistics:
     """Mean and scatter of features, in float64; memory does not grow with their number.
 
-    Batches are added by the formulas of Chan et al. (1979): no digits are lost where the mean is
+    Batches are added by the formulas of Chan et al. (1979), which lose no digits if the mean is
     large.
 
     Attributes:
@@ -41,23 +59,16 @@ class FeatureStatistics:
         self.scatter = np.zeros((dimensions, dimensions))
 
     def update(self, rows: Rows) -> None:
-        """Add features, one a row."""
-        if len(rows):
-            mean = rows.mean(axis=0, dtype=np.float64)
-            self._add(len(rows), mean, rows - mean)
-
-    def merge(self, other: "FeatureStatistics") -> None:
-        """Add all that another one has seen."""
-        if other.n:
-            self.scatter += other.scatter
-            self._add(other.n, other.mean, np.empty((0, len(other.mean))))
-
-    def _add(self, count: int, mean: np.ndarray, centred: np.ndarray) -> None:
+        """Add features, one per row."""
+        count = len(rows)
+        if not count:
+            return
+        mean = rows.mean(axis=0, dtype=np.float64)
         n = self.n + count
         difference = mean - self.mean
         # The shift of the mean counts as one more feature: one pass over the scatter, not two.
-        rows = np.vstack([centred, difference * np.sqrt(self.n * count / n)])
-        self.scatter += rows.T @ rows
+        centred = np.vstack([rows - mean, difference * np.sqrt(self.n * count / n)])
+        self.scatter += centred.T @ centred
         self.mean = self.mean + difference * (count / n)
         self.n = n
 
@@ -74,7 +85,7 @@ class FeatureStatistics:
 class FeatureSample:
     """Uniform sample of a stream of features (reservoir sampling: Vitter, 1985, algorithm R).
 
-    It is all of them, in order, up to the limit, and does not depend on how they are batched.
+    Up to the limit, it holds all features, in order. It does not depend on the batches.
 
     Attributes:
         n: Number of features seen.
@@ -91,20 +102,20 @@ class FeatureSample:
         return self._rows[: self.n]
 
     def update(self, rows: Rows) -> None:
-        """Let features take part in the draw."""
+        """Offer features to the sample."""
         number = self.n + np.arange(len(rows))
         drawn = (self._rng.random(len(rows)) * (number + 1)).astype(np.int64)
         place = np.where(number < len(self._rows), number, drawn)
         kept = place < len(self._rows)
-        self._rows[place[kept]] = rows[kept]  # of several for one place the last stays
+        self._rows[place[kept]] = rows[kept]  # if several get one place, the last stays
         self.n += len(rows)
 
 
 def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     """Squared Frechet distance of two Gaussians (FID: Heusel et al., 2017, eq. 6).
 
-    |mean_a - mean_b|^2 + Tr(A + B - 2 (A B)^(1/2)), where the trace of the root is the sum of the
-    singular values of R^T S for any R R^T = A, S S^T = B: both may be singular.
+    |mean_a - mean_b|^2 + Tr(A + B - 2 (A B)^(1/2)). The trace of the root is the sum of the
+    singular values of R^T S for any R R^T = A, S S^T = B, so A and B may be singular.
 
     Args:
         a: Statistics of one set.
@@ -119,11 +130,11 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     difference = a.mean - b.mean
     roots = np.linalg.svd(_factor(a.covariance()).T @ _factor(b.covariance()), compute_uv=False)
     spread = np.trace(a.covariance()) + np.trace(b.covariance()) - 2 * roots.sum()
-    return float(np.maximum(difference @ difference + spread, 0))  # below 0 by rounding only
+    return float(np.maximum(difference @ difference + spread, 0))  # negative by rounding only
 
 
 def _factor(covariance: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d rank"]:
-    """Return R with R R^T = covariance, of as many columns as its rank."""
+    """Return R with R R^T = covariance; its number of columns is the rank."""
     from scipy.linalg import lapack
 
     lower, pivots, rank, _ = lapack.dpstrf(covariance, lower=1)  # Cholesky with pivots
@@ -141,13 +152,14 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Squared maximum mean discrepancy under (x y / d + 1)^3 (KID: Binkowski et al., 2018).
 
-    The unbiased estimate, which can be below 0, over random subsets without replacement.
+    It is the unbiased estimate, which can be negative, over random subsets drawn without
+    replacement.
 
     Args:
         a: Features of one set.
         b: Features of the other.
-        subsets: How many subsets are drawn of both sets.
-        subset_size: Features in each; no more than either set has.
+        subsets: Number of subsets drawn from each set.
+        subset_size: Features in each subset; at most as many as the smaller set has.
 
     Returns:
         Mean and standard deviation over the subsets.
@@ -175,12 +187,12 @@ def _kernel(x: Rows, y: Rows) -> Float[np.ndarray, "n n"]:
 def inception_score(logits: Rows, *, splits: int = 10) -> tuple[float, float]:
     """Exponential of the mean divergence of p(class | image) from p(class) (Salimans et al., 2016).
 
-    Images are shuffled with a fixed seed and dealt into splits, so that a set sorted by content
-    has the score of any other order, but for the draw.
+    Images are shuffled with a fixed seed before they are divided into parts, so that a set sorted
+    by content scores like any other order.
 
     Args:
-        logits: Without bias, in the order of the images.
-        splits: Number of parts, each with its own p(class).
+        logits: Logits without bias, in the order of the images.
+        splits: Number of parts; each has its own p(class).
 
     Returns:
         Mean, at least 1 and at most the number of classes, and standard deviation over the parts.
@@ -190,7 +202,9 @@ def inception_score(logits: Rows, *, splits: int = 10) -> tuple[float, float]:
     """
     n = len(logits)
     if n < splits:
-        raise InputError(f"{n} images cannot be dealt into {splits} parts for the Inception score")
+        raise InputError(
+            f"{n} images cannot be divided into {splits} parts for the Inception score"
+        )
     exact = logits[np.random.RandomState(SEED).permutation(n)].astype(np.float64)
     log_p = exact - np.logaddexp.reduce(exact, axis=1, keepdims=True)
     scores = []
@@ -203,24 +217,22 @@ def inception_score(logits: Rows, *, splits: int = 10) -> tuple[float, float]:
 
 def _refuse_too_few(n: int) -> None:
     if n < 2:
-        raise InputError(f"FID and KID need two images or more on each side, not {n}")
+        raise InputError(f"FID and KID need at least two images on each side, not {n}")
 
 
 class InceptionMetrics:
     """FID, KID and Inception score of two streams of images.
 
-    Memory: 230 MB, and 4 kB for each fake image.
+    Needs 230 MB of memory, and 4 kB for each fake image.
     """
 
-    def __init__(self, variables: Variables, *, batch_size: int = 32) -> None:
+    def __init__(self, extract: Extractor) -> None:
         """Start with no images.
 
         Args:
-            variables: As from `inception_weights.load_inception`.
-            batch_size: Images in the network at once; scores do not depend on it.
+            extract: The network: `inception.features` with its variables.
         """
-        self._variables = variables
-        self._batch_size = batch_size
+        self._extract = extract
         self._real, self._real_sample = FeatureStatistics(), FeatureSample()
         self._fake, self._fake_sample = FeatureStatistics(), FeatureSample()
         self._logits: list[np.ndarray] = []
@@ -236,63 +248,40 @@ class InceptionMetrics:
     def _add(
         self, images: np.ndarray, statistics: FeatureStatistics, sample: FeatureSample
     ) -> np.ndarray:
-        pool3, logits = features(self._variables, images, batch_size=self._batch_size)
+        pool3, logits = self._extract(images)
         statistics.update(pool3)
         sample.update(pool3)
         return logits
 
-    def save_real(self, path: str | os.PathLike) -> None:
-        """Write the statistics of the real images to a file ending in .npz."""
-        real = {"mean": self._real.mean, "scatter": self._real.scatter}
-        arrays = {"n": np.array(self._real.n), "sample": self._real_sample.rows, **real}
-        weight_files.write(path, arrays)
-
-    def load_real(self, path: str | os.PathLike) -> None:
-        """Take statistics from a file of `save_real`, in place of those seen so far.
-
-        Raises:
-            InputError: The file is missing, broken or another one.
-        """
-        arrays = weight_files.read(path)
-        shapes = {name: array.shape for name, array in arrays.items()}
-        n = int(arrays["n"]) if shapes.get("n") == () else 0
-        square, rows = (FEATURES, FEATURES), (min(n, KID_IMAGES), FEATURES)
-        if shapes != {"n": (), "mean": (FEATURES,), "scatter": square, "sample": rows}:
-            raise InputError(f"{path}: not written by save_real; its arrays are {shapes}")
-        self._real.n = n
-        self._real.mean, self._real.scatter = (np.array(arrays[k]) for k in ("mean", "scatter"))
-        self._real_sample = FeatureSample()
-        self._real_sample.update(arrays["sample"])
-        self._real_sample.n = n
-
-    def compute(self) -> dict[str, float]:
+    def compute(self, names: Collection[str]) -> dict[str, SetScore]:
         """Compare the images seen so far.
 
+        Args:
+            names: Some of `fid`, `kid` and `inception_score`; the others are not computed.
+
         Returns:
-            `fid`, `kid` and `kid_std`, `inception_score` and `inception_score_std` (of at most 10
-            parts), and `n`, the number of fake images.
+            The scores by name; the Inception score is over at most ten parts of the set.
 
         Raises:
-            InputError: There are fewer than two images on a side.
-
-        Warns:
-            UserWarning: FID is of fewer than `LEAST_FOR_FID` images.
+            InputError: One side has fewer than two images.
         """
         n, real_n = self._fake.n, self._real.n
         _refuse_too_few(min(n, real_n))
-        if min(n, real_n) < LEAST_FOR_FID:
-            warnings.warn(
-                f"FID of {n} fake and {real_n} real images: under {LEAST_FOR_FID} it is much too "
-                "high, and to be compared with FIDs of as many images only; KID is unbiased",
-                stacklevel=2,
-            )
-        kid, kid_std = kernel_distance(self._fake_sample.rows, self._real_sample.rows)
-        score, score_std = inception_score(np.concatenate(self._logits), splits=min(10, n))
-        return {
-            "fid": frechet_distance(self._fake, self._real),
-            "kid": kid,
-            "kid_std": kid_std,
-            "inception_score": score,
-            "inception_score_std": score_std,
-            "n": float(n),
-        }
+        found: dict[str, SetScore] = {}
+        if "fid" in names:
+            if min(n, real_n) < LEAST_FOR_FID:
+                logger.warning(
+                    "FID of %d fake and %d real images: with fewer than %d it is much too high, "
+                    "and comparable only to FIDs of equally many images; KID is unbiased",
+                    n,
+                    real_n,
+                    LEAST_FOR_FID,
+                )
+            found["fid"] = SetScore(frechet_distance(self._fake, self._real))
+        if "kid" in names:
+            rows = self._fake_sample.rows, self._real_sample.rows
+            found["kid"] = SetScore(*kernel_distance(*rows))
+        if "inception_score" in names:
+            logits = np.concatenate(self._logits)
+            found["inception_score"] = SetScore(*inception_score(logits, splits=min(10, n)))
+        return found

@@ -1,11 +1,12 @@
-"""The Inception v3 that FID, KID and the Inception score are defined by.
+"""The Inception v3 that defines FID, KID and the Inception score.
 
 It is the TensorFlow graph of 2015-12-05 (Szegedy et al., 2015, "Rethinking the Inception
-Architecture for Computer Vision"), which Heusel et al. (2017) took for the FID, with the semantics
-of torch-fidelity's extractor: the graph's own resize of 8-bit images, its average pooling, its 1008
-classes. Modules are named as the arrays of the published weights. There is no training mode.
+Architecture for Computer Vision") that Heusel et al. (2017) chose for FID. It behaves like
+torch-fidelity's extractor: the graph's own resize of 8-bit images, its average pooling, its 1008
+classes. Modules are named like the arrays of the published weights. There is no training mode.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -18,64 +19,19 @@ from pix2pix_jax.core.errors import InputError
 
 Variables = dict[str, Any]
 Kernel = tuple[int, int]
-# Features and kernels of a convolution; several kernels: as many convolutions side by side.
+# Features and kernels of a convolution; several kernels are several convolutions side by side.
 Layer = tuple[int, tuple[Kernel, ...]]
 Branches = tuple[tuple[str, tuple[Layer, ...]], ...]
 
 SIZE = 299  # pixels
 FEATURES = 2048
 CLASSES = 1008
-# The default on GPU and TPU keeps fewer digits, which scores would show.
+# The default on GPU and TPU has fewer digits, which would show in the scores.
 _PRECISION = jax.lax.Precision.HIGHEST
 
 _1, _3, _5 = (((side, side),) for side in (1, 3, 5))
 _ROW_7, _COLUMN_7 = ((1, 7),), ((7, 1),)
 _FORK = (384, ((1, 3), (3, 1)))
-
-
-def _block_a(pooled: int) -> dict[str, Any]:
-    five, double = ((48, _1), (64, _5)), ((64, _1), (96, _3), (96, _3))
-    branches = ("branch1x1", ((64, _1),)), ("branch5x5", five), ("branch3x3dbl", double)
-    return {"branches": branches, "pooled": pooled}
-
-
-def _block_c(width: int) -> dict[str, Any]:
-    seven = (width, _1), (width, _ROW_7), (192, _COLUMN_7)
-    double = (width, _1), *((width, _COLUMN_7), (width, _ROW_7)) * 2
-    double = (*double[:-1], (192, _ROW_7))
-    branches = ("branch1x1", ((192, _1),)), ("branch7x7", seven), ("branch7x7dbl", double)
-    return {"branches": branches, "pooled": 192}
-
-
-def _block_e(pool: str) -> dict[str, Any]:
-    three, double = ((384, _1), _FORK), ((448, _1), (384, _3), _FORK)
-    branches = ("branch1x1", ((320, _1),)), ("branch3x3", three), ("branch3x3dbl", double)
-    return {"branches": branches, "pooled": 192, "pool": pool}
-
-
-def _reduction(*branches: tuple[str, tuple[Layer, ...]]) -> dict[str, Any]:
-    return {"branches": branches, "pool": "max", "stride": 2}
-
-
-_BLOCKS: dict[str, dict[str, Any]] = {
-    "Mixed_5b": _block_a(32),
-    "Mixed_5c": _block_a(64),
-    "Mixed_5d": _block_a(64),
-    "Mixed_6a": _reduction(
-        ("branch3x3", ((384, _3),)), ("branch3x3dbl", ((64, _1), (96, _3), (96, _3)))
-    ),
-    "Mixed_6b": _block_c(128),
-    "Mixed_6c": _block_c(160),
-    "Mixed_6d": _block_c(160),
-    "Mixed_6e": _block_c(192),
-    "Mixed_7a": _reduction(
-        ("branch3x3", ((192, _1), (320, _3))),
-        ("branch7x7x3", ((192, _1), (192, _ROW_7), (192, _COLUMN_7), (192, _3))),
-    ),
-    "Mixed_7b": _block_e("avg"),
-    # Other Inceptions average here, too; the scores are defined by this one.
-    "Mixed_7c": _block_e("max"),
-}
 
 
 class ConvNorm(nn.Module):
@@ -96,19 +52,27 @@ class ConvNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
         """Convolve and normalise."""
-        settings: dict[str, Any] = {"use_bias": False, "precision": _PRECISION, "name": "conv"}
-        x = nn.Conv(self.features, self.kernel, self.stride, self.padding, **settings)(x)
+        x = nn.Conv(
+            self.features,
+            self.kernel,
+            self.stride,
+            self.padding,
+            use_bias=False,
+            precision=_PRECISION,
+            name="conv",
+        )(x)
         return nn.relu(nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")(x))
 
 
 class Block(nn.Module):
-    """Inception block: chains of convolutions and a pooling, side by side.
+    """Inception block: chains of convolutions and a pooling layer, side by side.
 
     Attributes:
         branches: Name and layers of each chain.
-        pooled: Features of the convolution after the pooling; 0: none.
-        pool: `avg` or `max`, over 3x3 pixels; the average is one of pixels inside the image.
-        stride: 2: the pooling and the last layer of each chain have that stride and no padding.
+        pooled: Features of the convolution after the pooling; 0: no convolution.
+        pool: `avg` or `max`, over 3x3 pixels; the average is over pixels inside the image only.
+        stride: Stride of the pooling and of the last layer of each chain; with 2, they have no
+            padding.
     """
 
     branches: Branches
@@ -118,20 +82,19 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
-        """Concatenate what the branches make of one image."""
+        """Concatenate the outputs of the branches."""
         outputs = [self._chain(x, name, layers) for name, layers in self.branches]
-        strides, padding = self._end()
-        window = ((3, 3), (strides, strides), padding)
+        stride, padding = self._end()
         if self.pool == "avg":
-            pooled = nn.avg_pool(x, *window, count_include_pad=False)
+            pooled = nn.avg_pool(x, (3, 3), (stride, stride), padding, count_include_pad=False)
         else:
-            pooled = nn.max_pool(x, *window)
+            pooled = nn.max_pool(x, (3, 3), (stride, stride), padding)
         if self.pooled:
             pooled = ConvNorm(self.pooled, name="branch_pool")(pooled)
         return jnp.concatenate([*outputs, pooled], axis=-1)
 
     def _end(self) -> tuple[int, str]:
-        """Stride and padding of what ends a branch."""
+        """Return stride and padding of the last layer of a branch."""
         return self.stride, "SAME" if self.stride == 1 else "VALID"
 
     def _chain(self, x: Array, name: str, layers: tuple[Layer, ...]) -> Array:
@@ -147,8 +110,53 @@ class Block(nn.Module):
         return x
 
 
+def _block_a(pooled: int) -> partial[Block]:
+    five, double = ((48, _1), (64, _5)), ((64, _1), (96, _3), (96, _3))
+    branches = ("branch1x1", ((64, _1),)), ("branch5x5", five), ("branch3x3dbl", double)
+    return partial(Block, branches, pooled)
+
+
+def _block_c(width: int) -> partial[Block]:
+    seven = (width, _1), (width, _ROW_7), (192, _COLUMN_7)
+    double = (width, _1), *((width, _COLUMN_7), (width, _ROW_7)) * 2
+    double = (*double[:-1], (192, _ROW_7))
+    branches = ("branch1x1", ((192, _1),)), ("branch7x7", seven), ("branch7x7dbl", double)
+    return partial(Block, branches, pooled=192)
+
+
+def _block_e(pool: str) -> partial[Block]:
+    three, double = ((384, _1), _FORK), ((448, _1), (384, _3), _FORK)
+    branches = ("branch1x1", ((320, _1),)), ("branch3x3", three), ("branch3x3dbl", double)
+    return partial(Block, branches, pooled=192, pool=pool)
+
+
+def _reduction(*branches: tuple[str, tuple[Layer, ...]]) -> partial[Block]:
+    return partial(Block, branches, pool="max", stride=2)
+
+
+_BLOCKS: dict[str, partial[Block]] = {
+    "Mixed_5b": _block_a(32),
+    "Mixed_5c": _block_a(64),
+    "Mixed_5d": _block_a(64),
+    "Mixed_6a": _reduction(
+        ("branch3x3", ((384, _3),)), ("branch3x3dbl", ((64, _1), (96, _3), (96, _3)))
+    ),
+    "Mixed_6b": _block_c(128),
+    "Mixed_6c": _block_c(160),
+    "Mixed_6d": _block_c(160),
+    "Mixed_6e": _block_c(192),
+    "Mixed_7a": _reduction(
+        ("branch3x3", ((192, _1), (320, _3))),
+        ("branch7x7x3", ((192, _1), (192, _ROW_7), (192, _COLUMN_7), (192, _3))),
+    ),
+    "Mixed_7b": _block_e("avg"),
+    # Other versions of Inception average here, too; the scores are defined by this one.
+    "Mixed_7c": _block_e("max"),
+}
+
+
 class Classifier(nn.Module):
-    """The last layer, which is wanted with and without its bias."""
+    """The last layer, with and without its bias."""
 
     @nn.compact
     def __call__(
@@ -162,11 +170,11 @@ class Classifier(nn.Module):
 
 
 class Activations(NamedTuple):
-    """What the network says of images.
+    """What the network returns for images.
 
     Attributes:
-        pool3: Features of the last pooling: those of FID and KID.
-        logits_unbiased: Logits without the bias: those of the Inception score.
+        pool3: Features after the last pooling, for FID and KID.
+        logits_unbiased: Logits without bias, for the Inception score.
         logits: Logits of the classes.
     """
 
@@ -176,11 +184,11 @@ class Activations(NamedTuple):
 
 
 class InceptionV3(nn.Module):
-    """The network, from resized images on."""
+    """The network, for resized images."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "n 299 299 3"]) -> Activations:
-        """Classify images as `resize` gives them, 0 to 255."""
+        """Classify images from `resize`, 0 to 255."""
         x = (x - 128) / 128
         x = ConvNorm(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(x)
         x = ConvNorm(32, (3, 3), 1, "VALID", name="Conv2d_2a_3x3")(x)
@@ -189,8 +197,8 @@ class InceptionV3(nn.Module):
         x = ConvNorm(80, name="Conv2d_3b_1x1")(x)
         x = ConvNorm(192, (3, 3), 1, "VALID", name="Conv2d_4a_3x3")(x)
         x = nn.max_pool(x, (3, 3), (2, 2))
-        for name, settings in _BLOCKS.items():
-            x = Block(**settings, name=name)(x)
+        for name, block in _BLOCKS.items():
+            x = block(name=name)(x)
         pool3 = jnp.mean(x, axis=(1, 2))
         return Activations(pool3, *Classifier(name="fc")(pool3))
 
@@ -198,7 +206,7 @@ class InceptionV3(nn.Module):
 def resize(images: UInt8[Array | np.ndarray, "n h w c"]) -> Float[Array, "n 299 299 c"]:
     """Resize as the graph does: TensorFlow 1's bilinear filter, `align_corners=False`.
 
-    Pixel i of the result lies at i * (old size / 299) of the image: no half-pixel centres, no
+    Pixel i of the result is at i * (old size / 299) in the image: no half-pixel centres, no
     antialiasing, the last pixel repeated.
 
     Args:
@@ -230,9 +238,9 @@ def features(
     """Run the network on 8-bit RGB images of any size and number.
 
     Args:
-        variables: As from `inception_weights.load_inception`.
+        variables: From `inception_weights.load_inception`.
         images: uint8, RGB.
-        batch_size: Images at once. A last, smaller batch is filled up, so that the network is
+        batch_size: Images per batch. A smaller last batch is padded, so that the network is
             compiled once.
 
     Returns:
@@ -244,7 +252,7 @@ def features(
     if images.dtype != np.uint8 or images.shape[-1] != 3:
         raise InputError(
             f"images of {images.shape[-1]} channels and dtype {images.dtype}: FID, KID and the "
-            "Inception score are those of 8-bit RGB (uint8, 3 channels); convert them first"
+            "Inception score need 8-bit RGB (uint8, 3 channels); convert them first"
         )
     pool3 = np.empty((len(images), FEATURES), np.float32)
     logits = np.empty((len(images), CLASSES), np.float32)

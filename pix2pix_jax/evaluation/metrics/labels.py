@@ -1,14 +1,13 @@
-"""How well label maps agree, when they are kept as pictures.
+"""How well label maps agree that are stored as pictures.
 
-Each pixel takes the class whose colour is nearest to its own: generators and JPEG blur the colours.
-Where the target's nearest colour is void, the pixel does not count; where only the fake's is, it is
-an error. Everything starts from confusion matrices, of one image or summed over a set: the figures
-of Isola et al. (2017, Semantic segmentation) are of the set, not means over its images. Their
-script gives classes that are missing a 0; here they are left out, which is the same where a set has
+Each pixel belongs to the class with the nearest colour, as generators and JPEG blur the colours. A
+pixel does not count if the target's nearest colour is void; if only the fake's is, it is an error.
+
+All metrics are computed from confusion matrices, of one image or summed over a set: the scores of
+Isola et al. (2017, Semantic segmentation) are those of the set, not means over its images. Their
+script counts missing classes as 0; here they are left out, which makes no difference if the set has
 all classes.
 """
-
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
@@ -16,25 +15,25 @@ from jaxtyping import Float, Integer, UInt8
 from pix2pix_jax.evaluation.metrics.palettes import Palette
 from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
 
-# Rows are the target's classes, columns the fake's, with a last one for void.
+# Rows are the target's classes, columns the fake's; the last column is void.
 Confusion = Integer[np.ndarray, "*batch classes columns"]
-Sums = Any  # arrays, or numpy's numbers where there is no batch
+Sums = np.ndarray | np.generic  # a number if there is no batch
 
 
 def nearest_class(
     levels: UInt8[np.ndarray, "*shape 3"], palette: Palette
 ) -> Integer[np.ndarray, "*shape"]:
-    """Return each pixel's class: the one whose colour is nearest in RGB.
+    """Return each pixel's class: the one with the nearest colour in RGB.
 
     Args:
         levels: 8-bit RGB.
-        palette: The colours; of two that are as near the earlier one counts.
+        palette: The colours; if two are equally near, the earlier one counts.
 
     Returns:
-        Indices of `palette.classes`; their number for void.
+        Indices of `palette.classes`; void has the number of classes.
     """
     colours = palette.colours.astype(np.float32)
-    # Without the pixel's own square, which is the same for all; exact, as all is below 2^24.
+    # The pixel's own square, equal for all colours, is left out. Exact: values are below 2^24.
     distances = np.sum(colours**2, axis=-1) - 2 * (levels.astype(np.float32) @ colours.T)
     return np.minimum(np.argmin(distances, axis=-1), len(palette.classes))
 
@@ -42,15 +41,15 @@ def nearest_class(
 def count_labels(
     fake: Integer[np.ndarray, "*shape"], target: Integer[np.ndarray, "*shape"], classes: int
 ) -> Integer[np.ndarray, "classes columns"]:
-    """Count what became of each class.
+    """Count the pixels of each target class by the class of the fake.
 
     Args:
-        fake: Class indices; others than 0 to `classes` - 1 are void.
-        target: The true ones; where they are void, nothing is counted.
+        fake: Class indices; all but 0 to `classes` - 1 are void.
+        target: The true indices; pixels that are void here are not counted.
         classes: Number of classes.
 
     Returns:
-        A confusion matrix: pixels of each target class (row) by class of the fake, void last.
+        A confusion matrix: target classes in rows, classes of the fake in columns, void last.
     """
     known = (target >= 0) & (target < classes)
     rows, columns = target[known].astype(np.int64), fake[known].astype(np.int64)
@@ -63,7 +62,7 @@ def count_labels(
 def confusion(
     fake: Images, target: Images, palette: Palette
 ) -> Integer[np.ndarray, "n classes columns"]:
-    """Count what became of each class in each pair; the sum over pairs is the set's matrix.
+    """Return the confusion matrix of each pair; the sum over pairs is the set's matrix.
 
     Args:
         fake: Label maps as RGB or gray pictures, in [-1, 1].
@@ -71,10 +70,10 @@ def confusion(
         palette: What the colours mean.
 
     Returns:
-        A confusion matrix of each pair, see `count_labels`.
+        One matrix per pair, see `count_labels`.
 
     Raises:
-        InputError: The shapes differ, or pixels are not finite or of another number of channels.
+        InputError: The shapes differ, or the images are neither gray nor RGB or not finite.
     """
     check_pair(fake, target)
     classes = len(palette.classes)
@@ -86,9 +85,9 @@ def confusion(
 
 
 def pixel_accuracy(matrices: Confusion) -> Float[np.ndarray, "*batch"]:
-    """Share of the pixels whose class is right, in [0, 1], without unit (Long et al., 2015).
+    """Share of the pixels with the right class, in [0, 1], without unit (Long et al., 2015).
 
-    Higher is better; nan where the target is void altogether.
+    Higher is better; nan if the whole target is void.
     """
     right, there, _ = _counts(matrices)
     return _ratio(right.sum(axis=-1), there.sum(axis=-1))
@@ -97,8 +96,8 @@ def pixel_accuracy(matrices: Confusion) -> Float[np.ndarray, "*batch"]:
 def class_accuracy(matrices: Confusion) -> Float[np.ndarray, "*batch"]:
     """Share of each class's pixels that are right, mean over classes (Long et al., 2015).
 
-    In [0, 1], without unit; higher is better. Classes that the target has not are left out; nan
-    where it has none.
+    In [0, 1], without unit; higher is better. Classes that are missing in the target are left out;
+    nan if all are.
     """
     right, there, _ = _counts(matrices)
     return _mean_ratio(right, there)
@@ -108,23 +107,24 @@ def class_iou(matrices: Confusion) -> Float[np.ndarray, "*batch"]:
     """Intersection over union of each class, mean over classes (Long et al., 2015).
 
     In [0, 1], without unit; higher is better. Classes that neither side has are left out; one that
-    only the fake has counts as 0. nan where the target is void altogether.
+    only the fake has counts as 0. nan if the whole target is void.
     """
     right, there, found = _counts(matrices)
     return _mean_ratio(right, there + found - right)
 
 
 def _counts(matrices: Confusion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each class's pixels that are right, that the target has, and that the fake has."""
+    """Return for each class how many pixels are right, are in the target, and are in the fake."""
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     return right, matrices.sum(axis=-1), matrices[..., :-1].sum(axis=-2)
 
 
 def _mean_ratio(part: np.ndarray, whole: np.ndarray) -> Float[np.ndarray, "*batch"]:
-    """Average part / whole over the classes where there is a whole."""
+    """Average part / whole over the classes whose whole is not 0."""
     return _ratio(np.sum(part / np.maximum(whole, 1), axis=-1), np.sum(whole > 0, axis=-1))
 
 
 def _ratio(part: Sums, whole: Sums) -> Float[np.ndarray, "*batch"]:
-    known = np.where(whole > 0, whole, 1)
-    return np.asarray(np.where(whole > 0, part / known, np.nan))
+    counts = np.asarray(whole)
+    known = np.where(counts > 0, counts, 1)
+    return np.asarray(np.where(counts > 0, np.asarray(part) / known, np.nan))

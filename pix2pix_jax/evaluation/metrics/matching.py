@@ -1,8 +1,8 @@
-"""Metrics of gray levels, as classical image matching has them; one value per image.
+"""Metrics of gray levels from classical image matching; one value per image.
 
-Images are float, NHWC, in [-1, 1]; they are compared as 8-bit gray: of RGB the luma, of any other
-number of channels the mean. All are numpy functions, and raise InputError for images of different
-shapes and for values that are not finite.
+Images are float, NHWC, in [-1, 1]. They are compared as 8-bit gray, see `pixel.gray_levels`. All
+metrics are numpy functions and raise InputError for images of different shapes and for values that
+are not finite.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ _RATIO = 0.75
 def histogram_correlation(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
     """Correlation of the gray histograms of each pair, in [-1, 1], without unit.
 
-    Higher is better; 1 where the images have the same levels, wherever these lie. The histograms
-    have 256 bins, as `cv2.compareHist` with `HISTCMP_CORREL`. A histogram that is the same in all
-    bins has no correlation: 1 where the other one is, too, else 0. Two images of one level each
-    have 1 where it is the same level, else -1/255.
+    Higher is better; images with the same levels have 1, wherever in the image these are. The
+    histograms have 256 bins and are compared like `cv2.compareHist` with `HISTCMP_CORREL`. A
+    histogram with the same count in every bin has no correlation: the value is 1 if both are like
+    this, else 0. Two images of a single level each have 1 if it is the same level, else -1/255.
     """
     check_pair(fake, target)
     return _correlations(_histograms(fake), _histograms(target))
@@ -30,10 +30,10 @@ def histogram_correlation(fake: Images, target: Images) -> Float[np.ndarray, " n
 def template_matching(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
     """Correlation of the gray pixels of each pair, in [-1, 1], without unit.
 
-    Higher is better; 1 where they are equal but for brightness and contrast, -1 for a negative. It
-    is what `cv2.matchTemplate` with `TM_CCOEFF_NORMED` means for a template of the image's size,
-    in double precision: OpenCV's is wrong in the third digit where the contrast is low. An image
-    of one level has no correlation: 1 where the other one is equal to it, else 0.
+    Higher is better; images that differ in brightness and contrast only have 1, a negative has -1.
+    It is `cv2.matchTemplate` with `TM_CCOEFF_NORMED` for a template of the image's size, but in
+    double precision: OpenCV's third digit is wrong if the contrast is low. An image of a single
+    level has no correlation: the value is 1 if both images are equal, else 0.
     """
     check_pair(fake, target)
     return _correlations(gray_levels(fake), gray_levels(target))
@@ -42,11 +42,11 @@ def template_matching(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
 def keypoint_ratio(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
     """Share of the target's SIFT keypoints that are found in the fake, in [0, 1], without unit.
 
-    Higher is better. A keypoint is found if its nearest neighbour among the fake's is nearer than
-    0.75 times the second one (the ratio test of Lowe, 2004, section 7.1, with the customary
-    threshold); where it lies does not matter. Equal images have 1, unless a pattern repeats
-    exactly. An image without keypoints, such as one of a single level, has 0, and so has a fake
-    with fewer than two.
+    Higher is better. A keypoint is found if its nearest neighbour in the fake is nearer than 0.75
+    times the second nearest (the ratio test of Lowe, 2004, section 7.1, with the usual threshold),
+    wherever in the image that is. Identical images have 1, unless a pattern repeats exactly. A pair
+    has 0 if the target has no keypoint, such as an image of a single level, or the fake has fewer
+    than two.
 
     Raises:
         InputError: OpenCV is not installed.
@@ -75,7 +75,7 @@ def _histograms(images: Images) -> Integer[np.ndarray, "n levels"]:
 def _correlations(
     fake: Integer[np.ndarray, "n *shape"], target: Integer[np.ndarray, "n *shape"]
 ) -> Float[np.ndarray, " n"]:
-    """Pearson's correlation of each pair; where it has none: 1 if both are equal, else 0."""
+    """Return Pearson's correlation of each pair; without one, 1 if both are equal, else 0."""
 
     def correlation(x: np.ndarray, y: np.ndarray) -> float:
         if np.ptp(x) == 0 or np.ptp(y) == 0:

@@ -1,11 +1,10 @@
-"""Colours of the classes of label maps that are kept as pictures."""
+"""The colours of the classes of label maps that are stored as pictures."""
 
 import collections
 import dataclasses
 import json
 import os
 import pathlib
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,16 +20,16 @@ class Palette:
 
     Attributes:
         classes: Names of the classes.
-        colours: Their colours (8-bit RGB) in that order, then those of void: of what belongs to no
-            class, and is not scored.
+        colours: Their colours (8-bit RGB) in that order, then the colours of void: pixels of no
+            class, which are not scored.
     """
 
     classes: tuple[str, ...]
     colours: UInt8[np.ndarray, "k 3"]
 
 
-# The standard colours (Cordts et al., 2016): the 19 classes that count, in the order of their
-# training ids, and those that do not.
+# The standard colours (Cordts et al., 2016): the 19 classes that are scored, in the order of their
+# training ids, then those that are not.
 CITYSCAPES = {
     "road": (128, 64, 128),
     "sidewalk": (244, 35, 232),
@@ -67,17 +66,17 @@ PALETTES = {"cityscapes": CITYSCAPES}
 
 
 def load_palette(name: str | os.PathLike) -> Palette:
-    """Return a palette that ships with the package, or one from a file.
+    """Return a palette that comes with the package, or one from a file.
 
     Args:
         name: One of `PALETTES`, or a JSON file `{"road": [128, 64, 128], ...}`. Names that begin
-            with "void" are of no class: pixels of the target that have their colour do not count.
+            with "void" are not classes: target pixels of their colour do not count.
 
     Returns:
         The palette.
 
     Raises:
-        InputError: There is no such file, or it is no palette. The message says what is wrong.
+        InputError: There is no such file, or it is not a palette. The message says what is wrong.
     """
     if str(name) in PALETTES:
         return _palette(PALETTES[str(name)])
@@ -89,45 +88,46 @@ def load_palette(name: str | os.PathLike) -> Palette:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{name}: cannot be read as a palette ({reason}): name a JSON file of "
+            f"{name}: cannot be read as a palette ({reason}): give a JSON file of "
             f'{{"class": [red, green, blue], ...}}, or choose from {", ".join(sorted(PALETTES))}'
         ) from None
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse names that occur twice, of which JSON would keep the last."""
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse names that occur twice; JSON would keep the last one."""
     times = collections.Counter(name for name, _ in pairs)
     for name in times:
         if times[name] > 1:
-            raise InputError(f"names {name!r} {times[name]} times; give each class one colour")
+            raise InputError(f"has {name!r} {times[name]} times; give each class one colour")
     return dict(pairs)
 
 
-def _palette(colours: Any) -> Palette:
+def _palette(colours: object) -> Palette:
     if not isinstance(colours, dict):
-        raise InputError('holds no palette: write {"class": [red, green, blue], ...}')
+        raise InputError('is not a palette: write {"class": [red, green, blue], ...}')
     names: dict[tuple[int, ...], str] = {}
     for name, colour in colours.items():
         colour = _colour(name, colour)
         if colour in names:
             raise InputError(
-                f"{names[colour]!r} and {name!r} have the same colour {list(colour)}; no pixel "
-                "could tell them apart, so make them one class"
+                f"{names[colour]!r} and {name!r} have the same colour {list(colour)}, so "
+                "pixels cannot tell them apart; make them one class"
             )
         names[colour] = name
     # Stable: classes first, then void, each in the order given.
     ordered = sorted(names, key=lambda colour: names[colour].startswith(_VOID))
     classes = tuple(names[colour] for colour in ordered if not names[colour].startswith(_VOID))
     if len(classes) < 2:
-        raise InputError(f"has {len(classes)} classes beside void; name at least two")
+        raise InputError(f"has {len(classes)} classes besides void; it needs at least two")
     return Palette(classes, np.array(ordered, np.uint8))
 
 
-def _colour(name: str, colour: Any) -> tuple[int, ...]:
-    whole = isinstance(colour, list | tuple) and all(type(level) is int for level in colour)
-    if not whole or len(colour) != 3 or not all(0 <= level <= 255 for level in colour):
+def _colour(name: str, colour: object) -> tuple[int, ...]:
+    levels = tuple(colour) if isinstance(colour, list | tuple) else ()
+    whole = all(type(level) is int and 0 <= level <= 255 for level in levels)
+    if len(levels) != 3 or not whole:
         raise InputError(
             f"{name!r} has the colour {json.dumps(colour)}; give red, green and blue as three "
             "whole numbers, 0 to 255"
         )
-    return tuple(colour)
+    return levels

@@ -1,7 +1,7 @@
-"""Structural similarity, one value per image; on the device and under `jit`.
+"""Structural similarity, one value per image; on the device, also under `jit`.
 
-Images are float, NHWC, in [-1, 1]. Each channel is compared for itself, and the mean over the
-channels is the image's value. Values that are not finite give nan.
+Images are float, NHWC, in [-1, 1]. Each channel is compared separately, and an image's value is the
+mean over its channels. Values that are not finite give nan.
 """
 
 import jax
@@ -25,10 +25,10 @@ _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 def ssim(fake: Images, target: Images) -> Float[Array, " n"]:
     """Structural similarity of each pair, in [-1, 1], without unit (Wang et al., 2004, eq. 13).
 
-    Higher is better; 1 where they are equal. It is `skimage.metrics.structural_similarity` of the
-    images as files hold them, from 0 to `data_range`, with `gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False, channel_axis=-1`: only windows within the image count. (Images from
-    -1 to 1 are wrong there: luminance would change its sign at mid-gray.)
+    Higher is better; identical images have 1. It equals `skimage.metrics.structural_similarity` of
+    the images as stored in files, from 0 to `data_range`, with `gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False, channel_axis=-1`: only windows inside the image count. (That
+    function does not fit images in [-1, 1]: luminance would change its sign at mid-gray.)
 
     Args:
         fake: Images, at least 11 pixels high and wide.
@@ -49,9 +49,9 @@ def ssim(fake: Images, target: Images) -> Float[Array, " n"]:
 def ms_ssim(fake: Images, target: Images) -> Float[Array, " n"]:
     """Structural similarity over five scales, in [0, 1], without unit (Wang et al., 2003, eq. 7).
 
-    Higher is better; 1 where they are equal. Scales are halved by 2x2 means, an odd last row or
-    column being left out. Contrast and structure that are negative on average count as 0, as their
-    power is not real: a single such scale makes the channel's value 0.
+    Higher is better; identical images have 1. Each scale halves the one before by 2x2 means; an odd
+    last row or column is left out. A negative mean of contrast and structure counts as 0, as its
+    power is not real, so one such scale makes the channel's value 0.
 
     Args:
         fake: Images, at least 176 pixels high and wide: 11 on the coarsest scale.
@@ -85,7 +85,7 @@ def _check_size(images: Images, least: int, name: str) -> None:
 
 
 def _similarity(fake: Images, target: Images) -> tuple[Float[Array, "n c"], Float[Array, "n c"]]:
-    """Return the mean over windows of the whole similarity, and of contrast and structure alone."""
+    """Return means over windows: of the whole similarity, and of contrast and structure alone."""
     x, y = jnp.asarray(fake, jnp.float32), jnp.asarray(target, jnp.float32)
     mean_x, mean_y = _blur(x), _blur(y)
     variances = _blur(x * x + y * y) - mean_x**2 - mean_y**2
@@ -98,15 +98,15 @@ def _similarity(fake: Images, target: Images) -> tuple[Float[Array, "n c"], Floa
 
 
 def _blur(images: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
-    """Average over the Gaussian window, where it lies within the image."""
+    """Average over the Gaussian window, at every place where it is inside the image."""
     distance = np.arange(_WINDOW) - _WINDOW // 2
     weights = np.exp(-0.5 * (distance / _SIGMA) ** 2)
     rows, columns = (
         sum(w * np.eye(side - _WINDOW + 1, side, k) for k, w in enumerate(weights / weights.sum()))
         for side in images.shape[1:3]
     )
-    # Products with band matrices: XLA compiles and runs them ten times faster on the CPU than
-    # convolutions of so few channels. The default precision on GPU and TPU is too low.
+    # Products with band matrices: on the CPU, XLA compiles and runs them ten times faster than
+    # convolutions of few channels. The default precision on GPU and TPU is too low.
     return jnp.einsum("Hh,nhwc,Ww->nHWc", rows, images, columns, precision="highest")
 
 

@@ -1,6 +1,7 @@
-"""The one table of metrics: name, unit, direction, and what each is a value of."""
+"""The one table of metrics, and how metrics are chosen by name."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -28,6 +29,9 @@ from pix2pix_jax.evaluation.metrics.pixel import Images, l1, l2, psnr
 from pix2pix_jax.evaluation.metrics.structural import ms_ssim, ssim
 
 Direction = Literal["high", "low"]
+# What a metric measures in a batch: an array with one entry per image, of values or of counts.
+Measured = Any
+Measure = Callable[..., Measured]
 LABELS = "labels"  # kind of the metrics that need a palette
 
 
@@ -39,33 +43,33 @@ class Metric:
         name: Its name in tables.
         kind: `pixel`, `structural`, `matching`, `labels`, `color`, `distribution`, or a word of
             your own.
-        best: Whether the best value is a `high` or a `low` one.
+        best: Whether a `high` or a `low` value is the best.
         unit: Unit of its values; '': none.
-        measure: Fake and target (and a palette, for kind `labels`) to one value per image; or to
-            counts per image if there is a `score`. None for a metric of whole sets.
-        score: Counts of one image, or summed over a set, to the value; None: the value of a set is
-            the mean over its images.
+        measure: Takes fakes and targets (and `palette`, for kind `labels`); returns one value per
+            image, or counts per image if there is a `score`. None for a metric of whole sets.
+        score: Turns the counts of one image, or counts summed over a set, into the value. None: the
+            value of a set is the mean over its images.
     """
 
     name: str
     kind: str
     best: Direction
     unit: str
-    measure: Callable[..., Any] | None = None
+    measure: Measure | None = None
     score: Callable[..., Any] | None = None
 
     @property
     def per(self) -> Literal["image", "set"]:
-        """Whether there is a value for each image, or only one for a whole set."""
+        """Whether each image has a value, or only a whole set."""
         return "set" if self.measure is None else "image"
 
     def function(self, fake: Images, target: Images) -> Float[Array | np.ndarray, " n"]:
-        """Return one value per image, whatever its batch; for metrics of images."""
-        assert self.measure is not None
+        """Return one value per image, which does not depend on the rest of the batch."""
+        assert self.measure is not None  # it is a metric of images
         return self.value(self.measure(fake, target))
 
-    def value(self, measured: Any) -> Any:
-        """Return the value of what was measured."""
+    def value(self, measured: Measured) -> Any:
+        """Return the values of what was measured."""
         return measured if self.score is None else self.score(measured)
 
 
@@ -84,7 +88,7 @@ _ALL = (
     Metric("lab_l", "color", "high", "", lab_histograms, partial(intersection, axis="L")),
     Metric("lab_a", "color", "high", "", lab_histograms, partial(intersection, axis="a")),
     Metric("lab_b", "color", "high", "", lab_histograms, partial(intersection, axis="b")),
-    # Of whole sets, by the features of an Inception network: see `distribution`.
+    # These compare whole sets; `distribution` computes them.
     Metric("fid", "distribution", "low", ""),
     Metric("kid", "distribution", "low", ""),
     Metric("inception_score", "distribution", "high", ""),
@@ -93,7 +97,7 @@ METRICS = {metric.name: metric for metric in _ALL}
 
 
 def best_of(name: str) -> Direction | None:
-    """Return whether a metric's best value is a `high` or a `low` one; None if it is unknown."""
+    """Return whether a high or a low value is the best; None for an unknown metric."""
     return METRICS[name].best if name in METRICS else None
 
 
@@ -103,61 +107,79 @@ def names_per(per: Literal["image", "set"]) -> tuple[str, ...]:
 
 
 def choose_metrics(
-    names: Sequence[str], palette: Palette | None = None, *, code: OwnCode = NO_OWN_CODE
+    names: Sequence[str], palette: str = "cityscapes", *, code: OwnCode = NO_OWN_CODE
 ) -> dict[str, Metric]:
-    """Return metrics of images by name, ready for `Metric.function` and `Tally`.
+    """Return metrics of images by name, ready for `Metric.function` and `scoring.Tally`.
 
     Args:
         names: Metrics of images in `METRICS`, or references to own ones.
-        palette: What the colours of label maps mean; for metrics of kind `labels`.
+        palette: What the colours of label maps mean, see `load_palette`; read only for metrics of
+            kind `labels`.
         code: What may run of own code.
 
     Returns:
         The metrics in the order of the names.
 
     Raises:
-        InputError: A name is unknown, or metrics of labels have no palette.
+        InputError: A name is unknown, an own metric does not fit, or the palette cannot be read.
     """
-    chosen = {}
-    # One object for all, by which Tally sees that they measure the same.
-    measure = None if palette is None else partial(confusion, palette=palette)
-    for name in names:
-        metric = _find(name, code)
-        if metric.kind == LABELS:
-            if measure is None:
-                raise InputError(
-                    f"metric {name!r} needs a palette: give the name of a shipped one (cityscapes) "
-                    'or a JSON file of {"class": [red, green, blue], ...}'
-                )
-            metric = dataclasses.replace(metric, measure=measure)
+    metrics = [_find(name, code) for name in names]
+    if any(metric.kind == LABELS for metric in metrics):
+        metrics = _bind_palette(metrics, load_palette(palette))
+    chosen: dict[str, Metric] = {}
+    for name, metric in zip(names, metrics, strict=True):
+        if is_own(name) and metric.name in chosen:
+            raise InputError(f"eval.metrics={name!r}: a second metric {metric.name!r}; rename one")
         chosen[metric.name] = metric
     return chosen
+
+
+def _bind_palette(metrics: Sequence[Metric], palette: Palette) -> list[Metric]:
+    """Give label metrics their palette."""
+    # One object per measurement, by which Tally sees that several metrics share it.
+    bound: dict[Measure, Measure] = {}
+    ready = []
+    for metric in metrics:
+        if metric.kind == LABELS and metric.measure is not None:
+            measure = bound.setdefault(metric.measure, partial(metric.measure, palette=palette))
+            ready.append(dataclasses.replace(metric, measure=measure))
+        else:
+            ready.append(metric)
+    return ready
 
 
 def _find(name: str, code: OwnCode) -> Metric:
     """Return a metric of images from the table, or from own code."""
     if is_own(name):
         metric: Metric = code.instance(name, "eval.metrics", Metric)
-        if metric.name in METRICS or metric.measure is None:
-            raise InputError(
-                f"eval.metrics={name!r}: expected a Metric with a name that is not in the table "
-                f"and with a function `measure`; it is called {metric.name!r}"
-            )
+        _check_own(name, metric)
         return metric
     if name not in METRICS or METRICS[name].per != "image":
         raise InputError(f"metric {name!r}: choose from {', '.join(sorted(names_per('image')))}")
     return METRICS[name]
 
 
-def needs_palette(names: Sequence[str]) -> bool:
-    """Return whether some of these metrics compare label maps."""
-    return any(name in METRICS and METRICS[name].kind == LABELS for name in names)
+def _check_own(reference: str, metric: Metric) -> None:
+    """Raise InputError if an own metric cannot be used."""
+    place = f"eval.metrics={reference!r}"
+    if metric.name in METRICS:
+        raise InputError(f"{place}: {metric.name!r} is the name of a built-in metric; rename it")
+    if metric.best not in ("high", "low"):
+        raise InputError(f"{place}: best={metric.best!r}: choose from high, low")
+    options = {"palette": None} if metric.kind == LABELS else {}
+    call = f"measure is called as measure(fake, target{', palette=palette' if options else ''})"
+    try:
+        inspect.signature(metric.measure).bind(None, None, **options)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{place}: {call}; {error}") from None
 
 
 def build_metrics(
     options: ConfigDict, best: str, *, code: OwnCode = NO_OWN_CODE
 ) -> dict[str, Metric]:
-    """Choose what a run's pairs are scored by; L1, in which its baselines are given, always.
+    """Choose the metrics that a run's pairs are scored by.
+
+    L1 is always one of them, as the baselines are given in it.
 
     Args:
         options: The section `eval` of a configuration.
@@ -165,9 +187,9 @@ def build_metrics(
         code: What may run of own code.
 
     Raises:
-        InputError: As for `choose_metrics`.
+        InputError: See `choose_metrics`.
     """
-    names = ("l1", *options.metrics)
-    palette = load_palette(options.palette) if needs_palette((*names, best)) else None
-    chosen = choose_metrics(names, palette, code=code)
-    return chosen if best in chosen else chosen | choose_metrics([best], palette, code=code)
+    chosen = choose_metrics(["l1", *options.metrics], options.palette, code=code)
+    if best not in chosen:
+        chosen |= choose_metrics([best], options.palette, code=code)
+    return chosen

@@ -103,7 +103,7 @@ def test_equal_maps_score_1_and_wholly_wrong_ones_0():
 def test_the_score_of_a_set_weighs_pixels_not_images():
     target = np.concatenate([picture([R] * 10), picture([R] + [V] * 9)])
     fake = np.concatenate([picture([R] * 10), picture([S] * 10)])
-    tally = Tally(choose_metrics(NAMES, load_palette("cityscapes")))
+    tally = Tally(choose_metrics(NAMES))
     values = tally.add(fake, target)
     np.testing.assert_array_equal(values["pixel_accuracy"], [1, 0])
     assert tally.scores()["pixel_accuracy"] == pytest.approx(10 / 11)
@@ -111,7 +111,7 @@ def test_the_score_of_a_set_weighs_pixels_not_images():
 
 def test_a_target_without_any_class_has_no_score_and_leaves_the_set_alone():
     target = np.concatenate([picture([R, S]), picture([V, V])])
-    tally = Tally(choose_metrics(NAMES, load_palette("cityscapes")))
+    tally = Tally(choose_metrics(NAMES))
     values = tally.add(target, target)
     for name in NAMES:
         np.testing.assert_array_equal(values[name], [1, np.nan])
@@ -177,63 +177,6 @@ def test_real_maps_are_mostly_near_their_colours():
     accuracy, iou = pixel_accuracy(shifted.sum(axis=0)), class_iou(shifted.sum(axis=0))
     assert 0.6 < accuracy < 0.95
     assert iou < accuracy
-
-
-def test_a_palette_file_keeps_its_order_and_its_void(tmp_path):
-    path = tmp_path / "mine.json"
-    path.write_text(
-        '{"void": [0, 0, 0], "wall": [0, 0, 255], "void b": [9, 9, 9], "door": [0, 1, 2]}'
-    )
-    palette = load_palette(path)
-    assert palette.classes == ("wall", "door")
-    assert palette.colours.tolist() == [[0, 0, 255], [0, 1, 2], [0, 0, 0], [9, 9, 9]]
-
-
-def test_the_palette_of_cityscapes_has_its_19_classes():
-    palette = load_palette("cityscapes")
-    assert (palette.classes[0], palette.classes[10], palette.classes[18]) == (
-        "road",
-        "sky",
-        "bicycle",
-    )
-    assert len(palette.classes) == 19
-    assert len(palette.colours) == 29
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("not json", "cannot be read as a palette .*choose from cityscapes"),
-        (b"\xff\xfe", "cannot be read as a palette"),
-        ("[[0, 0, 0]]", "holds no palette"),
-        ('{"a": [0, 0, 0], "a": [1, 1, 1]}', "names 'a' 2 times"),
-        ('{"a": [0, 0, 0], "b": [0, 0, 0]}', r"'a' and 'b' have the same colour \[0, 0, 0\]"),
-        ('{"a": [0, 0, 0]}', "has 1 classes beside void"),
-        ('{"a": [0, 0, 0], "void": [1, 1, 1]}', "has 1 classes beside void"),
-        ("{}", "has 0 classes"),
-        ('{"a": [0, 0, 256], "b": [1, 1, 1]}', r"'a' has the colour \[0, 0, 256\]"),
-        ('{"a": [0, 0, -1], "b": [1, 1, 1]}', "whole numbers, 0 to 255"),
-        ('{"a": [0, 0], "b": [1, 1, 1]}', "'a' has the colour"),
-        ('{"a": [0, 0, 0.5], "b": [1, 1, 1]}', "'a' has the colour"),
-        ('{"a": [0, 0, true], "b": [1, 1, 1]}', "'a' has the colour"),
-        ('{"a": "#000000", "b": [1, 1, 1]}', "'a' has the colour"),
-        ('{"a": {"r": 0}, "b": [1, 1, 1]}', "'a' has the colour"),
-        ('{"a": null, "b": [1, 1, 1]}', "'a' has the colour null"),
-    ],
-)
-def test_a_palette_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, message):
-    path = tmp_path / "mine.json"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(InputError, match=message) as error:
-        load_palette(path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["citiscapes", "nowhere/mine.json"])
-def test_a_palette_that_is_missing_is_named_with_the_choices(name):
-    with pytest.raises(InputError, match=f"{name}: .*No such file.*choose from cityscapes"):
-        load_palette(name)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 19])
