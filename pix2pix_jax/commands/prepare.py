@@ -18,8 +18,8 @@ from pix2pix_jax.data.derive import DERIVATIONS, Derivation
 from pix2pix_jax.data.preparation import convert
 from pix2pix_jax.data.preparation.check import check
 from pix2pix_jax.data.preparation.frames import build_detector, extract_frames
-from pix2pix_jax.data.preparation.layout import SOURCES
-from pix2pix_jax.data.preparation.table import format_report
+from pix2pix_jax.data.preparation.layout import FORMS
+from pix2pix_jax.data.preparation.table import format_result
 from pix2pix_jax.data.published import PUBLISHED, prepare
 from pix2pix_jax.data.tfds import build_tfds
 from pix2pix_jax.images.encoding import PHOTO
@@ -64,9 +64,9 @@ def height_and_width(text: str) -> tuple[int, int]:
 
 def run_check(flags: argparse.Namespace) -> int:
     """Check a data set; return 1 if something is wrong."""
-    report = check(flags.root, flags.source)
-    print(format_report(report, flags.show))
-    return 0 if report.good else 1
+    result = check(flags.root, flags.source)
+    print(format_result(result, flags.show))
+    return 0 if result.good else 1
 
 
 def run_combine(flags: argparse.Namespace) -> None:
@@ -214,7 +214,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--source",
         default="",
-        choices=SOURCES,
+        choices=FORMS,
         help="form of the data set (default: found by its files)",
     )
     parser.add_argument(

@@ -1,6 +1,7 @@
 """The one error that a user can cause, and mend."""
 
 import importlib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -15,6 +16,23 @@ class InputError(ValueError):
 
 class NonFiniteError(InputError):
     """Numbers have become infinite or nan: networks in this state must not be saved."""
+
+
+def some_of(names: Iterable[object], most: int = 3) -> str:
+    """List the first of some names for a message, and say how many more there are.
+
+    Args:
+        names: What to list.
+        most: How many are listed.
+
+    Returns:
+        Text such as `a.png, b.png, c.png and 2 more`.
+    """
+    texts = [str(name) for name in names]
+    listed = ", ".join(texts[:most])
+    if len(texts) > most:
+        listed += f" and {len(texts) - most} more"
+    return listed
 
 
 def require(module: str, extra: str) -> Any:

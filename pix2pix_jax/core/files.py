@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from pix2pix_jax.core.errors import InputError
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
@@ -38,3 +40,22 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     """Write a JSON file; it appears whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def refuse_inside(
+    output: str | os.PathLike, folder: str | os.PathLike, what: str, *, flag: str = ""
+) -> None:
+    """Refuse to write results into a folder that is read.
+
+    Args:
+        output: Where the results are to go.
+        folder: The folder.
+        what: What it is, for the message, such as `the input folder`.
+        flag: Flag of the command line that gives the output, for the message.
+
+    Raises:
+        InputError: The output is the folder, or is inside it.
+    """
+    if pathlib.Path(output).resolve().is_relative_to(pathlib.Path(folder).resolve()):
+        place = f"{flag} {output}" if flag else str(output)
+        raise InputError(f"{place}: is inside {what} {folder}; choose another folder")

@@ -1,1 +1,1 @@
-"""From files to batches: where pairs come from, which belong together, in which order."""
+"""From files to batches: sources of pairs, their format, their order, augmentation."""

@@ -1,6 +1,6 @@
-"""Augmentation on the device: one geometric draw for source and target.
+"""Augmentation on the device, with the same geometric change for source and target.
 
-Inputs are images as they are stored, NHWC; results are float32 in [-1, 1].
+Inputs are images as stored, NHWC; results are float32 in [-1, 1].
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from pix2pix_jax.images.pixels import LUMA
 
 _SIDES = ("source", "target", "both")
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
-# Keys of the section `augment` that this module carries out.
+# Keys of the section `augment` that are applied here.
 _ON_DEVICE = (
     "flip",
     "vertical_flip",
@@ -29,31 +29,32 @@ _ON_DEVICE = (
     "jitter_side",
     "cutout",
 )
-# Numbers of the draws beside crop and flip. fold_in with 0 and 1 gives the keys that split gives
-# these two.
+# Numbers of the draws, for `fold_in`. Crop and flip use the two keys of `split`, which equal those
+# of `fold_in` with 0 and 1.
 _VERTICAL_FLIP, _ROTATION, _BRIGHTNESS, _CONTRAST, _SATURATION, _CUTOUT = range(2, 8)
-_OWN = 8  # and of those of own augmentations, from here on
+_OWN = 8  # number of the first own augmentation's draw
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What is done to training pairs; what is off costs nothing and draws nothing.
+    """How training pairs are augmented. What is off costs nothing and draws no numbers.
 
     Attributes:
-        image_size: Height and width of the random window that is cut out of each pair; where equal
-            to the images', there is no crop.
-        flip: Whether pairs are mirrored left to right with probability 1/2.
-        vertical_flip: Whether pairs are mirrored top to bottom with probability 1/2.
-        rotate: Whether pairs are turned by 0, 90, 180 or 270 degrees, each with probability 1/4;
+        image_size: Height and width of the random crop of each pair; there is none if the images
+            have this size.
+        flip: Whether to mirror pairs left to right with probability 1/2.
+        vertical_flip: Whether to mirror pairs top to bottom with probability 1/2.
+        rotate: Whether to rotate pairs by 0, 90, 180 or 270 degrees, each with probability 1/4;
             needs a square `image_size`.
         color_jitter: Strengths of brightness, contrast and saturation, in this order, each in
-            [0, 1]: a factor is drawn from [1 - strength, 1 + strength].
-        jitter_side: What is jittered: `source`, `target`, or `both`, by the same factors.
+            [0, 1]: factors are drawn from [1 - strength, 1 + strength].
+        jitter_side: Which side is jittered: `source`, `target`, or `both`, with the same factors.
         cutout: Side of a square hole in the source, as a share of its shorter side, in [0, 1), at
-            least one pixel; 0: no hole.
+            least one pixel; 0 for none.
 
     Raises:
-        InputError: A value is out of its range, or `image_size` not square where `rotate` is on.
+        InputError: A value is out of its range, or `rotate` is on with an `image_size` that is not
+            square.
     """
 
     image_size: tuple[int, int]
@@ -68,12 +69,12 @@ class Augmentation:
         height, width = self.image_size
         if self.rotate and height != width:
             raise InputError(
-                f"augment.rotate=True: quarter turns need a square data.image_size, which is "
-                f"{self.image_size}; make it square, or set augment.rotate=False"
+                f"augment.rotate=True with data.image_size={self.image_size}: quarter turns need a "
+                "square; make it square, or set augment.rotate=False"
             )
         if len(self.color_jitter) != 3 or not all(0 <= each <= 1 for each in self.color_jitter):
             raise InputError(
-                f"augment.color_jitter={self.color_jitter}: give three strengths in [0, 1], of "
+                f"augment.color_jitter={self.color_jitter}: give three strengths in [0, 1], for "
                 "brightness, contrast and saturation"
             )
         if self.jitter_side not in _SIDES:
@@ -98,24 +99,24 @@ def augment(
     encode_target: Callable[[Array], Array],
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
 ) -> tuple[Float[Array, "n h2 w2 c2"], Float[Array, "n h2 w2 d2"]]:
-    """Crop, mirror and rotate pairs alike, encode them, then jitter colours and cut a hole.
+    """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
 
-    Stored values are moved, never interpolated: pairs stay aligned to the pixel, and class indices
-    stay classes.
+    Both sides of a pair are moved in the same way. Stored values are moved, never interpolated:
+    pairs stay aligned to the pixel, and class indices stay classes.
 
     Args:
-        keys: One random key per pair: the draw belongs to the example, not to its place.
+        keys: A random key for each pair, so that its draws do not depend on its place in the batch.
         source: Images as stored, at the size they were loaded with.
-        target: Their partners.
-        options: What is done.
-        encode_source: Stored sources, NHWC, to float32 in [-1, 1] of any number of channels.
+        target: Their targets.
+        options: What to do.
+        encode_source: Maps stored sources, NHWC, to float32 in [-1, 1] with any number of channels.
         encode_target: The same for targets.
         own: Own augmentations of one example, `(key, source, target)`, applied last.
 
     Returns:
         Sources and targets of `options.image_size` in [-1, 1].
     """
-    # Each side draws for itself: the same keys give the same draw.
+    # The two sides draw separately: the same keys give the same draws.
     move = jax.vmap(functools.partial(_move, options=options))
     jitter = jax.vmap(functools.partial(_jitter, strengths=options.color_jitter))
     source, target = encode_source(move(keys, source)), encode_target(move(keys, target))
@@ -133,7 +134,7 @@ def augment(
 def _move(
     key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation
 ) -> Real[Array, "h2 w2 c"]:
-    """Crop, mirror and rotate an image; its partner, of the same size, moves alike."""
+    """Crop, mirror and rotate an image; the same key moves one of the same size alike."""
     crop_key, flip_key = jax.random.split(key)
     if image.shape[:2] != options.image_size:
         spare = jnp.array(image.shape[:2]) - jnp.array(options.image_size)
@@ -153,9 +154,10 @@ def _move(
 def _jitter(
     key: Key[Array, ""], image: Float[Array, "h w c"], strengths: tuple[float, ...]
 ) -> Float[Array, "h w c"]:
-    """Change brightness, contrast and saturation by random factors, as torchvision's ColorJitter.
+    """Change brightness, contrast and saturation by random factors, like torchvision's ColorJitter.
 
-    An image without three channels has no saturation; its gray is the mean of its channels.
+    If an image does not have three channels, its saturation is unchanged and its gray is their
+    mean.
     """
     brightness, contrast, saturation = strengths
     image = (image + 1) / 2
@@ -176,14 +178,14 @@ def _factor(key: Key[Array, ""], draw: int, strength: float) -> Float[Array, ""]
 def _blend(
     image: Float[Array, "h w c"], other: Float[Array, "..."], factor: Float[Array, ""]
 ) -> Float[Array, "h w c"]:
-    """Go from `other`, at 0, by way of the image, at 1, and beyond; within [0, 1]."""
+    """Interpolate from `other` (factor 0) to the image (factor 1), or beyond; clipped to [0, 1]."""
     return jnp.clip(factor * image + (1 - factor) * other, 0, 1)
 
 
 def _gray(image: Float[Array, "h w c"]) -> Float[Array, "h w 1"]:
     is_rgb = image.shape[-1] == len(LUMA)
     weights = jnp.array(LUMA) if is_rgb else jnp.full(image.shape[-1], 1 / image.shape[-1])
-    return jnp.sum(image * weights, axis=-1, keepdims=True)
+    return jnp.sum(image * weights[None, None], axis=-1, keepdims=True)
 
 
 def _cut_out(
@@ -191,7 +193,7 @@ def _cut_out(
 ) -> Float[Array, "h w c"]:
     """Set a square to 0, mid-gray (DeVries & Taylor, 2017, section 3).
 
-    Its centre is any pixel with equal probability, so that it may hang over the border.
+    Its centre is any pixel with equal probability, so the square may extend beyond the border.
     """
     height, width, _ = image.shape
     side = max(1, round(share * min(height, width)))
@@ -204,7 +206,7 @@ def _cut_out(
         places = jnp.arange(length)
         return (places >= first) & (places < first + side)
 
-    hole = within(top, height)[:, None] & within(left, width)
+    hole = within(top, height)[:, None] & within(left, width)[None]
     return jnp.where(hole[..., None], 0.0, image)
 
 
@@ -218,7 +220,7 @@ def build_augment(
     *,
     code: OwnCode = NO_OWN_CODE,
 ) -> Augment:
-    """Build what happens to training pairs on the device.
+    """Build the augmentation of training pairs.
 
     Args:
         section: The section `augment` of a configuration.
@@ -226,8 +228,11 @@ def build_augment(
         image_size: Height and width that the networks see.
         code: What may run of own code.
 
+    Returns:
+        A function of keys, stored sources and stored targets, see `augment`.
+
     Raises:
-        InputError: An augmentation makes no sense for pairs of this format.
+        InputError: A value is out of its range, or does not suit pairs of this format.
     """
     chosen = {name: section[name] for name in _ON_DEVICE}
     options = Augmentation(image_size=image_size, **chosen)
@@ -240,7 +245,7 @@ def build_augment(
     if any(options.color_jitter) and form.is_lab:
         raise InputError(
             f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
-            "saturation are RGB's; set no jitter, or derive.kind=gray"
+            "saturation are defined for RGB; set no jitter, or derive.kind=gray"
         )
     own = tuple(
         code.function(reference, "augment.extra", "key", "source", "target")
@@ -274,6 +279,6 @@ def _apply_own(
     if shapes != expected:
         name = getattr(function, "__name__", "it")
         raise InputError(
-            f"augment.extra: {name} gives shapes {shapes}, expected {expected}: it must keep them"
+            f"augment.extra: {name} returns shapes {shapes}, expected {expected}: it must keep them"
         )
     return moved[0], moved[1]

@@ -1,4 +1,4 @@
-"""From pairs to the batches of steps, and onto the device."""
+"""From pairs to batches, and onto the device."""
 
 import collections
 import dataclasses
@@ -20,8 +20,8 @@ HostBatch = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Examples:
-    """The training examples of some steps as one sequence, as grain wants it."""
+class _StepExamples:
+    """The training examples of some steps as one sequence, for grain."""
 
     order: TrainingOrder
     first: int
@@ -36,17 +36,17 @@ class _Examples:
 
 
 def train_batches(order: TrainingOrder, first: int, stop: int, workers: int) -> Iterator[HostBatch]:
-    """Yield the batches of steps `first` to `stop`.
+    """Yield the batches of some steps.
 
     Args:
-        order: Which examples.
+        order: The examples.
         first: First step.
         stop: Step after the last.
-        workers: Threads that decode streamed pairs, some batches ahead.
+        workers: Number of threads that decode streamed pairs, a few batches ahead.
 
     Yields:
-        `source` and `target` (as stored, NHWC) and `example` (int32), each pair's place in the
-        global batch.
+        `source` and `target`, NHWC as stored, and `example`: each pair's place in the global batch,
+        int32.
     """
     places, pairs, example = order.places, order.pairs, order.example_places
     if pairs.arrays is not None and not order.mosaic:
@@ -55,20 +55,20 @@ def train_batches(order: TrainingOrder, first: int, stop: int, workers: int) -> 
             source, target = (side[indices] for side in pairs.arrays)
             yield {"source": source, "target": target, "example": example}
         return
-    for source, target in stream(_Examples(order, first, stop), len(places), workers):
+    for source, target in stream(_StepExamples(order, first, stop), len(places), workers):
         yield {"source": source, "target": target, "example": example}
 
 
 def eval_batches(
     pairs: Pairs, count: int, batch_size: int, workers: int
 ) -> Iterator[tuple[PairBatch, tuple[str, ...]]]:
-    """Yield the first `count` pairs in order, with their names; the last batch may be short.
+    """Yield the first pairs in order, with their names; the last batch may be smaller.
 
     Args:
         pairs: Pairs to evaluate.
-        count: How many of them, at most as many as there are.
-        batch_size: Pairs at once.
-        workers: Threads that decode streamed pairs.
+        count: How many of them; at most all.
+        batch_size: Pairs in a batch.
+        workers: Number of threads that decode streamed pairs.
 
     Yields:
         Sources and targets as stored, and the pairs' names.
@@ -87,15 +87,15 @@ def eval_batches(
 
 
 def prefetch(batches: Iterable[T], place: Callable[[T], U], depth: int = 2) -> Iterator[U]:
-    """Place batches on the device some steps ahead, so that copies overlap with computation.
+    """Copy batches to the device ahead of time, so that copies overlap with computation.
 
     Args:
         batches: Batches on the host.
-        place: Starts the copy of a batch and returns it.
-        depth: How many batches are under way.
+        place: Starts the copy of a batch, and returns it.
+        depth: How many batches to copy ahead.
 
     Yields:
-        Placed batches, in order.
+        Batches on the device, in order.
     """
     queue: collections.deque[U] = collections.deque()
     for batch in batches:
@@ -107,7 +107,7 @@ def prefetch(batches: Iterable[T], place: Callable[[T], U], depth: int = 2) -> I
 
 @runtime_checkable
 class Examples(Protocol):
-    """Pairs of one size as a sequence, as grain wants it."""
+    """Pairs of the same size as a sequence, for grain."""
 
     def __len__(self) -> int: ...
 
@@ -115,27 +115,39 @@ class Examples(Protocol):
 
 
 def stream(examples: Examples, batch_size: int, workers: int) -> Iterator[PairBatch]:
-    """Decode ahead with grain's threads, in order; the last batch may be short."""
+    """Decode examples ahead in grain's threads, in order.
+
+    Args:
+        examples: The examples.
+        batch_size: Examples in a batch.
+        workers: Number of threads.
+
+    Yields:
+        Sources and targets; the last batch may be smaller.
+
+    Raises:
+        InputError: An example cannot be read.
+    """
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=max(32, 4 * batch_size))
     dataset = grain.MapDataset.source(cast(Any, examples)).to_iter_dataset(options)
     try:
         yield from dataset.batch(batch_size, drop_remainder=False)
-    except InputError as error:  # without the note on tracebacks that grain adds
+    except InputError as error:  # raised again without the note on tracebacks that grain adds
         raise type(error)(*error.args) from None
 
 
 def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarray:
-    """Return the per-pixel mean of the training targets: the best constant picture.
+    """Return the per-pixel mean of the training targets: the best constant prediction.
 
     Args:
         pairs: Training pairs.
-        workers: Threads that decode streamed pairs.
-        most: Largest number of pairs that are read where pairs are streamed, evenly spread.
+        workers: Number of threads that decode streamed pairs.
+        most: Largest number of streamed pairs to read, evenly spread.
 
     Returns:
-        Mean in [-1, 1], float32, of the size and depth that the network sees. It is taken at the
-        pairs' own size and resized (both are linear, so only their rounding differs from the other
-        order); of pairs that differ in size the middle counts.
+        Mean in [-1, 1], float32, with the size and depth that the networks see. It is computed at
+        the pairs' own size and then resized: both are linear, so the order matters only for
+        rounding. Pairs that differ in size are centre-cropped.
     """
     if pairs.arrays is not None:
         mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)

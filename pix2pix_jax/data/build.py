@@ -1,4 +1,4 @@
-"""Where pairs come from, and how they reach the step."""
+"""Build the source of pairs that a configuration asks for (`data.source`)."""
 
 import pathlib
 from collections.abc import Callable
@@ -12,18 +12,15 @@ from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs, relative_names
 from pix2pix_jax.data.published import build_published
 from pix2pix_jax.data.selection import Patches, Subset, choose_split
-from pix2pix_jax.data.sources import SPLITS, Folders, SideBySide, Single, Source
+from pix2pix_jax.data.sources import ALL, SPLITS, STAND_INS, Folders, SideBySide, Single, Source
 from pix2pix_jax.data.synthetic import SyntheticPairs
 from pix2pix_jax.data.tfds import build_tfds
 from pix2pix_jax.images import files as image_files
 
-# A set may have only one held-out split; it then serves for validation and for test.
-_FALLBACKS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
-_ALL = "all"  # instead of a split: everything there is, to be split by data.split
 
-
-def _places(split: str) -> tuple[str, ...]:
-    return (".",) if split == _ALL else _FALLBACKS[split]
+def _folders(split: str) -> tuple[str, ...]:
+    """Return the folders that may hold a split, in order of preference; `.` is the root."""
+    return (".",) if split == ALL else STAND_INS[split]
 
 
 def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
@@ -33,13 +30,13 @@ def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: in
             "one file; choose data.source=folders"
         )
     layout = "side-by-side pairs (A left, B right)"
-    folder, paths = find_files(data.root, _places(split), layout)
+    folder, paths = find_files(data.root, _folders(split), layout)
     names = relative_names(folder, paths)
     return SideBySide(paths, names, form.direction, form.source, form.target)
 
 
 def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    pairs = find_folder_pairs(data.root, _places(split), data.unpaired)
+    pairs = find_folder_pairs(data.root, _folders(split), data.unpaired)
     sides = tuple(zip(*pairs.values(), strict=True))
     if form.direction == "BtoA":
         sides = sides[::-1]
@@ -47,22 +44,23 @@ def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) ->
 
 
 def _build_single(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    folder, paths = find_files(data.root, _places(split), "single images")
+    folder, paths = find_files(data.root, _folders(split), "single images")
     return Single(paths, relative_names(folder, paths), form.single)
 
 
 def _build_synthetic(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    if split == _ALL:
+    if split == ALL:
         raise InputError(
-            f"data.split={data.split}: data.source='synthetic' has splits of its own, set "
-            "data.synthetic_pairs"
+            f"data.split={data.split}: data.source='synthetic' has splits of its own; set "
+            "data.synthetic_pairs instead"
         )
     if (form.source, form.target) != (PHOTOS.source, PHOTOS.target):
         raise InputError(
             f"data.source_channels={data.source_channels}, data.target_channels="
-            f"{data.target_channels}: data.source='synthetic' has 3 of 8 bits on both sides"
+            f"{data.target_channels}: data.source='synthetic' has 3 channels of 8 bits on both "
+            "sides"
         )
-    count = dict(zip(_FALLBACKS, data.synthetic_pairs, strict=True))[split]
+    count = dict(zip(SPLITS, data.synthetic_pairs, strict=True))[split]
     # Drawn at image_size and enlarged like any file, unless the user has chosen a load_size.
     automatic = data.load_size == automatic_load_size(data.image_size)
     height, width = data.image_size if automatic else data.load_size
@@ -85,10 +83,10 @@ def _build_tfds(data: ConfigDict, form: PairFormat, split: str, seed: int) -> So
 
 
 def _build_published(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    """Use side-by-side files where the folder holds some, else the published set."""
+    """Use the side-by-side files in the folder if it has any, otherwise the published set."""
     root = data.root
-    places = (".",) if split == _ALL else SPLITS
-    if root and any(image_files.find(pathlib.Path(root, name)) for name in places):
+    folders = (".",) if split == ALL else SPLITS
+    if root and any(image_files.find(pathlib.Path(root, folder)) for folder in folders):
         return _build_side_by_side(data, form, split, seed)
     return build_published(
         data.source.partition(":")[2],
@@ -109,7 +107,7 @@ SOURCES: dict[str, Callable[[ConfigDict, PairFormat, str, int], Source]] = {
     "tfds": _build_tfds,
     "pix2pix": _build_published,
 }
-_NAMED = ("tfds", "pix2pix")  # those with a data set's name behind a colon
+_WITH_NAME = ("tfds", "pix2pix")  # followed by a colon and the name of a data set
 
 
 def build_source(
@@ -127,8 +125,8 @@ def build_source(
         data: The section `data` of a resolved configuration.
         form: The format of the pairs, as from `build_format`.
         split: `train`, `val` or `test`.
-        seed: Seed of the run: it decides `data.split`, and drawn pairs.
-        may_be_empty: Whether a split may have no pairs, as some counts in the config imply.
+        seed: Seed of the run, which decides `data.split` and drawn pairs.
+        may_be_empty: Whether a split without pairs is allowed, as some counts in a config imply.
         code: What may run of own code.
 
     Returns:
@@ -137,8 +135,8 @@ def build_source(
     Raises:
         InputError: The source is unknown, or has no pairs where the config looks for them.
     """
-    if split not in _FALLBACKS:
-        raise InputError(f"split {split!r}: choose from {', '.join(_FALLBACKS)}")
+    if split not in SPLITS:
+        raise InputError(f"split {split!r}: choose from {', '.join(SPLITS)}")
     if is_own(data.source):
         source = _build_own(data, form, split, seed, code)
     else:
@@ -155,25 +153,25 @@ def build_source(
 def _build_known(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
     """Build one of `SOURCES`."""
     kind, _, name = data.source.partition(":")
-    if kind not in SOURCES or bool(name) != (kind in _NAMED):
-        known = sorted(f"{each}:<name>" if each in _NAMED else each for each in SOURCES)
+    if kind not in SOURCES or bool(name) != (kind in _WITH_NAME):
+        known = sorted(f"{each}:<name>" if each in _WITH_NAME else each for each in SOURCES)
         raise InputError(
             f"data.source={data.source!r}: choose from {', '.join(known)}, or give own code as "
             "file.py:name or package.module:name"
         )
     if kind == "single" and form.derivation is None:
         raise InputError(
-            "data.source='single' has one image instead of two: set derive.kind to what makes the "
-            "other, such as gray or edges"
+            "data.source='single' has one image instead of two: set derive.kind to how the other "
+            "is made, such as gray or edges"
         )
     if form.derivation is not None and kind not in ("single", "tfds"):
         raise InputError(
             f"derive.kind={form.derivation.kind!r} with data.source={data.source!r}: pairs need "
-            "nothing derived; choose data.source=single, or derive.kind=''"
+            "no derived side; choose data.source=single, or derive.kind=''"
         )
     if not data.split:
         return SOURCES[kind](data, form, split, seed)
-    source = SOURCES[kind](data, form, _ALL, seed)
+    source = SOURCES[kind](data, form, ALL, seed)
     return Subset(source, choose_split(source.names, data.split, split, seed))
 
 
@@ -181,7 +179,7 @@ def _build_own(data: ConfigDict, form: PairFormat, split: str, seed: int, code: 
     """Build a source from own code; with `data.split` it is asked for the split `all`."""
     options = {
         "root": data.root,
-        "split": _ALL if data.split else split,
+        "split": ALL if data.split else split,
         "direction": form.direction,
         "seed": seed,
     }

@@ -1,4 +1,4 @@
-"""Mosaics: four pairs in one picture (YOLOv4: Bochkovskiy et al., 2020, section 3.3)."""
+"""Mosaics of four pairs (YOLOv4: Bochkovskiy et al., 2020, section 3.3)."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from jaxtyping import Shaped
 
 from pix2pix_jax.data.sources import Pair
 
-_CENTRE = (0.25, 0.75)  # so that each of the four has at least a sixteenth of the picture
+_CENTRE = (0.25, 0.75)  # range of both shares: each pair covers at least a sixteenth of the image
 
 
 @dataclasses.dataclass(frozen=True)
 class Mosaic:
-    """How an example is put together.
+    """How a mosaic is composed.
 
     Attributes:
         others: Numbers of the pairs at the top right, bottom left and bottom right; the example's
             own pair is at the top left.
-        centre: Where the four meet: shares of height and width, each in [0.25, 0.75].
+        centre: Where the four meet, as shares of height and width, each in [0.25, 0.75].
     """
 
     others: tuple[int, int, int]
@@ -26,19 +26,19 @@ class Mosaic:
 
 
 def draw_mosaic(seed: int, step: int, place: int, count: int, probability: float) -> Mosaic | None:
-    """Draw whether and how an example becomes a mosaic: a pure function of its arguments.
+    """Draw whether an example is a mosaic, and which: a pure function of the arguments.
 
     Args:
         seed: Seed of the run.
         step: Number of the training step.
         place: Place of the example in the global batch.
         count: Number of pairs to choose from, at least 1; a pair may be chosen more than once.
-        probability: Share of examples that become mosaics, in [0, 1].
+        probability: Share of examples that are mosaics, in [0, 1].
 
     Returns:
         The mosaic, the same on every machine; None with probability 1 - `probability`.
     """
-    # Philox takes two words: the three numbers are hashed.
+    # Philox takes two words, so the three numbers are hashed.
     entropy = np.array([seed, step, place], "<u8").view("<u4")
     key = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
     random = np.random.Generator(np.random.Philox(key=key))
@@ -50,12 +50,12 @@ def draw_mosaic(seed: int, step: int, place: int, count: int, probability: float
 
 
 def compose(mosaic: Mosaic, pairs: Sequence[Pair]) -> Pair:
-    """Put four pairs together; each pixel keeps its position and its value.
+    """Compose four pairs; each pixel keeps its position and its value.
 
     Args:
         mosaic: Where they meet.
-        pairs: The pairs at the top left, top right, bottom left and bottom right, all of one size
-            and dtype.
+        pairs: The pairs at the top left, top right, bottom left and bottom right, all of the same
+            size and dtype.
 
     Returns:
         A pair of that size and dtype.

@@ -1,4 +1,4 @@
-"""Which pairs a training step sees: a pure function of seed, epoch and step."""
+"""Which pairs a training step sees: a pure function of the seed and the step's number."""
 
 import dataclasses
 import functools
@@ -28,24 +28,27 @@ def epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, " count"]:
     """
     key = np.array([seed, epoch], np.uint64)
     order = np.random.Generator(np.random.Philox(key=key)).permutation(count)
-    order.setflags(write=False)  # the cache hands out the same array again
+    order.setflags(write=False)  # the cache returns the same array again
     return order
 
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
-    """Maps a step's number to its epoch and its pairs, so that a resume needs the number alone.
+    """Maps a step's number to its epoch and its pairs, so that a resume needs only the number.
 
-    An epoch has floor(pairs / global batch) steps; which pairs are left out changes with the order.
-    A run whose batch or data changed goes on with a new timeline, which starts where the old one
+    An epoch has floor(pairs / global batch) steps; each epoch leaves out other pairs. If a run's
+    batch size or data changes, it continues with a new timeline that starts where the old one
     ended.
 
     Attributes:
         pairs: Number of training pairs.
-        global_batch: Pairs in a step, over all devices.
+        global_batch: Number of pairs in a step, over all devices.
         seed: Seed of the run.
         first_step: Step at which this timeline starts.
         first_epoch: Epoch that starts there.
+
+    Raises:
+        InputError: There are fewer pairs than the global batch has.
     """
 
     pairs: int
@@ -67,15 +70,15 @@ class Timeline:
         return self.pairs // self.global_batch
 
     def epoch(self, step: Any) -> Any:
-        """Return the epoch, from 0, that a step belongs to; for numbers and traced arrays."""
+        """Return the epoch of a step, from 0; the step may be a number or a traced array."""
         return self.first_epoch + (step - self.first_step) // self.steps_per_epoch
 
     def end_of(self, epochs: int) -> int:
-        """Return the number of steps taken when so many epochs are complete."""
+        """Return the number of steps taken once a number of epochs are complete."""
         return self.first_step + (epochs - self.first_epoch) * self.steps_per_epoch
 
     def epochs_done(self, step: int) -> int | float:
-        """Return how many epochs `step` steps are; a whole number of epochs is an int."""
+        """Return how many epochs are done after a number of steps; an int if they are complete."""
         since = (step - self.first_step) / self.steps_per_epoch
         epochs = self.first_epoch + since
         return int(epochs) if epochs == int(epochs) else round(epochs, 4)
@@ -84,27 +87,29 @@ class Timeline:
     def from_meta(cls, meta: Mapping[str, Any]) -> "Timeline | None":
         """Return the timeline that a checkpoint's `meta` describes; None for imported weights."""
         names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: meta[name] for name in names}) if meta.keys() >= set(names) else None
+        if not meta.keys() >= set(names):
+            return None
+        return cls(**{name: meta[name] for name in names})
 
     def indices(self, step: int) -> Int[np.ndarray, " global_batch"]:
-        """Return the pairs of a step, in the order of their places in the global batch."""
+        """Return the numbers of a step's pairs, in the order of their places in the batch."""
         place = (step - self.first_step) % self.steps_per_epoch * self.global_batch
         order = epoch_order(self.seed, self.epoch(step), self.pairs)
         return order[place : place + self.global_batch]
 
 
-_CROP = 1  # tells the draws of crops from others of the same step and place
+_CROP = 1  # part of the key: draws for crops differ from others for the same step and place
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOrder:
-    """Which training examples this process makes.
+    """The training examples that this process prepares.
 
     Attributes:
         pairs: Training pairs.
         timeline: Their order.
-        places: Places of the global batch that belong to this process.
-        mosaic: Share of examples that are put together from four pairs.
+        places: Places in the global batch that belong to this process.
+        mosaic: Share of examples that are mosaics of four pairs.
     """
 
     pairs: Pairs
@@ -118,11 +123,11 @@ class TrainingOrder:
         return np.arange(self.places.start, self.places.stop, dtype=np.int32)
 
     def indices(self, step: int) -> Int[np.ndarray, " n"]:
-        """Return the pairs of this process's examples of a step."""
+        """Return the numbers of the pairs of this process's examples in a step."""
         return self.timeline.indices(step)[self.places.start : self.places.stop]
 
     def example(self, step: int, place: int) -> Pair:
-        """Make the example at a place of a step's global batch, a pure function of both."""
+        """Make the example at a place in a step's global batch: a pure function of both."""
         index = int(self.timeline.indices(step)[place])
         first = self._window(index, step, place, 0)
         drawn = draw_mosaic(self.timeline.seed, step, place, len(self.pairs), self.mosaic)
@@ -135,7 +140,14 @@ class TrainingOrder:
         return compose(drawn, [first, *others])
 
     def _window(self, index: int, step: int, place: int, corner: int) -> Pair:
-        """Return a pair, or a random window of it where pairs differ in size."""
+        """Return a pair, or a random crop of it if pairs differ in size.
+
+        Args:
+            index: Number of the pair.
+            step: The step.
+            place: Place of the example in the global batch.
+            corner: Number of the pair in the example's mosaic; 0 for the example's own pair.
+        """
         pair = self.pairs[index]
         if self.pairs.shaping.uniform:
             return pair

@@ -1,4 +1,4 @@
-"""What a pair's two sides are, from the source's file to the picture that is written."""
+"""What the two sides of a pair are, from the source's file to the picture that is written."""
 
 import dataclasses
 import pathlib
@@ -8,25 +8,88 @@ from jaxtyping import Float, Shaped, UInt8
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.derive import Derivation, lab_to_rgb
-from pix2pix_jax.data.shape import Shaping
+from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.sources import Pair, check_sizes
+from pix2pix_jax.images.color import lab_to_rgb
 from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
 
+Size = tuple[int, int]
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
-# Derivations of what a user has anyway: a photo to be coloured. For the others, what is to be
-# translated has the source's form already: a sketch, a blurred photo, one with a hole.
+# Kinds of derivation whose input is what a user has anyway: a photo to colour. For the others, the
+# user's file is the source already: a sketch, a blurred photo, one with a hole.
 _ALWAYS_DERIVED = ("gray", "lab")
 
 
 @dataclasses.dataclass(frozen=True)
+class Shaping:
+    """How pairs of any size are brought to the size that the networks see (`data.resize`).
+
+    Attributes:
+        mode: `resize_and_crop`: to `load_size`, then a random crop; `resize`: to `image_size`;
+            `crop`: a random crop of the image as it is; `scale_width`: to the width of
+            `image_size`, keeping the proportions; `scale_width_and_crop`: to the width of
+            `load_size`, then a random crop; `none`: the image as it is.
+        image_size: Height and width that the networks see.
+        load_size: Height and width before the crop.
+        training: Whether crops are random. If not, `resize_and_crop` is `resize`, and the other
+            crops are taken from the centre.
+    """
+
+    mode: str
+    image_size: Size
+    load_size: Size
+    training: bool
+
+    @property
+    def uniform(self) -> bool:
+        """Whether `scaled` brings all pairs to the same size."""
+        return not self.mode.endswith("crop") or self.mode == "resize_and_crop"
+
+    def scaled(self, size: Size, name: str) -> Size:
+        """Return the height and width that an image is resized to, before any crop.
+
+        Args:
+            size: Height and width of the image.
+            name: Its name, for the message.
+
+        Raises:
+            InputError: The result does not fit `image_size`.
+        """
+        if self.mode == "resize_and_crop":
+            return self.load_size if self.training else self.image_size
+        if self.mode == "resize":
+            return self.image_size
+        result = size
+        if self.mode.startswith("scale_width"):
+            width = self.load_size[1] if self.mode.endswith("crop") else self.image_size[1]
+            result = (max(round(size[0] * width / size[1]), 1), width)
+        if self.uniform and result != self.image_size:
+            raise InputError(
+                f"{name}: {result[0]} x {result[1]} pixels (height, width) after "
+                f"data.resize={self.mode!r}, expected data.image_size={self.image_size}; set that, "
+                "or choose data.resize=resize"
+            )
+        if result[0] < self.image_size[0] or result[1] < self.image_size[1]:
+            raise InputError(
+                f"{name}: {result[0]} x {result[1]} pixels (height, width), too small for a crop "
+                f"of data.image_size={self.image_size}; choose data.resize=resize_and_crop"
+            )
+        return result
+
+
+def build_shaping(data: ConfigDict, *, training: bool) -> Shaping:
+    """Build the shaping from the section `data` of a resolved configuration."""
+    return Shaping(data.resize, data.image_size, data.load_size, training)
+
+
+@dataclasses.dataclass(frozen=True)
 class PairFormat:
-    """How both sides are stored, derived and shown.
+    """How both sides of a pair are stored, derived and shown.
 
     Attributes:
         source: How sources are stored.
         target: How targets are stored.
-        derivation: What makes the one side of single images; None: pairs have two.
+        derivation: How one side is made from single images; None if pairs have both sides.
         direction: `AtoB`: the derived side is the source; `BtoA`: it is the target.
         bands: Channels that pictures show, see `Encoding.show`.
     """
@@ -39,61 +102,63 @@ class PairFormat:
 
     @property
     def is_lab(self) -> bool:
-        """Whether the source is lightness and the target the two colours of CIE Lab."""
+        """Whether the source is the lightness and the target the two colour channels of CIE Lab."""
         return self.derivation is not None and self.derivation.kind == "lab"
 
     @property
     def single(self) -> Encoding:
-        """How single images are stored, whose other side is derived."""
+        """How single images are stored, from which the other side is derived."""
         if self.is_lab:
             return PHOTO
         return self.target if self.direction == "AtoB" else self.source
 
     def shape(self, pair: Pair, shaping: Shaping, name: str) -> Pair:
-        """Bring a pair as read to its size, derive what is to be derived, and check its kind.
+        """Resize a pair as read, derive a side if needed, and check the result.
 
         Args:
-            pair: Both sides, or one image twice.
+            pair: Both sides, or the same image twice.
             shaping: The size.
-            name: Name of the pair: it decides a hole's place, and is named in messages.
+            name: Name of the pair, for messages; it also decides the place of a hole.
 
         Raises:
-            InputError: The sides differ in size, or are of another kind than this.
+            InputError: The sides differ in size, or are not stored as this format says.
         """
         first, second = pair
         size = shaping.scaled(first.shape[:2], name)
-        if self.derivation is not None:
+        if self.derivation is None:
+            check_sizes(pair, name)
+            pair = self.source.resize(first, size), self.target.resize(second, size)
+        else:
             image = self.single.resize(first, size)
-            # The file's own name: what a user's file is called, too.
+            # Only the file's own name decides: that is all `read_source` knows of a user's file.
             pair = self.derivation(image, pathlib.PurePath(name).name)
             if self.direction == "BtoA":
                 pair = pair[::-1]
-        else:
-            check_sizes(pair, name)
-            pair = self.source.resize(first, size), self.target.resize(second, size)
         return self.source.check(pair[0], name), self.target.check(pair[1], name)
 
     def read_source(
-        self, path: pathlib.Path, *, derive: bool = False, size: tuple[int, int] | None = None
+        self, path: pathlib.Path, *, derive: bool = False, size: Size | None = None
     ) -> Image:
         """Read a source from a user's file, or the image that it is derived from.
 
         Args:
             path: An image file.
-            derive: Whether to derive the source from the image also where the file could be one.
-            size: Height and width at which it is then derived, as in training; None: its own.
+            derive: Whether to derive the source even if the file could be a source itself.
+            size: Height and width at which to derive it, as in training; None for the file's own.
 
         Returns:
             The source as stored.
         """
-        kind = self.derivation.kind if self.derivation is not None else ""
-        if not kind or self.direction == "BtoA" or not (derive or kind in _ALWAYS_DERIVED):
+        derivation = self.derivation
+        if derivation is None or self.direction == "BtoA":
             return self.source.read(path)
-        assert self.derivation is not None
+        always = derivation.kind in _ALWAYS_DERIVED
+        if not (derive or always):
+            return self.source.read(path)
         image = self.single.read(path)
-        if size is not None and kind not in _ALWAYS_DERIVED:
+        if size is not None and not always:
             image = self.single.resize(image, size)
-        return self.derivation(image, path.name)[0]
+        return derivation(image, path.name)[0]
 
     @property
     def written(self) -> Encoding:
@@ -101,18 +166,18 @@ class PairFormat:
         return PHOTO if self.is_lab else self.target
 
     def finish(self, source: Image, fake: Image) -> Image:
-        """Return what is written for a translated image: the target, with Lab put together again.
+        """Return the image to write for a translated source: the target, or for Lab its RGB.
 
         Args:
             source: The source as stored.
-            fake: The network's answer as the target is stored, of the source's height and width.
+            fake: The network's answer, stored like the target, with the source's height and width.
         """
         return lab_to_rgb(source, fake) if self.is_lab else fake
 
     def compared(
         self, source: Shaped[np.ndarray, "n _ _ _"], fake: Float[np.ndarray, "n _ _ _"]
     ) -> Float[np.ndarray, "n _ _ _"]:
-        """Return what metrics compare, in [-1, 1]: the network's answers, of Lab their RGB.
+        """Return what metrics compare, in [-1, 1]: the network's answers, or for Lab their RGB.
 
         Args:
             source: Sources as stored.
@@ -125,27 +190,30 @@ class PairFormat:
     def compared_target(
         self, source: Shaped[np.ndarray, "n _ _ _"], target: Shaped[np.ndarray, "n _ _ _"]
     ) -> Float[np.ndarray, "n _ _ _"]:
-        """Return what metrics compare with, in [-1, 1], of targets as stored."""
+        """Return what metrics compare the answers with, in [-1, 1].
+
+        Args:
+            source: Sources as stored.
+            target: Targets as stored.
+        """
         if not self.is_lab:
             return np.asarray(self.target.to_network(target))
         return self._in_colour(source, target)
 
-    def _in_colour(self, source: np.ndarray, ab: np.ndarray) -> Float[np.ndarray, "n _ _ 3"]:
-        pairs = zip(source, ab, strict=True)
-        return np.asarray(PHOTO.to_network(np.stack([lab_to_rgb(*pair) for pair in pairs])))
+    def _in_colour(self, lightness: np.ndarray, ab: np.ndarray) -> Float[np.ndarray, "n _ _ 3"]:
+        images = [lab_to_rgb(*sides) for sides in zip(lightness, ab, strict=True)]
+        return np.asarray(PHOTO.to_network(np.stack(images)))
 
     def show(
-        self,
-        source: Image,
-        target: Image,
+        self, source: Image, target: Image
     ) -> tuple[UInt8[np.ndarray, "h w _"], UInt8[np.ndarray, "h w _"]]:
-        """Make pictures of a pair, as stored, for a grid."""
+        """Make pictures of both sides of a pair as stored."""
         if self.is_lab:
             return self.source.show(source), lab_to_rgb(source, target)
         return self.source.show(source, self.bands), self.target.show(target, self.bands)
 
 
-PHOTOS = PairFormat()  # both sides RGB of 8 bits
+PHOTOS = PairFormat()  # both sides 8-bit RGB
 
 
 def build_format(
@@ -170,17 +238,17 @@ def build_format(
         raise InputError("derive.kind='lab' with data.direction='BtoA': choose AtoB")
     if data.source_classes:
         raise InputError(
-            f"data.source_classes={data.source_classes} with derive.kind={kind!r}: a "
-            "derived source has no classes; set one of them to nothing"
+            f"data.source_classes={data.source_classes} with derive.kind={kind!r}: a derived "
+            "source has no classes; set data.source_classes=0 or derive.kind=''"
         )
     derived, image = (source, target) if direction == "AtoB" else (target, source)
-    channels = derived.channels if kind in ("gray", "edges") else 3
-    derivation = Derivation(**derive, seed=seed, channels=channels)
-    differ = kind not in ("gray", "edges") and derived.channels != image.channels
+    any_channels = kind in ("gray", "edges")
+    derivation = Derivation(**derive, seed=seed, channels=derived.channels if any_channels else 3)
+    differ = not any_channels and derived.channels != image.channels
     if kind != "lab" and (differ or derived.dtype != image.dtype):
         raise InputError(
             f"derive.kind={kind!r} with {source.channels} channels of {source.dtype} as the source "
-            f"and {target.channels} of {target.dtype} as the target: one is made of the other and "
-            "has its kind; set data.source_channels, data.target_channels and the dtypes so"
+            f"and {target.channels} of {target.dtype} as the target: one is made from the other, "
+            "so they must be equal; set data.source_channels, data.target_channels and the dtypes"
         )
     return PairFormat(source, target, derivation, direction, bands)

@@ -1,13 +1,18 @@
-"""pix2pix_jax.data.pairing."""
+"""Which image files of a data set belong together: by split, and by stem."""
 
+import dataclasses
+import logging
 import pathlib
 from collections.abc import Sequence
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.sources import SPLITS, Paths
 from pix2pix_jax.images import files as image_files
 
-_NAMED = 3  # so many names stand in a message
+logger = logging.getLogger(__name__)
+
+TwoFolders = tuple[pathlib.Path, pathlib.Path]
+TwoFiles = tuple[pathlib.Path, pathlib.Path]
 
 
 def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.Path, Paths]:
@@ -19,10 +24,10 @@ def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.P
         layout: What is expected there, for the message.
 
     Returns:
-        The split's folder, and its paths in order.
+        The split's folder, and its files in order.
 
     Raises:
-        InputError: None of the sub-folders holds an image.
+        InputError: None of the sub-folders has an image.
     """
     for split in splits:
         folder = pathlib.Path(root, split)
@@ -38,38 +43,82 @@ def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.P
 
 
 def relative_names(folder: pathlib.Path, paths: Paths) -> tuple[str, ...]:
-    """Return the files' names with the sub-folders they lie in."""
+    """Return the names of files inside a folder, with their sub-folders."""
     return tuple(path.relative_to(folder).as_posix() for path in paths)
 
 
-def find_folder_pairs(
-    root: str, splits: Sequence[str], unpaired: str
-) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
-    """Pair the files of two folders by their stems, sub-folders included.
+@dataclasses.dataclass(frozen=True)
+class StemPairs:
+    """The image files of two folders, paired by stem.
+
+    Attributes:
+        pairs: File in the first folder and file in the second, by path without suffix.
+        only_first: Files of the first folder without a partner.
+        only_second: Files of the second folder without a partner.
+    """
+
+    pairs: dict[str, TwoFiles]
+    only_first: Paths
+    only_second: Paths
+
+    @property
+    def unpaired(self) -> Paths:
+        """All files without a partner."""
+        return self.only_first + self.only_second
+
+
+def pair_by_stem(first: str | pathlib.Path, second: str | pathlib.Path) -> StemPairs:
+    """Pair the image files of two folders by their stems, sub-folders included.
+
+    Args:
+        first: A folder.
+        second: Another folder.
+
+    Returns:
+        The pairs in the order of the first folder, and the files that are left over.
+
+    Raises:
+        InputError: Two files of one folder have the same stem.
+    """
+    ours, theirs = _files_by_stem(pathlib.Path(first)), _files_by_stem(pathlib.Path(second))
+    return StemPairs(
+        {stem: (path, theirs[stem]) for stem, path in ours.items() if stem in theirs},
+        tuple(path for stem, path in ours.items() if stem not in theirs),
+        tuple(path for stem, path in theirs.items() if stem not in ours),
+    )
+
+
+def _files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Return the image files of a folder by their paths inside it, without suffix."""
+    files: dict[str, pathlib.Path] = {}
+    for path in image_files.find(folder):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem in files:
+            raise InputError(
+                f"{files[stem]} and {path}: same stem, so the pair is ambiguous; remove one"
+            )
+        files[stem] = path
+    return files
+
+
+def find_folder_pairs(root: str, splits: Sequence[str], unpaired: str) -> dict[str, TwoFiles]:
+    """Find the pairs of a data set whose sides are in two folders.
 
     Args:
         root: Folder with `A/<split>` and `B/<split>`, `<split>A` and `<split>B`, or `<split>/A` and
             `<split>/B`.
-        splits: Splits in order of preference, or `.`: all pairs of all splits.
-        unpaired: What a file without its partner does: `fail`, or `skip` with a count.
+        splits: Splits in order of preference; or `.` alone: all pairs of all splits.
+        unpaired: What to do about a file without a partner: `fail`, or `skip` it and log how many.
 
     Returns:
         `{name: (A, B)}` in the order of the names.
 
     Raises:
-        InputError: There are no such folders, a file has no partner, or two have one stem.
+        InputError: There are no such folders, a file has no partner, or two have the same stem.
     """
-    if tuple(splits) == (".",):
-        found = {split: two_folders(root, split) for split in SPLITS}
-        chosen = [(f"{split}/", two) for split, two in found.items() if two is not None]
-        whole = (pathlib.Path(root, "A"), pathlib.Path(root, "B"))
-        chosen = chosen or ([("", whole)] if all(side.is_dir() for side in whole) else [])
-    else:
-        options = ((split, two_folders(root, split)) for split in splits)
-        chosen = [("", two) for _, two in options if two is not None][:1]
-    pairs: dict[str, tuple[pathlib.Path, pathlib.Path]] = {}
-    for prefix, (first, second) in chosen:
-        for stem, two in find_partners(first, second, unpaired).items():
+    pairs: dict[str, TwoFiles] = {}
+    for prefix, (first, second) in _chosen_folders(root, splits):
+        for stem, two in _find_partners(first, second, unpaired).items():
             pairs[prefix + stem + two[0].suffix] = two
     if pairs:
         return pairs
@@ -80,8 +129,37 @@ def find_folder_pairs(
     )
 
 
-def two_folders(root: str, split: str) -> tuple[pathlib.Path, pathlib.Path] | None:
-    """Return the folders A and B of a split, in whichever layout is there."""
+def _chosen_folders(root: str, splits: Sequence[str]) -> list[tuple[str, TwoFolders]]:
+    """Return folders A and B of the splits to read, each with a prefix for its names."""
+    if tuple(splits) != (".",):
+        for split in splits:
+            folders = two_folders(root, split)
+            if folders is not None:
+                return [("", folders)]
+        return []
+    found = find_sides(root)
+    return [(f"{split}/" if split else "", folders) for split, folders in found.items()]
+
+
+def find_sides(root: str | pathlib.Path) -> dict[str, TwoFolders]:
+    """Return folders A and B of each split of a data set.
+
+    Args:
+        root: Folder of the data set.
+
+    Returns:
+        Folders by split; by '' those of a data set without splits; empty if it has other files.
+    """
+    found = {split: two_folders(root, split) for split in SPLITS}
+    sides = {split: folders for split, folders in found.items() if folders is not None}
+    whole = (pathlib.Path(root, "A"), pathlib.Path(root, "B"))
+    if not sides and all(folder.is_dir() for folder in whole):
+        return {"": whole}
+    return sides
+
+
+def two_folders(root: str | pathlib.Path, split: str) -> TwoFolders | None:
+    """Return folders A and B of a split, in whichever layout is there; None if they are not."""
     base = pathlib.Path(root)
     for first, second in (
         (base / "A" / split, base / "B" / split),
@@ -93,46 +171,15 @@ def two_folders(root: str, split: str) -> tuple[pathlib.Path, pathlib.Path] | No
     return None
 
 
-def by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Return the image files under a folder by their paths inside it, without suffix.
-
-    Raises:
-        InputError: Two differ in their suffix alone.
-    """
-    files: dict[str, pathlib.Path] = {}
-    for path in image_files.find(folder):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if stem in files:
-            raise InputError(f"{files[stem]} and {path} have one stem: which is the pair's file?")
-        files[stem] = path
-    return files
-
-
-def find_partners(
-    first: pathlib.Path, second: pathlib.Path, unpaired: str = "fail"
-) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
-    """Pair the image files of two folders by their stems, sub-folders included.
-
-    Args:
-        first: A folder.
-        second: Another one.
-        unpaired: As for `find_folder_pairs`.
-
-    Returns:
-        `{stem: (file in first, file in second)}`.
-
-    Raises:
-        InputError: A file has no partner, or two of a folder have one stem.
-    """
-    ours, theirs = by_stem(first), by_stem(second)
-    alone = [path for stem, path in ours.items() if stem not in theirs]
-    alone += [path for stem, path in theirs.items() if stem not in ours]
-    if alone and unpaired == "fail":
-        more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+def _find_partners(first: pathlib.Path, second: pathlib.Path, unpaired: str) -> dict[str, TwoFiles]:
+    """Pair the files of two folders; `unpaired` is that of `find_folder_pairs`."""
+    found = pair_by_stem(first, second)
+    if found.unpaired and unpaired == "fail":
         raise InputError(
-            f"{', '.join(map(str, alone[:_NAMED]))}{more}: no partner of the same stem in the "
-            "other folder; add it, or set data.unpaired=skip"
+            f"{some_of(found.unpaired)}: no partner of the same stem in the other folder; add it, "
+            "or set data.unpaired=skip"
         )
-    if alone:
-        print(f"{first} and {second}: left out {len(alone)} files without a partner")
-    return {stem: (path, theirs[stem]) for stem, path in ours.items() if stem in theirs}
+    if found.unpaired:
+        count = len(found.unpaired)
+        logger.info("%s and %s: left out %d files without a partner", first, second, count)
+    return found.pairs

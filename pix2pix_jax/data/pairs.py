@@ -1,7 +1,8 @@
-"""From files to pairs of one kind: decode once and keep, or decode ahead and stream."""
+"""From files to pairs ready for batches: decoded once and kept, or read when needed."""
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,10 +12,11 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.data.shape import Shaping, build_shaping
+from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
 from pix2pix_jax.data.sources import Pair, Source
 from pix2pix_jax.images import pixels as images
+
+logger = logging.getLogger(__name__)
 
 PairBatch = tuple[Shaped[np.ndarray, "n h w c"], Shaped[np.ndarray, "n h w d"]]
 _SKIP_HINT = "data.on_error=skip leaves such files out"
@@ -22,15 +24,15 @@ _SKIP_HINT = "data.on_error=skip leaves such files out"
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Pairs of one kind, ready to be gathered into batches.
+    """Pairs ready to be gathered into batches.
 
     Attributes:
         source: Where they come from.
         form: How both sides are stored.
-        shaping: The size that they come to. Where that is not one for all, crops are to be taken.
+        shaping: How they are resized. If their sizes still differ then, they are to be cropped.
         keep: Numbers of the pairs in `source` that could be read.
-        arrays: All sources and all targets, where they fit in memory and have one size.
-        cached: All pairs, where they fit in memory and differ in size.
+        arrays: All sources and all targets, if they fit in memory and have the same size.
+        cached: All pairs, if they fit in memory and differ in size.
     """
 
     source: Source
@@ -51,7 +53,7 @@ class Pairs:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width that the network sees."""
+        """Height and width that the networks see."""
         return self.shaping.image_size
 
     @property
@@ -73,7 +75,7 @@ class Pairs:
 
 
 def _read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) -> Pair:
-    """Read one pair and bring it to its size."""
+    """Read one pair, and resize it; held-out pairs are also cropped."""
     pair = form.shape(source[index], shaping, source.names[index])
     if shaping.training or shaping.uniform:
         return pair
@@ -94,23 +96,24 @@ def load_pairs(
     on_error: str,
     label: str,
 ) -> Pairs:
-    """Decode all pairs into memory where they fit; else prepare to stream them.
+    """Decode all pairs into memory if they fit; otherwise prepare to stream them.
 
     Args:
         source: Pairs of any sizes.
         form: How both sides are stored.
-        shaping: The size that they come to.
-        cache_gigabytes: Memory budget, in GB of 10^9 bytes. The first pair stands for all.
-        workers: Threads that read and decode.
-        on_error: What a pair that cannot be read does: `fail`, or `skip` with a count. Streamed
-            pairs are all read once beforehand to find those to skip.
+        shaping: How they are resized.
+        cache_gigabytes: Memory budget, in GB of 10^9 bytes. The size of all pairs is estimated from
+            the first.
+        workers: Number of threads that read and decode.
+        on_error: What to do about a pair that cannot be read: `fail`, or `skip` it and log how
+            many. To find those to skip, streamed pairs are all read once beforehand.
         label: What the pairs are, for the progress bar and messages.
 
     Returns:
         The pairs.
 
     Raises:
-        InputError: A pair cannot be read and `on_error` is `fail`, or none can be read.
+        InputError: A pair cannot be read and `on_error` is `fail`, or no pair can be read.
     """
     read = functools.partial(_read_pair, source, form=form, shaping=shaping)
     sample = _first_readable(source, read, on_error)
@@ -156,7 +159,22 @@ def build_pairs(
     cache_gigabytes: float,
     label: str,
 ) -> Pairs:
-    """Load a source's pairs as the config's `data` section says; arguments as of `load_pairs`."""
+    """Load a source's pairs as the section `data` of a resolved configuration says.
+
+    Args:
+        data: The section.
+        source: As for `load_pairs`.
+        form: As for `load_pairs`.
+        training: Whether the pairs are for training; see `Shaping`.
+        cache_gigabytes: As for `load_pairs`.
+        label: As for `load_pairs`.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        InputError: As for `load_pairs`.
+    """
     return load_pairs(
         source,
         form,
@@ -171,10 +189,13 @@ def build_pairs(
 def _load_all(
     load: Callable[[int], InputError | None], count: int, workers: int, on_error: str, label: str
 ) -> list[int]:
-    """Load pairs in threads behind a progress bar, and return the numbers of those that could be.
+    """Load pairs in threads behind a progress bar.
+
+    Returns:
+        Numbers of the pairs that could be loaded.
 
     Raises:
-        InputError: One could not, and `on_error` is `fail`.
+        InputError: A pair could not be loaded, and `on_error` is `fail`.
     """
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(load, range(count))
@@ -187,14 +208,18 @@ def _load_all(
                 pool.shutdown(cancel_futures=True)
                 raise InputError(f"{error}; {_SKIP_HINT}") from None
             else:
-                tqdm.write(f"skipped: {error}")
+                logger.info("skipped: %s", error)
     if len(keep) < count:
-        tqdm.write(f"{label}: skipped {count - len(keep)} of {count} pairs")
+        logger.info("%s: skipped %d of %d pairs", label, count - len(keep), count)
     return keep
 
 
 def _first_readable(source: Source, read: Callable[[int], Pair], on_error: str) -> Pair:
-    """Read the first pair that can be read; its shapes stand for all."""
+    """Read the first pair that can be read.
+
+    Raises:
+        InputError: The first pair cannot be read and `on_error` is `fail`, or no pair can be read.
+    """
     for index in range(len(source)):
         try:
             return read(index)
@@ -206,11 +231,11 @@ def _first_readable(source: Source, read: Callable[[int], Pair], on_error: str) 
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """Some of the pairs as a sequence, in the size that the network sees.
+    """Some of the pairs as a sequence, at the size that the networks see.
 
     Attributes:
-        pairs: The pairs.
-        indices: Numbers of those chosen.
+        pairs: All pairs.
+        indices: Numbers of the chosen ones.
     """
 
     pairs: Pairs

@@ -1,7 +1,7 @@
 """The published pix2pix data sets (Isola et al., 2017), prepared with TFDS on first use.
 
-Neither preparing nor reading needs TensorFlow: `tfds.core.GeneratorBasedBuilder` wants it for more
-than 1 GB of images, `tfds.core.ShardBasedBuilder` does not.
+Neither preparing nor reading needs TensorFlow: unlike `tfds.core.GeneratorBasedBuilder`,
+`tfds.core.ShardBasedBuilder` works without it for more than 1 GB of images.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import difflib
 import functools
 import io
 import itertools
+import logging
 import math
 import pathlib
 from collections.abc import Callable, Iterator
@@ -17,18 +18,20 @@ from typing import Any
 
 from tqdm import tqdm
 
+from pix2pix_jax.core.downloads import download, verify
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data import archives
-from pix2pix_jax.data.sources import SPLITS, Pair, Source, read_side_by_side
-from pix2pix_jax.data.tfds import Records, build_split, is_prepared, open_records
+from pix2pix_jax.data.archives import iterate_images, measure_images
+from pix2pix_jax.data.records import Records, build_split, is_prepared, open_records
+from pix2pix_jax.data.sources import Pair, Source, read_side_by_side
 from pix2pix_jax.images.encoding import Encoding
+
+logger = logging.getLogger(__name__)
 
 BASE_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
 PUBLISHED = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day")
-# SHA-256 of the archives; '': not known yet, then that of the first download holds.
+# SHA-256 of the archives; '' if not known yet: then the first download's is recorded and compared.
 CHECKSUMS = dict.fromkeys(PUBLISHED, "")
-_SUFFIXES = (".jpg", ".jpeg", ".png")
-_SHARD_BYTES = 2**27  # TFDS keeps a shard in memory while it writes it
+_SHARD_BYTES = 2**27  # TFDS holds a shard in memory until it is written
 Example = tuple[str, dict[str, Any]]
 
 
@@ -38,7 +41,7 @@ class PublishedPairs:
 
     Attributes:
         records: The encoded images.
-        names: Names of the files they were, sorted.
+        names: Names of the original files, sorted.
         places: Number of each in the records.
         direction: `AtoB`: A is the source; `BtoA`: B is.
         source: How sources are stored.
@@ -98,7 +101,7 @@ def build_published(
 
     def build(split: str) -> PublishedPairs:
         stored = builder.info.metadata["names"][split]
-        # By the parts of the path, as files in folders are sorted.
+        # By the parts of the path: the order of the same files in a folder.
         places = sorted(range(len(stored)), key=lambda place: stored[place].split("/"))
         names = tuple(stored[place] for place in places)
         records = open_records(builder, split, what)
@@ -107,21 +110,32 @@ def build_published(
     return build_split(builder.info.splits, split, what, build)
 
 
-def prepare(name: str, data_dir: str = "", *, archive: str = "", base_url: str = BASE_URL) -> Any:
-    """Download a published set and prepare it as array_record, where that is not done yet.
+def prepare(
+    name: str,
+    data_dir: str = "",
+    *,
+    archive: str = "",
+    base_url: str = BASE_URL,
+    shard_bytes: int = _SHARD_BYTES,
+) -> Any:
+    """Download a published set and prepare it as array_record, unless that is done already.
+
+    A preparation that is interrupted leaves nothing that counts as prepared.
 
     Args:
         name: One of `PUBLISHED`.
-        data_dir: Where TFDS keeps its sets; '': its own place. Archives lie in `downloads` there.
-        archive: A local `.tar.gz`, or a folder that has `<name>.tar.gz`; '': it is downloaded.
+        data_dir: Where TFDS keeps its sets; '' for its own folder. Archives are in `downloads`
+            there.
+        archive: A local `.tar.gz`, or a folder with `<name>.tar.gz`; '' to download it.
         base_url: Where the archives are.
+        shard_bytes: Size of the files that the set is divided into.
 
     Returns:
         The builder of the prepared set.
 
     Raises:
-        InputError: The name is unknown, the archive cannot be had or is broken, or the set cannot
-            be written. What is half done does not count as prepared.
+        InputError: The name is unknown, the archive cannot be downloaded or is broken, or the set
+            cannot be written.
     """
     if name not in PUBLISHED:
         near = difflib.get_close_matches(name, PUBLISHED, n=1)
@@ -131,12 +145,13 @@ def prepare(name: str, data_dir: str = "", *, archive: str = "", base_url: str =
     if is_prepared(builder):
         return builder
     builder.archive = _find_archive(name, builder, archive, base_url)
-    _build(builder)
+    builder.shard_bytes = shard_bytes
+    _write_records(builder)
     prepared = _open_builder(name, data_dir)
-    if not is_prepared(prepared):  # TFDS takes any folder of that name for a prepared set
+    if not is_prepared(prepared):  # TFDS accepts any folder of that name as a prepared set
         raise InputError(f"{builder.data_dir}: holds no prepared set; delete that folder")
     counts = ", ".join(f"{key} {split.num_examples}" for key, split in prepared.info.splits.items())
-    print(f"prepared pix2pix:{name} ({counts}) in {prepared.data_dir}")
+    logger.info("prepared pix2pix:%s (%s) in %s", name, counts, prepared.data_dir)
     return prepared
 
 
@@ -155,26 +170,35 @@ def _open_builder(name: str, data_dir: str) -> Any:
 
 
 def _find_archive(name: str, builder: Any, archive: str, base_url: str) -> pathlib.Path:
-    """Return the archive of a set, checked; it is downloaded where it is not there."""
+    """Return the archive of a set, checked, and downloaded if it is missing.
+
+    Raises:
+        InputError: It cannot be downloaded, or is not the expected file.
+    """
     downloads = pathlib.Path(builder.data_dir_root, "downloads")
     path = pathlib.Path(archive).expanduser() if archive else downloads
     if path.is_dir() or not archive:
         path = path / f"{name}.tar.gz"
     if path.is_file():
-        archives.verify(path, CHECKSUMS[name])
+        verify(path, CHECKSUMS[name])
     elif archive:
         raise InputError(f"data.archive={archive!r}: there is no {path}")
     else:
         hint = (
-            f"on a machine without network put {path.name} into {downloads}, or set data.archive "
+            f"on a machine without network, put {path.name} into {downloads}, or set data.archive "
             "to where it is"
         )
         url = f"{base_url.rstrip('/')}/{path.name}"
-        archives.download(url, path, sha256=CHECKSUMS[name], hint=hint)
+        download(url, path, sha256=CHECKSUMS[name], hint=hint)
     return path
 
 
-def _build(builder: Any) -> None:
+def _write_records(builder: Any) -> None:
+    """Prepare a set from its archive.
+
+    Raises:
+        InputError: Its files cannot be written.
+    """
     import tensorflow_datasets as tfds
 
     try:
@@ -184,27 +208,29 @@ def _build(builder: Any) -> None:
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             )
     except (OSError, RuntimeError) as error:  # RuntimeError: array_record could not write
-        if not is_prepared(builder):  # by another process at the same time
+        if not is_prepared(builder):  # another process may have done it at the same time
             reason = getattr(error, "strerror", None) or str(error).split(";")[0]
             raise InputError(f"{builder.data_dir}: cannot be written ({reason})") from None
 
 
 @functools.cache
 def builder_class() -> Any:
-    """Return the TFDS builder of the published sets, a class; TFDS is imported only now."""
+    """Return the class of the published sets' TFDS builder; TFDS is imported only here."""
     import tensorflow_datasets as tfds
 
     class Pix2Pix(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
         """Side-by-side images as the bytes of their files, in the order of the archive.
 
         Attributes:
-            archive: The `.tar.gz` that the set is prepared from.
+            archive: The `.tar.gz` to prepare the set from.
+            shard_bytes: Size of the files that the set is divided into.
         """
 
         name = "pix2pix"
         VERSION = tfds.core.Version("1.0.0")
         BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in PUBLISHED]  # noqa: RUF012
         archive = pathlib.Path()
+        shard_bytes = _SHARD_BYTES
 
         def _info(self) -> Any:
             return tfds.core.DatasetInfo(
@@ -220,45 +246,21 @@ def builder_class() -> Any:
         def _shard_iterators_per_split(
             self, dl_manager: Any
         ) -> dict[str, list[Callable[[], Iterator[Example]]]]:
-            sizes = _sizes(self.archive)
+            sizes = measure_images(self.archive)
             self.info.metadata["names"] = {split: list(files) for split, files in sizes.items()}
-            return {split: _shards(self.archive, split, files) for split, files in sizes.items()}
+            return {
+                split: _shards(self.archive, split, files, self.shard_bytes)
+                for split, files in sizes.items()
+            }
 
     return Pix2Pix
 
 
-def _images(archive: pathlib.Path) -> Iterator[tuple[str, str, bytes]]:
-    """Yield split, name and content of the image files of an archive, in its own order."""
-    for member, data in archives.iterate_members(archive):
-        path = pathlib.PurePosixPath(member)
-        split = next((part for part in path.parts[:-1] if part in SPLITS), None)
-        hidden = any(part.startswith(".") for part in path.parts)
-        if split is not None and path.suffix.lower() in _SUFFIXES and not hidden:
-            name = "/".join(path.parts[path.parts.index(split) + 1 :])
-            yield split, name, data
-
-
-def _sizes(archive: pathlib.Path) -> dict[str, dict[str, int]]:
-    """Read an archive once to its end, and return the number of bytes of `{split: {name: ...}}`."""
-    sizes: dict[str, dict[str, int]] = {}
-    bar = tqdm(desc=f"checking {archive.name}", unit="image", disable=None, leave=False)
-    with bar:
-        for split, name, data in _images(archive):
-            files = sizes.setdefault(split, {})
-            if name in files:
-                raise InputError(f"{archive}: has {split}/{name} twice; get it again")
-            files[name] = len(data)
-            bar.update()
-    if not sizes:
-        raise InputError(f"{archive}: has no images in folders {', '.join(SPLITS)}")
-    return {split: sizes[split] for split in SPLITS if split in sizes}
-
-
 def _shards(
-    archive: pathlib.Path, split: str, sizes: dict[str, int]
+    archive: pathlib.Path, split: str, sizes: dict[str, int], shard_bytes: int
 ) -> list[Callable[[], Iterator[Example]]]:
-    """Divide a split into shards; they are written in turn, out of one pass over the archive."""
-    count = math.ceil(sum(sizes.values()) / _SHARD_BYTES)
+    """Divide a split into shards, to be written in turn from one pass over the archive."""
+    count = math.ceil(sum(sizes.values()) / shard_bytes)
     length = math.ceil(len(sizes) / max(count, 1))
 
     def examples() -> Iterator[Example]:
@@ -266,7 +268,7 @@ def _shards(
             desc=f"preparing {split}", total=len(sizes), unit="image", disable=None, leave=False
         )
         with bar:
-            for place, name, data in _images(archive):
+            for place, name, data in iterate_images(archive):
                 if place == split:
                     bar.update()
                     yield name, {"image": data, "name": name}

@@ -1,4 +1,4 @@
-"""Sources made of other sources: some of their pairs, several in a row, patches of each pair."""
+"""Sources made from other sources: some of their pairs, several in sequence, or patches."""
 
 import bisect
 import dataclasses
@@ -14,7 +14,7 @@ import numpy as np
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
 
-_HELD = 4  # whole pairs that patches are cut from
+_HELD = 4  # whole pairs kept in memory, to cut patches from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Subset:
 
     Attributes:
         source: The source.
-        indices: Numbers of the pairs, in the order wanted.
+        indices: Numbers of the pairs, in the wanted order.
     """
 
     source: Source
@@ -48,7 +48,7 @@ class Subset:
 
 @dataclasses.dataclass(frozen=True)
 class Concatenated:
-    """Several sources as one.
+    """Several sources in sequence.
 
     Attributes:
         parts: `{prefix: source}`; a pair's name is `prefix/name`.
@@ -83,19 +83,19 @@ class Concatenated:
 
 
 class Patches:
-    """Patches of the pairs of a source: as many as fit beside each other, evenly spread.
+    """Patches of a source's pairs: as many as fit side by side, evenly spread.
 
     Attributes:
         places: Number of the pair, top and left of each patch, in the order of the pairs.
     """
 
     def __init__(self, source: Source, size: tuple[int, int], workers: int) -> None:
-        """Look at the size of every pair.
+        """Look up the size of every pair.
 
         Args:
             source: The source.
             size: Height and width of the patches.
-            workers: Threads that look.
+            workers: Number of threads for that.
 
         Raises:
             InputError: A pair is smaller than a patch.
@@ -116,7 +116,7 @@ class Patches:
             self.places += [(index, top, left) for top in tops for left in lefts]
 
     def _whole_size(self, index: int) -> tuple[int, int]:
-        """Return a pair's size; one that cannot be read is one patch, whose reading says why."""
+        """Return a pair's size; a pair that cannot be read becomes one patch, which says why."""
         try:
             return self._source.size(index)
         except InputError:
@@ -124,7 +124,7 @@ class Patches:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """The pairs' names with the place of the patch: `12_0_344.jpg`."""
+        """The pairs' names with the top and left of the patch: `12_0_344.jpg`."""
         names = self._source.names
         parts = [(names[index].rpartition("."), top, left) for index, top, left in self.places]
         return tuple(
@@ -143,7 +143,7 @@ class Patches:
         return first[cut].copy(), second[cut].copy()  # a slice would keep the whole image
 
     def _whole(self, index: int) -> Pair:
-        """Read a whole pair; the newest are held, for their other patches and other threads."""
+        """Read a whole pair; the last few are kept, for their other patches and other threads."""
         with self._lock:
             held = self._held.get(index)
             reading = held is None
@@ -156,7 +156,7 @@ class Patches:
                 pair = self._source[index]
                 check_sizes(pair, self._source.names[index])
                 held.set_result(pair)
-            except Exception as error:  # every thread that waits for the pair raises it
+            except Exception as error:  # raised in every thread that waits for the pair
                 held.set_exception(error)
         return held.result()
 
@@ -166,17 +166,17 @@ class Patches:
 
 
 def _starts(side: int, patch: int) -> list[int]:
-    """Return where patches begin: as many as fit, from the one border to the other."""
+    """Return where patches start: as many as fit, from one border to the other."""
     return np.rint(np.linspace(0, side - patch, side // patch)).astype(int).tolist()
 
 
 def choose_split(
     names: Sequence[str], parts: Sequence[float | int], split: str, seed: int
 ) -> list[int]:
-    """Choose the pairs of one split out of all, by a hash of each name and the seed.
+    """Choose the pairs of one split by a hash of each name and the seed.
 
-    A pair's place does not depend on which others there are: with shares, files that are added
-    later move no other one.
+    With shares, a pair's split does not depend on the other pairs: files that are added later do
+    not move it.
 
     Args:
         names: Names of all pairs.
@@ -188,7 +188,7 @@ def choose_split(
         Numbers of the chosen pairs, in their own order.
 
     Raises:
-        InputError: The counts are more than there are.
+        InputError: The counts add up to more pairs than there are.
     """
     hashes = [hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")) for name in names]
     values = np.array([int.from_bytes(one.digest()[:6]) for one in hashes]) / 2.0**48

@@ -1,4 +1,4 @@
-"""Random-access sources of image pairs that lie in files."""
+"""Sources of image pairs by number, and those that read files."""
 
 import dataclasses
 import pathlib
@@ -14,15 +14,19 @@ from pix2pix_jax.images.encoding import PHOTO, Encoding
 Pair = tuple[Shaped[np.ndarray, "_ _ _"], Shaped[np.ndarray, "_ _ _"]]  # (height, width, channels)
 Paths = tuple[pathlib.Path, ...]
 SPLITS = ("train", "val", "test")
+# Splits of a data set that may serve as one of ours, in order of preference: a set with a single
+# held-out split uses it for validation and for test.
+STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
+ALL = "all"  # asked for in place of a split: all pairs, to be split by data.split
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Pairs of (source, target) images as stored, by number."""
+    """Pairs of source and target images as stored, by number."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each pair: its file's name, or a made one."""
+        """Name of each pair: that of its file, or a generated one."""
         ...
 
     def __len__(self) -> int: ...
@@ -30,13 +34,13 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Pair: ...
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return height and width of a pair, where possible without reading all of it."""
+        """Return height and width of a pair, without reading all of it if possible."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class SideBySide:
-    """Files that hold A in their left and B in their right half, as the published sets do.
+    """Files with A in their left and B in their right half, like the published sets.
 
     Attributes:
         paths: The files.
@@ -68,17 +72,17 @@ class SideBySide:
 def read_side_by_side(
     file: image_files.File, name: object, direction: str, source: Encoding, target: Encoding
 ) -> Pair:
-    """Read a file that holds A in its left and B in its right half.
+    """Read a file with A in its left and B in its right half.
 
     Args:
         file: A path, or a binary file.
-        name: What messages call it.
+        name: Its name, for messages.
         direction: `AtoB`: A is the source; `BtoA`: B is.
         source: How the source is stored.
         target: How the target is stored.
 
     Raises:
-        InputError: It cannot be read, its width is odd, or a half is of another kind.
+        InputError: The file cannot be read, its width is odd, or a half is not stored as expected.
     """
     halves = split_in_halves(image_files.read_stored(file, name=name), name)
     if direction == "BtoA":
@@ -101,22 +105,26 @@ def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
 
 
 def check_sizes(pair: Pair, what: object) -> None:
-    """Raise InputError where the two sides differ in height or width."""
+    """Check that both sides have the same height and width.
+
+    Raises:
+        InputError: They differ.
+    """
     first, second = (side.shape[:2] for side in pair)
     if first != second:
         raise InputError(
             f"{what}: the source has {first[0]} x {first[1]} pixels (height, width), the target "
-            f"{second[0]} x {second[1]}; both must have one size"
+            f"{second[0]} x {second[1]}; both must have the same size"
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Pairs in two files each.
+    """Pairs of two files.
 
     Attributes:
         source_paths: The sources.
-        target_paths: Their partners, in the same order.
+        target_paths: Their targets, in the same order.
         names: Name of each pair.
         source: How sources are stored.
         target: How targets are stored.
@@ -142,7 +150,7 @@ class Folders:
 
 @dataclasses.dataclass(frozen=True)
 class Single:
-    """Images whose other side is derived later; a pair is the same image twice.
+    """Single images, from which the other side is derived later; a pair is the same image twice.
 
     Attributes:
         paths: The files.

@@ -1,6 +1,7 @@
-"""The pairs of a run, and what happens to them before the networks see them."""
+"""The pairs of a run: training, validation, and those to score or show besides."""
 
 import dataclasses
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +15,9 @@ from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source
 
-_COMPARED = 2000  # pairs of a split that are looked at for leaks
+logger = logging.getLogger(__name__)
+
+_COMPARED = 2000  # pairs of each split that are compared, to find leaks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Splits:
     Attributes:
         train: Training pairs, ready for random crops.
         val: Validation pairs.
-        scored_train: Training pairs without augmentation that are scored as well; may be none.
-        test: The few test pairs that are shown at the end; may be none.
+        scored_train: Training pairs to score, without augmentation; None if there are none.
+        test: The few test pairs to show at the end; None if there are none.
     """
 
     train: Pairs
@@ -49,9 +52,12 @@ def load_splits(
         data: The section `data` of a resolved configuration.
         form: The format of the pairs.
         seed: Seed of the run.
-        scored_train: Number of training pairs that are scored as well.
-        shown_test: Number of test pairs that are shown at the end.
+        scored_train: Number of training pairs to score.
+        shown_test: Number of test pairs to show at the end.
         code: What may run of own code.
+
+    Raises:
+        InputError: The source is unknown, has no pairs, or one cannot be read.
     """
     left = data.cache_gigabytes
 
@@ -80,28 +86,31 @@ def load_splits(
 
 
 def _spread(source: Source, count: int) -> Source:
-    """Return some of the pairs, evenly spread."""
+    """Return a number of pairs, evenly spread over the source."""
     chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
     return Subset(source, chosen.tolist())
 
 
 def warn_of_leaks(train: Pairs, val: Pairs, workers: int) -> None:
-    """Print a warning where validation pairs look like training pairs.
+    """Log a warning if validation pairs look like training pairs.
 
-    Up to `_COMPARED` pairs of each split, of 8 bits, are compared while both are in memory.
+    Up to 2000 pairs of each split are compared, if both splits are in memory and 8-bit.
     """
     ours, theirs = (_hash_some(pairs, workers) for pairs in (train, val))
     if ours is None or theirs is None:
         return
     warning = warn_across_splits(ours[0], theirs[0], (ours[1], theirs[1]))
     if warning:
-        print(f"warning: {warning}")
+        logger.warning("%s", warning)
 
 
 def _hash_some(pairs: Pairs, workers: int) -> tuple[Hashes, list[str]] | None:
-    """Return hashes of both sides of some pairs, and their names; None if they are not at hand."""
-    at_hand = pairs.arrays is not None or pairs.cached is not None
-    if not at_hand or any(side.dtype != np.uint8 for side in pairs[0]):
+    """Return hashes of both sides of some pairs, and their names.
+
+    None if the pairs are not in memory, or not 8-bit.
+    """
+    in_memory = pairs.arrays is not None or pairs.cached is not None
+    if not in_memory or any(side.dtype != np.uint8 for side in pairs[0]):
         return None
     chosen = np.linspace(0, len(pairs) - 1, min(_COMPARED, len(pairs))).astype(int).tolist()
     with ThreadPoolExecutor(workers) as pool:

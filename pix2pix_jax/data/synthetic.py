@@ -1,7 +1,7 @@
 """Procedurally drawn pairs of an aerial photo and its street map: a data set without a download.
 
-A plan (roads, blocks, water, buildings, trees) is drawn twice, so that the photo shows all that is
-on the map. The numbers come from a generator keyed by integers: a pair depends on nothing else.
+Each plan (roads, blocks, water, buildings, trees) is drawn twice, so the photo shows everything
+that is on the map. A pair depends only on the integers that key its random numbers.
 """
 
 import dataclasses
@@ -14,25 +14,24 @@ from PIL import Image, ImageDraw
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SPLITS
 
-# The plan has axes (u, v) of its own; the picture shows it rotated and slightly bent.
+# The plan has its own axes (u, v); the picture shows it rotated and slightly bent.
 Rects = Float[np.ndarray, "_ 4"]  # (u0, v0, u1, v1)
 Rect = Float[np.ndarray, " 4"]
 Discs = Float[np.ndarray, "_ 3"]  # (u, v, radius)
 Polygons = Float[np.ndarray, "_ _ 2"]  # (x, y) in the picture
 Picture = UInt8[np.ndarray, "size size 3"]
-DIRECTIONS = ("AtoB", "BtoA")
 MIN_SIZE = 16
 _UNITS = 128.0  # side of the picture in units of the plan, whatever its size in pixels
-_REACH = 96.0  # half side of the planned area: it covers the picture at every rotation
-_OVERSAMPLING = 3  # shapes are drawn this much larger, then averaged: antialiasing
-_SHADE = np.array([0.6, 0.8])  # direction of the shadows: one sun for the whole set
+_REACH = 96.0  # half the side of the planned area, which covers the picture at every rotation
+_OVERSAMPLING = 3  # antialiasing: shapes are drawn this much larger, then averaged
+_SHADE = np.array([0.6, 0.8])  # direction of the shadows, the same for the whole set
 _HOUSES, _CENTRE, _PARK, _LOT = range(4)  # kinds of block
 # Colours of what both pictures show: (in the photo, on the map); _GROUND by kind of block.
 _STREET, _MAIN = ((104, 104, 106), (255, 255, 255)), ((82, 82, 86), (250, 200, 92))
 _WATER, _MAP_BUILDING = ((48, 86, 108), (92, 156, 226)), (184, 150, 128)
 _GROUND = np.array([(138, 142, 98), (146, 140, 128), (84, 122, 58), (174, 146, 108)])
 _MAP_GROUND = np.array([(242, 230, 200), (242, 230, 200), (132, 196, 122), (242, 230, 200)])
-# Colours of what only the photo shows.
+# Colours of what is only in the photo.
 _PAVEMENT, _BANK, _SHADOW = (174, 170, 162), (132, 126, 88), (16, 20, 34)
 _WHITE_MARK, _YELLOW_MARK = (226, 226, 220), (224, 184, 76)
 _TREES = np.array([(46, 78, 38), (58, 88, 40), (70, 96, 48), (62, 74, 36)])
@@ -43,7 +42,7 @@ _ROOFS = np.array(_PITCHED + _FLAT)
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """What is where in one pair."""
+    """What is where in a pair."""
 
     pose: Float[np.ndarray, " 3"]  # angle, bend, phase of the bend
     mains: Rects
@@ -63,7 +62,7 @@ class _Plan:
         return np.stack([turned.real, turned.imag], axis=-1) + _UNITS / 2
 
     def outline(self, rects: Rects, steps: int = 1, inset: float = 0.0) -> Polygons:
-        """Polygons of rectangles; `steps` points on each side let long ones follow the bend."""
+        """Return polygons of rectangles; `steps` points on each side let them follow the bend."""
         rects = rects + inset * np.array([1.0, 1.0, -1.0, -1.0])
         corners = rects[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 1, 2)
         share = np.arange(steps)[:, None] / steps
@@ -71,16 +70,16 @@ class _Plan:
         return self.place(sides.reshape(-1, 4 * steps, 2))
 
     def round(self, discs: Discs, points: int = 12) -> Polygons:
-        """Polygons of discs."""
+        """Return polygons of discs."""
         turn = np.linspace(0.0, 2.0 * np.pi, points, endpoint=False)
         rim = np.column_stack([np.cos(turn), np.sin(turn)])
         return self.place(discs[:, None, :2]) + discs[:, None, 2:] * rim
 
 
 def _split(rng: np.random.Generator, orders: int) -> tuple[Rects, Rects, Rects]:
-    """Cuts the area by roads until the blocks are small; the first cuts are the main roads."""
+    """Cut the area by roads until the blocks are small; the first cuts are the main roads."""
     mains, streets, blocks = (list[Rect]() for _ in range(3))
-    main = rng.uniform([0.36, 4.6], [0.64, 5.8])  # one share: the pieces of a main road meet
+    main = rng.uniform([0.36, 4.6], [0.64, 5.8])  # the same for all, so that pieces meet
     todo = [(np.array([-_REACH, -_REACH, _REACH, _REACH]), 0)]
     while todo:
         rect, order = todo.pop()
@@ -102,7 +101,7 @@ def _split(rng: np.random.Generator, orders: int) -> tuple[Rects, Rects, Rects]:
 
 
 def _water(rng: np.random.Generator, kind: str, main: Rect) -> Discs:
-    """A chain of discs: a river across the first main road, or a lake beside it."""
+    """Return a chain of discs: a river across the first main road, or a lake beside it."""
     if kind == "none":
         return np.zeros((0, 3))
     t = np.linspace(-1.0, 1.0, 72)
@@ -117,7 +116,7 @@ def _water(rng: np.random.Generator, kind: str, main: Rect) -> Discs:
 
 
 def _furnish(rng: np.random.Generator, block: Rect, kind: int) -> tuple[Rects, Discs]:
-    """Buildings on a block, and trees. Trees may lie under roofs: those are drawn later."""
+    """Return the buildings and trees of a block; roofs are drawn later than trees, over them."""
     low, sides = block[:2] + 2.0, block[2:] - block[:2] - 4.0
     rects = np.zeros((0, 4))
     if kind in (_HOUSES, _CENTRE):  # one building on each plot of a grid
@@ -135,7 +134,7 @@ def _furnish(rng: np.random.Generator, block: Rect, kind: int) -> tuple[Rects, D
 
 def _make_plan(rng: np.random.Generator) -> _Plan:
     kind = rng.choice(["river", "lake", "none"], p=[0.45, 0.3, 0.25])
-    # A second main road could lie along the water.
+    # A second main road could run along the water.
     mains, streets, blocks = _split(rng, 2 if kind == "none" else 1)
     water = _water(rng, kind, mains[0])
     kinds = rng.choice(4, len(blocks), p=rng.dirichlet([3.7, 1.9, 1.9, 0.5]))
@@ -150,7 +149,7 @@ def _make_plan(rng: np.random.Generator) -> _Plan:
 
 
 def _paint(images: list[Image.Image], polygons: Polygons, *colours: object) -> None:
-    """Fills polygons; each image has one colour for all of them, or one for each."""
+    """Fill polygons in each image with its colour: one for all of them, or one for each."""
     seen = ((polygons.max(axis=1) > 0.0) & (polygons.min(axis=1) < _UNITS)).all(axis=1)
     for image, colour in zip(images, colours, strict=True):
         draw = ImageDraw.Draw(image)
@@ -161,7 +160,7 @@ def _paint(images: list[Image.Image], polygons: Polygons, *colours: object) -> N
 
 
 def _along(roads: Rects, across: float, period: float, length: float, width: float) -> Rects:
-    """Marks in rows along roads, `across` half widths off the middle."""
+    """Return rows of marks along roads, `across` half widths off the middle."""
     centre, half = (roads[:, 2:] + roads[:, :2]) / 2, (roads[:, 2:] - roads[:, :2]) / 2
     axis = np.eye(2)[half.argmax(axis=1)]
     steps = np.arange(-_REACH, _REACH, period)[:, None, None]
@@ -172,7 +171,7 @@ def _along(roads: Rects, across: float, period: float, length: float, width: flo
 
 
 def _draw_ground(rng: np.random.Generator, plan: _Plan, pair: list[Image.Image]) -> None:
-    """Draws blocks, water and roads on both pictures; shadows, trees and marks on the photo."""
+    """Draw blocks, water and roads in both pictures; shadows, trees and marks in the photo."""
     photo, veil = pair[:1], Image.new("L", pair[0].size)
     _paint(pair, plan.outline(plan.blocks, 4), _PAVEMENT, _MAP_GROUND[plan.kinds])
     _paint(photo, plan.outline(plan.blocks, 4, inset=1.1), _GROUND[plan.kinds])
@@ -209,13 +208,13 @@ def _draw_buildings(rng: np.random.Generator, plan: _Plan, pair: list[Image.Imag
 
 
 def _texture(rng: np.random.Generator, flat: Image.Image) -> Picture:
-    """Makes a photo of a drawing in flat colours."""
+    """Make a photo from a drawing in flat colours."""
     photo = np.asarray(flat, np.float32)
     grids = [rng.standard_normal((cells, cells), np.float32) for cells in (5, 14, 40, 100)]
     fields = [np.asarray(Image.fromarray(grid).resize(flat.size)) for grid in grids]
     coarse, fine = fields[0] + 0.7 * fields[1], fields[2] + fields[3]
     red, green, blue = np.moveaxis(photo, 2, 0)
-    # The colour tells plants and water, which vary more than roofs and roads.
+    # Plants and water, which vary more than roofs and roads, are found by their colour.
     plants = np.clip((green - np.maximum(red, blue)) / 25.0, 0.0, 1.0)
     water = np.clip((blue - red) / 50.0, 0.0, 1.0)
     grain = coarse * (0.02 + 0.06 * plants + 0.07 * water)
@@ -227,22 +226,22 @@ def _texture(rng: np.random.Generator, flat: Image.Image) -> Picture:
 
 def _check_range(name: str, value: int, low: int) -> None:
     if not low <= value < 2**64:
-        raise InputError(f"{name} is {value}; choose {low} to 2**64 - 1")
+        raise InputError(f"{name}={value}: must be from {low} to 2**64 - 1")
 
 
 def draw_pair(seed: int, index: int, size: int) -> tuple[Picture, Picture]:
-    """Draws one pair; the same arguments give the same bytes.
+    """Draw a pair; the same arguments give the same bytes.
 
     Args:
-        seed: names the data set, 0 to 2**64 - 1.
-        index: names the pair, 0 to 2**64 - 1.
-        size: side in pixels, at least 16. A larger one shows the same place in more detail.
+        seed: Number of the data set, 0 to 2**64 - 1.
+        index: Number of the pair, 0 to 2**64 - 1.
+        size: Side in pixels, at least 16. A larger picture shows the same place in more detail.
 
     Returns:
-        (aerial photo, street map), RGB in 0 to 255.
+        Aerial photo and street map, 8-bit RGB.
 
     Raises:
-        InputError: if an argument is outside its range.
+        InputError: An argument is out of its range.
     """
     _check_range("seed", seed, 0)
     _check_range("index", index, 0)
@@ -257,14 +256,14 @@ def draw_pair(seed: int, index: int, size: int) -> tuple[Picture, Picture]:
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPairs:
-    """Drawn pairs by index: `(source, target)`, uint8 RGB, square; InputError for wrong values.
+    """Drawn pairs of square pictures, 8-bit RGB; a value out of its range is an InputError.
 
     Attributes:
-        count: number of pairs.
-        side: of the pictures in pixels, at least 16.
-        seed: names the data set, 0 to 2**64 - 1.
-        split: 'train', 'val' or 'test'; each has pairs of its own.
-        direction: 'AtoB' for photo to map, 'BtoA' for map to photo.
+        count: Number of pairs.
+        side: Side of the pictures in pixels, at least 16.
+        seed: Number of the data set, 0 to 2**64 - 1.
+        split: `train`, `val` or `test`; each has its own pairs.
+        direction: `AtoB`: photo to map; `BtoA`: map to photo.
     """
 
     count: int
@@ -274,15 +273,16 @@ class SyntheticPairs:
     direction: str = "AtoB"
 
     def __post_init__(self) -> None:
-        for name, choices in (("split", SPLITS), ("direction", DIRECTIONS)):
-            if getattr(self, name) not in choices:
-                raise InputError(f"{name} is {getattr(self, name)!r}; choose one of {choices}")
+        for name, choices in (("split", SPLITS), ("direction", ("AtoB", "BtoA"))):
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(f"{name}={value!r}: choose from {', '.join(choices)}")
         for name, low in (("count", 0), ("side", MIN_SIZE), ("seed", 0)):
             _check_range(name, getattr(self, name), low)
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """One name for each pair, such as 'train_00012'."""
+        """Name of each pair, such as `train_00012`."""
         return tuple(f"{self.split}_{index:05d}" for index in range(self.count))
 
     def __len__(self) -> int:

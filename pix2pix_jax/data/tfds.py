@@ -1,70 +1,25 @@
-"""Pairs out of any TFDS data set.
-
-Sets prepared as array_record are read without TensorFlow, and images are decoded as those of files
-are, not by TFDS: it takes OpenCV or Pillow, whichever is installed, and their results differ.
-"""
+"""Pairs from any data set of TensorFlow Datasets (TFDS)."""
 
 import dataclasses
 import difflib
 import functools
-import io
 import os
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.selection import Concatenated
+from pix2pix_jax.data.records import Records, build_split, is_prepared, open_records
 from pix2pix_jax.data.sources import Pair, Source
 from pix2pix_jax.images.encoding import Encoding
 
 _CATALOG = "https://www.tensorflow.org/datasets/catalog"
-# The set's splits that may serve as one of ours, in order of preference.
-_FALLBACKS = {
-    "train": ("train",),
-    "val": ("val", "validation", "test"),
-    "test": ("test", "val", "validation"),
-}
-_IMAGE_DTYPES = (np.uint8, np.uint16)  # float32 images are colours of 8 bits inside TFDS
-
-
-@dataclasses.dataclass(frozen=True)
-class Records:
-    """Encoded images of one split of a prepared set; several threads may read at once.
-
-    Attributes:
-        examples: The split's examples, their images not decoded.
-        folder: Where they lie, for messages.
-    """
-
-    examples: Any  # a tfds.core data source: a sequence, but a type check would read from it
-    folder: str
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def open(self, index: int, feature: str, name: str) -> io.BytesIO:
-        """Return an image feature as the file that was stored.
-
-        Raises:
-            InputError: The prepared files are broken; the message calls the image `name`.
-        """
-        try:
-            data, reason = self.examples[index][feature], "an empty record"
-        except RuntimeError as error:  # what array_record raises for any broken file
-            data, reason = None, " ".join(str(error).split())
-        if data is None:
-            raise InputError(
-                f"{name}: cannot be read from {self.folder} ({reason}); delete that folder, and it "
-                "is prepared again"
-            )
-        return io.BytesIO(data)
+_IMAGE_DTYPES = (np.uint8, np.uint16)  # inside TFDS, float32 images are 8-bit colours
 
 
 @dataclasses.dataclass(frozen=True)
 class TfdsPairs:
-    """Pairs of two image features of a TFDS set, or of one image twice.
+    """Pairs of two image features of a TFDS set, or of the same image twice.
 
     Attributes:
         records: The encoded images.
@@ -82,7 +37,7 @@ class TfdsPairs:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """Made names: TFDS keeps none for examples in random access."""
+        """Generated names: TFDS has none for examples in random access."""
         return tuple(f"{self.split}_{number:06d}" for number in range(len(self)))
 
     def __len__(self) -> int:
@@ -120,16 +75,16 @@ def build_tfds(
     """Build the pairs of one split of a TFDS set, which is downloaded and prepared on first use.
 
     Args:
-        name: The set as TFDS names it: `oxford_iiit_pet`, `div2k/bicubic_x4`, `voc:4.0.0`.
+        name: The set's name in TFDS: `oxford_iiit_pet`, `div2k/bicubic_x4`, `voc:4.0.0`.
         split: `train`, `val`, `test`, or `all`.
         source: How sources are stored.
         target: How targets are stored.
-        data_dir: Where sets are kept; '': TFDS's own place.
-        source_feature: Image feature that is the source (A); '': the first that is not the target,
-            in the order of the set's definition.
-        target_feature: Image feature that is the target (B); '': the next one.
+        data_dir: Where sets are kept; '' for TFDS's own folder.
+        source_feature: Image feature to use as the source (A); '' for the first that is not the
+            target, in the order of the set's definition.
+        target_feature: Image feature to use as the target (B); '' for the next one.
         direction: `BtoA` swaps the two features.
-        single: Whether each pair is one image twice, for the other side to be derived.
+        single: Whether each pair is the same image twice, so that the other side can be derived.
 
     Returns:
         The pairs, none of them read yet.
@@ -150,50 +105,6 @@ def build_tfds(
         return TfdsPairs(records, split, order, source, target)
 
     return build_split(builder.info.splits, split, what, build)
-
-
-def is_prepared(builder: Any) -> bool:
-    """Return whether a TFDS set is complete on the disk."""
-    return bool((builder.data_path / "dataset_info.json").exists())
-
-
-def open_records(builder: Any, split: str, what: str) -> Records:
-    """Open a prepared split for random access; InputError where its format has none."""
-    import tensorflow_datasets as tfds
-
-    decoders = {
-        name: tfds.decode.SkipDecoding()
-        for name, feature in builder.info.features.items()
-        if isinstance(feature, tfds.features.Image)
-    }
-    try:
-        examples = builder.as_data_source(split, decoders=decoders)
-    except NotImplementedError:
-        raise InputError(
-            f"{what}: {builder.data_dir} holds {builder.info.file_format.value}, which has no "
-            "random access; delete that folder, or set data.root to another place"
-        ) from None
-    return Records(examples, builder.data_dir)
-
-
-def build_split(
-    available: Iterable[str], split: str, what: str, build: Callable[[str], Source]
-) -> Source:
-    """Build `train`, `val`, `test` or `all` out of the splits that a set has.
-
-    Raises:
-        InputError: None of its splits can serve.
-    """
-    names = tuple(available)
-    if split == "all":
-        return Concatenated({name: build(name) for name in names})
-    for name in _FALLBACKS[split]:
-        if name in names:
-            return build(name)
-    raise InputError(
-        f"{what}: has no split {' or '.join(_FALLBACKS[split])}, only {', '.join(names)}; set "
-        "data.split, such as (0.8, 0.1, 0.1), to split all of its images anew"
-    )
 
 
 def _open_builder(name: str, data_dir: str, what: str) -> Any:
@@ -220,7 +131,11 @@ def _one_line(error: Exception) -> str:
 
 
 def _prepare(builder: Any, name: str, what: str) -> None:
-    """Download and prepare a set; raise InputError with the way out where that fails."""
+    """Download and prepare a set.
+
+    Raises:
+        InputError: That is not possible here; the message says how to do it elsewhere.
+    """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
@@ -232,7 +147,7 @@ def _prepare(builder: Any, name: str, what: str) -> None:
     except (
         ImportError,
         OSError,
-        AssertionError,  # what TFDS raises where files must be downloaded by hand
+        AssertionError,  # raised by TFDS if files must be downloaded by hand
         NonMatchingChecksumError,
         tfds.download.DownloadError,
         tfds.download.extractor.ExtractError,
@@ -244,7 +159,7 @@ def _prepare(builder: Any, name: str, what: str) -> None:
             f"{what}: cannot be prepared ({reason}); {way_out} a machine that can, run: tfds build "
             f"{name} --file_format=array_record, and copy the result to {builder.data_dir}"
         ) from None
-    if not is_prepared(builder):  # TFDS takes any folder of that name for a prepared set
+    if not is_prepared(builder):  # TFDS accepts any folder of that name as a prepared set
         raise InputError(f"{what}: {builder.data_dir} holds no prepared set; delete that folder")
 
 
@@ -265,7 +180,7 @@ def _image_features(builder: Any, what: str) -> list[str]:
 
 
 def _choose(builder: Any, source: str, target: str, single: bool, what: str) -> tuple[str, str]:
-    """Choose the two image features, or twice the one that the other side is derived from."""
+    """Choose the two image features; with `single`, the same one twice."""
     from tensorflow_datasets.core.read_only_builder import ReadOnlyBuilder
 
     images = _image_features(builder, what)
@@ -276,25 +191,25 @@ def _choose(builder: Any, source: str, target: str, single: bool, what: str) -> 
                 f"{', '.join(images)}"
             )
     free = [name for name in images if name not in (source, target)]
-    missing = (not source) + (not target) - single
-    if isinstance(builder, ReadOnlyBuilder) and missing > 0 and len(free) > 1:
+    open_sides = [source, target].count("") - (1 if single else 0)
+    if isinstance(builder, ReadOnlyBuilder) and open_sides > 0 and len(free) > 1:
         raise InputError(
-            f"{what}: is read by its files alone, which keep no order of features; set "
+            f"{what}: is read from its files alone, which do not keep the order of features; set "
             f"data.tfds_source and data.tfds_target, out of {', '.join(sorted(images))}"
         )
     if single:
         chosen = source or target or images[0]
         if target not in ("", chosen):
             raise InputError(
-                f"data.tfds_source={source!r}, data.tfds_target={target!r}: derive.kind wants one "
-                f"image of {what}; name one of them, or set derive.kind=''"
+                f"data.tfds_source={source!r}, data.tfds_target={target!r}: derive.kind needs one "
+                f"image of {what}; set one of the two, or derive.kind=''"
             )
         return chosen, chosen
     rest = iter(free)
     pair = source or next(rest, ""), target or next(rest, "")
     if not all(pair):
         raise InputError(
-            f"{what}: has one image feature only ({images[0]}); set derive.kind to what makes the "
-            "other side, such as gray or edges"
+            f"{what}: has only one image feature ({images[0]}); set derive.kind to how the other "
+            "side is made, such as gray or edges"
         )
     return pair

@@ -1,1 +1,1 @@
-"""Pixels: arrays, files, what stored values mean, colours, sheets of pictures."""
+"""Images: arrays, files, what stored values mean, colours, sheets of pictures."""

@@ -1,6 +1,6 @@
-"""How stored pixels stand for the network's numbers; the only place where ranges are converted.
+"""What stored pixels mean to the networks; the only place where ranges are converted.
 
-Stored are uint8, uint16, float32 or class indices; the network sees float32 in [-1, 1].
+Images are stored as uint8, uint16, float32 or class indices; the networks see float32 in [-1, 1].
 """
 
 import dataclasses
@@ -16,19 +16,19 @@ from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import label_files
 from pix2pix_jax.images import pixels as images
 
-_VOID = 255  # index of pixels without a class, as label maps commonly have it
+_VOID = 255  # index of pixels without a class, as is common in label maps
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """One side of all pairs.
+    """How one side of all pairs is stored.
 
     Attributes:
         channels: Channels as stored; 1 for class indices.
         dtype: `uint8`, `uint16` or `float32`.
         low: Value that becomes -1.
         high: Value that becomes 1.
-        classes: Number of classes where pixels are class indices; 0: they are not.
+        classes: Number of classes if pixels are class indices; 0 if they are not.
     """
 
     channels: int = 3
@@ -39,14 +39,18 @@ class Encoding:
 
     @property
     def depth(self) -> int:
-        """Number of channels that the network sees: one per class for class indices."""
+        """Number of channels that the networks see: for class indices, one per class."""
         return self.classes or self.channels
 
     def read(self, file: image_files.File, *, name: object = None) -> Shaped[np.ndarray, "h w c"]:
-        """Read an image file of this kind.
+        """Read an image file.
+
+        Args:
+            file: A path, or a binary file.
+            name: Name of the image, for messages; its path by default.
 
         Raises:
-            InputError: It cannot be read, or is of another kind.
+            InputError: It cannot be read, or does not hold what this encoding says.
         """
         what = file if name is None else name
         read = label_files.read_labels if self.classes else image_files.read_stored
@@ -55,10 +59,15 @@ class Encoding:
     def convert(
         self, image: Shaped[np.ndarray, "h w c"], what: object
     ) -> Shaped[np.ndarray, "h w d"]:
-        """Give an image as some file stores it this kind's channels.
+        """Convert an image as read from a file to this number of channels.
+
+        Args:
+            image: Pixels.
+            what: Name of the image, for the message.
 
         Raises:
-            InputError: It is of another dtype, or has channels for which there is no rule.
+            InputError: It has another dtype, channels that cannot be converted, or a class out of
+                range.
         """
         if self.classes:
             self._check_classes(image, what)
@@ -66,14 +75,22 @@ class Encoding:
         if image.dtype != self.dtype:
             raise InputError(
                 f"{what}: holds {image.dtype} values, expected {self.dtype}; all files of a side "
-                "must have one kind, which data.source_dtype and data.target_dtype name"
+                "must have the dtype that data.source_dtype or data.target_dtype says"
             )
         return images.as_channels(image, self.channels, what)
 
     def check(
         self, image: Shaped[np.ndarray, "h w c"], what: object
     ) -> Shaped[np.ndarray, "h w c"]:
-        """Return the image; raise InputError where it is of another kind than this."""
+        """Return the image unchanged, if it is stored as this encoding says.
+
+        Args:
+            image: Pixels.
+            what: Name of the image, for the message.
+
+        Raises:
+            InputError: It has another dtype or number of channels, or a class out of range.
+        """
         if image.dtype != self.dtype or image.shape[-1] != self.channels:
             raise InputError(
                 f"{what}: {image.shape[-1]} channels of {image.dtype}, expected {self.channels} of "
@@ -88,16 +105,16 @@ class Encoding:
         if wrong.size:
             raise InputError(
                 f"{what}: holds class {int(wrong[0])}; data.source_classes={self.classes} has "
-                f"0 to {self.classes - 1}, and {_VOID} for none"
+                f"0 to {self.classes - 1}, and {_VOID} for no class"
             )
 
     def to_network(
         self, image: Shaped[Array | np.ndarray, "*n h w c"]
     ) -> Float[Array, "*n h w depth"]:
-        """Map stored pixels onto [-1, 1]; on the device and under `jit`.
+        """Map stored pixels to [-1, 1], on the device; works under `jit`.
 
         Returns:
-            float32. Class indices become one channel each, 1 for the pixel's class and -1 for all
+            float32. Class indices become one channel per class: 1 for the pixel's class, -1 for all
             others.
         """
         if self.classes:
@@ -108,9 +125,9 @@ class Encoding:
     def from_network(
         self, image: Float[Array | np.ndarray, "*n h w depth"]
     ) -> Shaped[np.ndarray, "*n h w c"]:
-        """Map [-1, 1] onto the stored range, rounding to the nearest whole level of an integer.
+        """Map [-1, 1] to the stored range; integers are rounded to the nearest level.
 
-        Of classes, the one with the largest value is taken.
+        For classes, the channel with the largest value is taken.
         """
         if self.classes:
             return np.asarray(image).argmax(axis=-1)[..., None].astype(self.dtype)
@@ -132,12 +149,12 @@ class Encoding:
         """Make a picture of stored pixels.
 
         Args:
-            image: Pixels of this kind.
-            bands: Numbers of one or three channels to be shown; where there are none, or not all of
-                them are there: the first three, or the first.
+            image: Pixels as stored.
+            bands: Numbers of one or three channels to show. If it is empty, or the image does not
+                have them all: the first three, or the first.
 
         Returns:
-            Gray or RGB; each class has a colour of its own.
+            Gray or RGB; each class has its own colour.
         """
         if self.classes:
             return _class_colours(self.classes)[np.minimum(image[..., 0], self.classes)]
@@ -147,11 +164,11 @@ class Encoding:
         return images.to_uint8((image[..., list(bands)].astype(np.float32) - self.low) / half - 1)
 
 
-PHOTO = Encoding()  # RGB of 8 bits
+PHOTO = Encoding()  # 8-bit RGB
 
 
 def _class_colours(classes: int) -> UInt8[np.ndarray, "_ 3"]:
-    """Return a colour for each class, hues a golden angle apart; the last, black, is for none."""
+    """Return a colour for each class, hues a golden angle apart; then black, for no class."""
     turns = (np.arange(classes) * 0.618034)[:, None] + np.array([0.0, 1 / 3, 2 / 3])
     colours = 0.5 + 0.45 * np.cos(2 * np.pi * turns)
     return np.concatenate([np.rint(255 * colours), np.zeros((1, 3))]).astype(np.uint8)
@@ -186,5 +203,5 @@ def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[Encoding, Encoding]
             f"derive.kind='lab' with data.source_channels={data.source_channels} and "
             f"data.target_channels={data.target_channels}: set 1 (L) and 2 (a, b)"
         )
-    # Isola et al., 2017: L / 50 - 1 and ab / 110.
+    # L / 50 - 1 and ab / 110, as in Isola et al., 2017.
     return Encoding(1, "float32", 0.0, 100.0), Encoding(2, "float32", -110.0, 110.0)

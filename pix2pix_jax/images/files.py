@@ -1,7 +1,7 @@
-"""Image files: find, read and write, without loss of bits or channels.
+"""Image files: find, read and write them, without losing bits or channels.
 
-Pillow reads what it can hold; tifffile and NumPy read many bands and floating point, and OpenCV
-colour of 16 bits in PNG files.
+Pillow reads what it can represent; tifffile and NumPy read many bands and floating point; OpenCV
+reads 16-bit colour in PNG files.
 """
 
 import io
@@ -20,9 +20,9 @@ from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.images.pixels import DTYPES, Stored, as_channels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".npy")
-MAX_PIXELS = 2**27  # of one image, 134 million: a small file can claim to hold far more
+MAX_PIXELS = 2**27  # of one image, 134 million: a small file can claim to have far more
 File = str | os.PathLike | io.BytesIO | io.BufferedReader
-# Readers report a broken file by any of these, depending on the format and the place.
+# What readers raise for a broken file, depending on its format and where it is broken.
 BROKEN_FILE = (
     OSError,
     EOFError,
@@ -35,19 +35,19 @@ BROKEN_FILE = (
     Image.DecompressionBombError,
 )
 _ARRAY_SUFFIXES = (".npy", ".tif", ".tiff")
-_BAND_AXES = ("S", "C", "Q", "I", "Z")  # what TIFF files call an axis of bands
-_ORIENTATION = 0x0112  # EXIF's and TIFF's number of the tag
+_BAND_AXES = ("S", "C", "Q", "I", "Z")  # names that TIFF files have for an axis of bands
+_ORIENTATION = 0x0112  # number of the tag in EXIF and TIFF
 
 
 def find(folder: str | os.PathLike) -> list[pathlib.Path]:
-    """List the image files under a folder, sub-folders included, in the order of their paths.
+    """List the image files in a folder, sub-folders included, in the order of their paths.
 
     Args:
         folder: Folder to search.
 
     Returns:
-        Paths whose suffix is one of `SUFFIXES`, in upper or lower case; hidden files and folders
-        are left out.
+        Files with a suffix in `SUFFIXES`, in upper or lower case. Hidden files and folders are left
+        out.
     """
     root = pathlib.Path(folder)
     return sorted(
@@ -66,13 +66,13 @@ def read(
 
     Args:
         file: As for `read_stored`.
-        channels: Number of channels, see `images.as_channels`.
+        channels: Number of channels, see `pixels.as_channels`.
         dtype: What the file must hold: `uint8`, `uint16` or `float32`.
         name: As for `read_stored`.
 
     Raises:
-        InputError: As for `read_stored`; or it is of another dtype, or has channels for which there
-            is no rule.
+        InputError: As for `read_stored`; or the file has another dtype, or channels that cannot be
+            converted.
     """
     name = file if name is None else name
     image = read_stored(file, name=name)
@@ -88,11 +88,11 @@ def read_stored(file: File, *, name: object = None) -> Stored:
 
     Args:
         file: A path, or a binary file.
-        name: What messages call the image; by default its path.
+        name: Name of the image, for messages; its path by default.
 
     Raises:
-        InputError: The file is missing, no image, truncated, too large, or holds values that are
-            not finite.
+        InputError: The file is missing, truncated, too large, not an image, or holds values that
+            are not finite.
     """
     name = file if name is None else name
     try:
@@ -110,19 +110,19 @@ def read_stored(file: File, *, name: object = None) -> Stored:
 
 
 def size_of(path: str | os.PathLike) -> tuple[int, int]:
-    """Return height and width of an image file; of most formats only its head is read."""
+    """Return height and width of an image file; for most formats only its header is read."""
     if _suffix(path) not in _ARRAY_SUFFIXES:
         try:
             with Image.open(path) as picture:
                 return picture.size if _orientation(picture) >= 5 else picture.size[::-1]
         except BROKEN_FILE:
-            pass  # read_stored says what is wrong
+            pass  # read_stored will say what is wrong
     height, width = read_stored(path).shape[:2]
     return height, width
 
 
 def suffix_of(dtype: str, channels: int) -> str:
-    """Return the suffix of the format that `write` uses: `.png`, or `.tif` for what PNG lacks."""
+    """Return the suffix for `write`: `.png`, or `.tif` for what PNG cannot hold."""
     png = (dtype == "uint8" and channels in (1, 3, 4)) or (dtype == "uint16" and channels == 1)
     return ".png" if png else ".tif"
 
@@ -131,7 +131,7 @@ def write(path: str | os.PathLike, image: Stored) -> None:
     """Write an image without loss; the file appears whole or not at all.
 
     Args:
-        path: File to write, with the suffix that `suffix_of` gives; its folder must exist.
+        path: The file, with the suffix from `suffix_of`; its folder must exist.
         image: Pixels.
     """
     flat = image[..., 0] if image.shape[-1] == 1 else image
@@ -156,19 +156,30 @@ def _decode(file: File) -> Stored:
     if _suffix(file) == ".npy":
         return _shape(_load_npy(file), "")
     if _suffix(file) in (".tif", ".tiff"):
-        if (image := _load_tiff(file)) is not None:
+        image = _load_tiff(file)
+        if image is not None:
             return image
-        file = io.BytesIO(pathlib.Path(str(file)).read_bytes())  # Pillow 13 turns no mapped file
+        # From memory, as Pillow 13 ignores the orientation of a file that it maps.
+        file = io.BytesIO(pathlib.Path(str(file)).read_bytes())
     with Image.open(file) as picture:
         refuse_bomb(*picture.size)
         if _is_deep_colour(picture):
             return _upright(_load_deep_colour(picture), _orientation(picture))
-        ImageOps.exif_transpose(picture, in_place=True)  # a copy takes as long as decoding
+        ImageOps.exif_transpose(picture, in_place=True)  # a copy would take as long as decoding
         return _from_pillow(picture)
 
 
 def refuse_bomb(width: int, height: int, values: int = 0) -> None:
-    """Raise InputError where an image has more than `MAX_PIXELS`, or four times as many values."""
+    """Refuse an image that is too large to be read.
+
+    Args:
+        width: Its width.
+        height: Its height.
+        values: Its number of values, if known.
+
+    Raises:
+        InputError: It has more than `MAX_PIXELS` pixels, or more than four times as many values.
+    """
     if width * height > MAX_PIXELS:
         raise InputError(f"{width} x {height} pixels, more than the {MAX_PIXELS} allowed")
     if values > 4 * MAX_PIXELS:
@@ -176,12 +187,12 @@ def refuse_bomb(width: int, height: int, values: int = 0) -> None:
 
 
 def _orientation(picture: Image.Image) -> int:
-    # A PNG's own getexif would decode it, to look behind the pixels.
+    # A PNG's own getexif would decode the pixels, to find tags that come after them.
     return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
 
 
 def _upright(image: Stored, orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
-    """Turn an image as EXIF's or TIFF's orientation, 1 to 8, says."""
+    """Rotate and mirror an image as its orientation in EXIF or TIFF, 1 to 8, says."""
     if orientation >= 5:
         image = image.swapaxes(0, 1)
     down, across = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
@@ -201,13 +212,13 @@ def _from_pillow(picture: Image.Image) -> Stored:
         pixels = np.array(picture.convert("LA" if picture.mode in ("LA", "La") else "RGBA"))
     else:
         wanted = "L" if picture.mode in ("1", "L") else "RGB"
-        # np.array would copy the pixels twice, which takes longer than decoding them.
+        # np.array would copy the pixels twice, which takes longer than decoding.
         pixels = np.asarray(picture if picture.mode == wanted else picture.convert(wanted))
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def _is_deep_colour(picture: Image.Image) -> bool:
-    """Return whether Pillow would cut a PNG's 16 bits of colour down to 8."""
+    """Return whether Pillow would reduce a PNG's 16-bit colour to 8 bits."""
     tiles = getattr(picture, "tile", []) if picture.format == "PNG" else []
     return bool(tiles) and str(tiles[0][3]) in ("RGB;16B", "RGBA;16B", "LA;16B")
 
@@ -230,7 +241,7 @@ def _load_npy(file: File) -> np.ndarray:
 
 
 def _load_tiff(file: Any) -> Stored | None:
-    """Read a TIFF; None for the kinds that Pillow reads without loss, and with more codecs."""
+    """Read a TIFF; None if Pillow reads it without loss, as it knows more codecs."""
     import tifffile
 
     with tifffile.TiffFile(file) as tiff:
@@ -252,8 +263,8 @@ def _load_tiff(file: Any) -> Stored | None:
 
 
 def _is_pillows(page: Any) -> bool:
-    """Return whether a page has 8 bits or fewer of gray, a palette, RGB or CMYK, and of alpha."""
-    # Of other samples Pillow would drop some, or take infrared for alpha.
+    """Return whether a page is gray, palette, RGB or CMYK, maybe with alpha, of up to 8 bits."""
+    # Pillow would drop other samples, or take infrared for alpha.
     colours = {"RGB": 3, "YCBCR": 3, "SEPARATED": 4}.get(page.photometric.name, 1)
     more = [extra.name for extra in page.extrasamples]
     known = more in ([], ["ASSOCALPHA"], ["UNASSALPHA"])
@@ -262,15 +273,23 @@ def _is_pillows(page: Any) -> bool:
 
 
 def _shape(array: np.ndarray, axes: str) -> Stored:
-    """Bring an array of a file into (height, width, channels), and into a dtype that is kept."""
+    """Bring a file's array to (height, width, channels) and to one of `DTYPES`.
+
+    Args:
+        array: The array.
+        axes: Names of its axes in a TIFF; '' if unknown.
+
+    Raises:
+        InputError: It has another number of axes, or another dtype.
+    """
     bands_first = array.ndim == 3 and axes[:1] in _BAND_AXES and axes.endswith("YX")
-    # Q: an axis that the writer did not name; an array of (height, width, bands) has one, too.
+    # Q is an axis without a name. An array of (height, width, bands) may have one first, too.
     if bands_first and (axes[0] != "Q" or array.shape[0] < array.shape[-1]):
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 2:
         array = array[..., None]
     if array.dtype == np.float64:
-        with np.errstate(over="ignore"):  # infinity is refused later
+        with np.errstate(over="ignore"):  # infinite values are refused later
             array = array.astype(np.float32)
     array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim != 3 or 0 in array.shape:

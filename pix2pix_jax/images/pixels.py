@@ -1,7 +1,7 @@
-"""Image arrays: resize, change channels, arrange; (height, width, channels).
+"""Image arrays (height, width, channels): resize, crop, convert channels.
 
-Files hold unsigned integers or float32; `encodings.py` says how these stand for the network's
-float32 in [-1, 1]. Functions that name no dtype take uint8, uint16 and float32.
+Files hold unsigned integers or float32; `images.encoding` maps these to the networks' float32 in
+[-1, 1]. Unless they say otherwise, functions take uint8, uint16 and float32.
 """
 
 import numpy as np
@@ -18,21 +18,22 @@ _BICUBIC, _NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
 
 
 def to_uint8(image: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Map [-1, 1] onto 0..255, rounding to the nearest level; values outside are clipped."""
+    """Map [-1, 1] to 0..255, rounding to the nearest level; values outside are clipped."""
     levels = np.rint((np.asarray(image, np.float32) + 1) * np.float32(127.5))
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
 def white(dtype: np.dtype) -> float:
-    """Return the value of white: an integer type's largest; 1 for float32."""
+    """Return the value of white: an integer dtype's largest, or 1 for float32."""
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
 
 def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray, "h w channels"]:
-    """Give an image another number of channels, by rule.
+    """Convert an image to another number of channels.
 
-    Two channels are gray and alpha, four are RGBA. Alpha is laid over white where it is not wanted,
-    and opaque where it is missing; gray is repeated; RGB becomes gray by its luma.
+    Two channels are gray and alpha, four are RGBA. If alpha is not wanted, the image is composited
+    over white; a missing alpha channel becomes opaque. Gray is repeated; RGB becomes gray by its
+    luma.
 
     Args:
         image: Pixels.
@@ -40,10 +41,10 @@ def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray
         what: Name of the image, for the message.
 
     Returns:
-        The image itself where it has as many already.
+        The image itself if it has that many already.
 
     Raises:
-        InputError: There is no rule from the one number to the other.
+        InputError: There is no rule for this conversion.
     """
     there = image.shape[-1]
     if there == channels:
@@ -53,7 +54,7 @@ def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray
             f"{what}: has {there} channels, expected {channels}; set data.source_channels and "
             "data.target_channels to what the files have"
         )
-    if there in (2, _RGBA):  # an alpha channel that is not wanted: 2 -> 4 is laid over white, too
+    if there in (2, _RGBA):  # alpha is not wanted; gray and alpha become opaque RGBA, too
         image = _over_white(image)
     if channels == 1:
         return image if image.shape[-1] == 1 else _luma(image)
@@ -72,7 +73,7 @@ def _over_white(image: Stored) -> Shaped[np.ndarray, "h w _"]:
 
 
 def _luma(image: Stored) -> Shaped[np.ndarray, "h w 1"]:
-    if image.dtype == np.uint8:  # as Pillow rounds it, for results equal to other programs'
+    if image.dtype == np.uint8:  # rounded by Pillow, for the same results as other programs
         return np.array(Image.fromarray(image).convert("L"))[..., None]
     return _cast(image.astype(np.float64) @ np.array(LUMA)[:, None], image.dtype)
 
@@ -92,10 +93,10 @@ def resize(
     Args:
         image: Pixels; gray and RGB of 8 bits are filtered in 8 bits, all others in float32.
         size: Height and width wanted.
-        nearest: Whether each result is the nearest pixel instead: for class indices.
+        nearest: Whether to take the nearest pixel instead, as for class indices.
 
     Returns:
-        The image itself where it has that size already.
+        The image itself if it has that size already.
     """
     if image.shape[:2] == tuple(size):
         return image
@@ -111,6 +112,6 @@ def resize(
 
 
 def centre_crop(image: Stored, size: tuple[int, int]) -> Shaped[np.ndarray, "h2 w2 c"]:
-    """Cut the middle of an image that is at least of that height and width."""
+    """Cut the centre of an image that has at least the wanted height and width."""
     top, left = ((side - wanted) // 2 for side, wanted in zip(image.shape, size, strict=False))
     return image[top : top + size[0], left : left + size[1]]

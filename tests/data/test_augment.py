@@ -123,7 +123,7 @@ def test_other_options_do_not_change_crop_and_flip():
 def test_a_mirrored_pair_is_the_exact_mirror_image():
     image = noise(8, 16, 16, 3)
     source, _ = apply(KEYS[:8], image, image, Augmentation((16, 16)))
-    upright = np.asarray(image)
+    source, upright = np.asarray(source), np.asarray(image)
     mirrored = [not (a == b).all() for a, b in zip(source, upright, strict=True)]
     assert 0 < sum(mirrored) < 8
     expected = [b[:, ::-1] if m else b for b, m in zip(upright, mirrored, strict=True)]
@@ -380,7 +380,7 @@ def test_augmentation_is_the_same_on_many_devices():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rotate": True}, r"augment\.rotate=True.*data\.image_size.*\(8, 9\)"),
+        ({"rotate": True}, r"augment\.rotate=True with data\.image_size=\(8, 9\)"),
         (
             {"color_jitter": (0.1, 1.5, 0.0)},
             r"augment\.color_jitter=\(0\.1, 1\.5, 0\.0\).*\[0, 1\]",

@@ -4,13 +4,14 @@ from support.sources import format_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import RESIZES, resolve
 from pix2pix_jax.data.derive import Derivation
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
-from pix2pix_jax.data.shape import Shaping
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping, build_shaping
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 
+IMAGE, LOAD = (256, 512), (286, 572)
 WHOLE = Shaping("none", (24, 20), (24, 20), training=True)
 HALF = Shaping("resize", (12, 10), (12, 10), training=True)
 
@@ -200,10 +201,15 @@ def test_where_the_target_is_derived_the_source_is_the_image(tmp_path, derive):
         ("lab", "BtoA", {"source_channels": 1, "target_channels": 2}, "choose AtoB"),
         ("lab", "AtoB", {}, r"set 1 \(L\) and 2 \(a, b\)"),
         ("gray", "AtoB", {"source_classes": 3}, "a derived source has no classes"),
-        ("gray", "AtoB", {"source_channels": 4}, "makes 1 or 3 channels, not 4"),
-        ("edges", "BtoA", {"target_channels": 2}, "makes 1 or 3 channels, not 2"),
+        ("gray", "AtoB", {"source_channels": 4}, "gives 1 or 3 channels, not 4"),
+        ("edges", "BtoA", {"target_channels": 2}, "gives 1 or 3 channels, not 2"),
         ("grey", "AtoB", {}, "derive.kind='grey': choose from gray, lab"),
-        ("blur", "AtoB", {"source_channels": 1}, "1 channels of uint8 .* 3 of uint8 .*its kind"),
+        (
+            "blur",
+            "AtoB",
+            {"source_channels": 1},
+            "1 channels of uint8 .* 3 of .*must be equal",
+        ),
         ("mask", "BtoA", {"target_dtype": "uint16"}, "3 channels of uint8 .* 3 of uint16"),
         ("gray", "AtoB", {"source_dtype": "uint16"}, "3 channels of uint16 .* 3 of uint8"),
     ],
@@ -226,3 +232,75 @@ def test_a_hole_follows_from_the_files_own_name_whatever_its_folder():
     np.testing.assert_array_equal(*sources)
     other = form.shape((image, image), shaping, "k/b.png")[0]
     assert (other != sources[0]).any()
+
+
+def shaping(mode, *, training=True, image_size=IMAGE, load_size=LOAD):
+    return Shaping(mode, image_size, load_size, training)
+
+
+@pytest.mark.parametrize(
+    ("mode", "training", "size", "expected"),
+    [
+        ("resize_and_crop", True, (600, 600), LOAD),
+        ("resize_and_crop", False, (600, 600), IMAGE),
+        ("resize_and_crop", True, (10, 10), LOAD),
+        ("resize", True, (600, 600), IMAGE),
+        ("resize", False, (600, 600), IMAGE),
+        ("crop", True, (600, 700), (600, 700)),
+        ("crop", False, (256, 512), IMAGE),
+        ("none", True, IMAGE, IMAGE),
+        ("none", False, IMAGE, IMAGE),
+        ("scale_width", True, (512, 1024), IMAGE),
+        ("scale_width", False, (128, 256), IMAGE),
+        ("scale_width_and_crop", True, (600, 1144), (300, 572)),
+        ("scale_width_and_crop", False, (256, 512), LOAD),
+        ("scale_width_and_crop", True, (300, 571), (301, 572)),
+        ("scale_width_and_crop", True, (1000, 572), (1000, 572)),
+    ],
+)
+def test_an_image_is_resized_to(mode, training, size, expected):
+    assert shaping(mode, training=training).scaled(size, "a.png") == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "message"),
+    [
+        ("none", (256, 511), "256 x 511 pixels .* expected data.image_size=.256, 512.; set that"),
+        ("none", (600, 600), "after data.resize='none', .* or choose data.resize=resize$"),
+        ("scale_width", (600, 600), "512 x 512 pixels .*after data.resize='scale_width'"),
+        ("crop", (255, 600), "255 x 600 pixels .*too small for a crop of data.image_size=.256, 5"),
+        ("crop", (600, 511), "600 x 511 pixels .* choose data.resize=resize_and_crop$"),
+        ("scale_width_and_crop", (100, 600), "95 x 572 pixels .*too small for a crop"),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_an_image_that_does_not_fit_is_refused_by_name(mode, size, message, training):
+    with pytest.raises(InputError, match=message) as error:
+        shaping(mode, training=training).scaled(size, "a.png")
+    assert str(error.value).startswith("a.png: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mode", RESIZES)
+def test_images_come_to_one_size_where_the_mode_says_so(mode):
+    sizes = [IMAGE] if mode == "none" else [(256, 512), (512, 1024), (300, 600), (375, 700)]
+    if mode == "scale_width":
+        sizes = sizes[:3]  # of one proportion
+    found = {shaping(mode).scaled(size, "a.png") for size in sizes}
+    assert (len(found) == 1) == shaping(mode).uniform
+    assert shaping(mode).uniform == (mode not in ("crop", "scale_width_and_crop"))
+
+
+def test_no_image_vanishes():
+    wide = shaping("scale_width", image_size=(1, 8)).scaled((1, 1000), "a.png")
+    assert wide == (1, 8)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_shaping_is_built_from_the_config(training):
+    config = default_config()
+    built = build_shaping(resolve(config).data, training=training)
+    assert built == Shaping("resize_and_crop", (256, 256), (286, 286), training)
+    config.data.resize, config.data.image_size, config.data.load_size = "crop", (64, 128), (70,)
+    built = build_shaping(resolve(config).data, training=training)
+    assert built == Shaping("crop", (64, 128), (70, 70), training)

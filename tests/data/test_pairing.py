@@ -1,8 +1,10 @@
+import logging
+
 import pytest
 from support.image_files import LAYOUTS, save, save_folders
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pairing import by_stem, find_files, find_folder_pairs, two_folders
+from pix2pix_jax.data.pairing import find_files, find_folder_pairs, pair_by_stem, two_folders
 
 
 def test_the_first_split_that_has_images_is_used(pairs_folder):
@@ -19,19 +21,28 @@ def test_a_message_lists_three_of_many_files_without_a_partner(tmp_path):
         find_folder_pairs(str(tmp_path), ("train",), "fail")
 
 
-def test_nothing_is_said_if_every_file_has_a_partner(tmp_path, capsys):
+def test_nothing_is_logged_if_every_file_has_a_partner(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     save_folders(tmp_path, LAYOUTS[0], "train", ["a"])
     assert list(find_folder_pairs(str(tmp_path), ("train",), "skip")) == ["a.png"]
-    assert capsys.readouterr().out == ""
+    assert not caplog.records
 
 
-def test_two_files_of_one_stem_are_an_error_that_gives_both_names(tmp_path):
-    first, second = save(tmp_path / "more" / "a.jpg"), save(tmp_path / "more" / "a.png")
-    save(tmp_path / "a.png")
-    with pytest.raises(InputError, match=f"{first} and {second} have one stem: which"):
-        by_stem(tmp_path)
-    first.unlink()
-    assert by_stem(tmp_path) == {"a": tmp_path / "a.png", "more/a": second}
+def test_files_are_paired_by_their_paths_without_suffix(tmp_path):
+    ours = [save(tmp_path / "A" / name) for name in ("a.jpg", "more/a.png", "x.png")]
+    theirs = [save(tmp_path / "B" / name) for name in ("a.png", "more/a.png", "more/x.png")]
+    found = pair_by_stem(tmp_path / "A", str(tmp_path / "B"))
+    assert found.pairs == {"a": (ours[0], theirs[0]), "more/a": (ours[1], theirs[1])}
+    assert (found.only_first, found.only_second) == ((ours[2],), (theirs[2],))
+    assert found.unpaired == (ours[2], theirs[2])
+
+
+def test_two_files_of_the_same_stem_are_an_error_that_gives_both_names(tmp_path):
+    first, second = save(tmp_path / "A" / "more" / "a.jpg"), save(tmp_path / "A" / "more" / "a.png")
+    save(tmp_path / "A" / "a.png")
+    for folders in (("A", "B"), ("B", "A")):
+        with pytest.raises(InputError, match=f"{first} and {second}: same stem, so the pair is am"):
+            pair_by_stem(*(tmp_path / folder for folder in folders))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

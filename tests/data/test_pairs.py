@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 from support.made_sources import make_source
@@ -5,9 +7,8 @@ from support.made_sources import make_source
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.batches import eval_batches, mean_target, stream, train_batches
 from pix2pix_jax.data.order import Timeline, TrainingOrder
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping
 from pix2pix_jax.data.pairs import Chosen, load_pairs
-from pix2pix_jax.data.shape import Shaping
 from pix2pix_jax.data.sources import SideBySide
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
@@ -131,16 +132,16 @@ def test_a_pair_that_does_not_fit_is_named_or_skipped(cache, on_error):
 @both_forms
 @pytest.mark.parametrize("bad", [[0], [2, 4]])
 @pytest.mark.parametrize("shaping", [RESIZED, CROPPED])
-def test_unreadable_files_are_counted_and_dropped_on_skip(source, cache, bad, shaping, capsys):
+def test_unreadable_files_are_counted_and_dropped_on_skip(source, cache, bad, shaping, caplog):
+    caplog.set_level(logging.INFO)
     good = [index for index in range(5) if index not in bad]
     whole = load(source, CACHED, shaping=shaping)
     for index in bad:
         break_file(source, index)
     pairs = load(source, cache, on_error="skip", shaping=shaping)
-    printed = capsys.readouterr()
-    assert f"pairs: skipped {len(bad)} of 5 pairs" in printed.out + printed.err
+    assert f"pairs: skipped {len(bad)} of 5 pairs" in caplog.text
     for index in bad:
-        assert f"{source.paths[index]}: not an image file" in printed.out + printed.err
+        assert f"{source.paths[index]}: not an image file" in caplog.text
     assert pairs.names == tuple(f"{index}.png" for index in good)
     for place, index in enumerate(good):
         for side, expected in zip(pairs[place], whole[index], strict=True):
@@ -149,9 +150,10 @@ def test_unreadable_files_are_counted_and_dropped_on_skip(source, cache, bad, sh
 
 
 @both_forms
-def test_nothing_is_said_of_skipping_where_all_can_be_read(source, cache, capsys):
+def test_nothing_is_logged_if_all_files_can_be_read(source, cache, caplog):
+    caplog.set_level(logging.INFO)
     assert len(load(source, cache, on_error="skip")) == 5
-    assert "skipped" not in "".join(capsys.readouterr())
+    assert not caplog.records
 
 
 @both_forms

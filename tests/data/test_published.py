@@ -1,6 +1,7 @@
 import functools
 import http.server
 import io
+import logging
 import pathlib
 import shutil
 import sys
@@ -14,6 +15,7 @@ from PIL import Image
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data import published
+from pix2pix_jax.data.archives import iterate_images, measure_images
 from pix2pix_jax.data.sources import SideBySide, Source
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
@@ -91,13 +93,12 @@ def build(data_dir, archive="", split="train", **options):
     )
 
 
-def test_a_set_is_downloaded_prepared_and_read_as_its_files_are(
-    tmp_path, monkeypatch, base_url, folder, capsys
-):
-    monkeypatch.setattr(published, "_SHARD_BYTES", 1000)
-    builder = published.prepare("maps", str(tmp_path / "sets"), base_url=base_url)
-    printed = f"prepared pix2pix:maps (train 5, val 2) in {tmp_path}/sets/pix2pix/maps/1.0.0\n"
-    assert capsys.readouterr().out == printed
+def test_a_set_is_downloaded_prepared_and_read_as_its_files_are(tmp_path, base_url, folder, caplog):
+    caplog.set_level(logging.INFO)
+    options = {"base_url": base_url, "shard_bytes": 1000}
+    builder = published.prepare("maps", str(tmp_path / "sets"), **options)
+    place = f"{tmp_path}/sets/pix2pix/maps/1.0.0"
+    assert f"prepared pix2pix:maps (train 5, val 2) in {place}" in caplog.messages
     assert builder.info.file_format.value == "array_record"
     assert builder.info.splits["train"].num_shards > 1
     for split in FILES:
@@ -115,12 +116,10 @@ def test_the_stored_images_are_the_bytes_of_the_files(tmp_path, archive, folder)
         assert found.records.examples[place]["name"] == name.encode()
 
 
-def test_the_second_use_needs_neither_server_nor_archive(tmp_path, archive, folder, capsys):
+def test_the_second_use_needs_neither_server_nor_archive(tmp_path, archive, folder):
     build(tmp_path / "sets", archive)
     shutil.rmtree(archive.parent)
-    capsys.readouterr()
     assert_same(build(tmp_path / "sets", archive), in_folder(folder, "train"))
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
@@ -172,9 +171,8 @@ def test_a_missing_split_is_named_with_those_that_are_there(tmp_path, folder):
         build(tmp_path / "sets", archive)
 
 
-def test_many_threads_read_what_one_reads(tmp_path, monkeypatch, archive):
-    monkeypatch.setattr(published, "_SHARD_BYTES", 1000)
-    build(tmp_path, archive)
+def test_many_threads_read_what_one_reads(tmp_path, archive):
+    published.prepare("maps", str(tmp_path), archive=str(archive), shard_bytes=1000)
     expected = [pair[0] for pair in map(build(tmp_path, archive).__getitem__, range(5))]
     source = build(tmp_path, archive)  # nothing is open yet: the threads open the files, too
     numbers = [number % 5 for number in range(400)]
@@ -209,7 +207,7 @@ def prepared_files(data_dir):
 def test_a_broken_archive_prepares_nothing(tmp_path, archive, folder):
     whole = archive.read_bytes()
     archive.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"maps\.tar\.gz: no whole"):
+    with pytest.raises(InputError, match=r"maps\.tar\.gz: not a complete"):
         build(tmp_path / "sets", archive)
     assert not prepared_files(tmp_path / "sets")
     archive.write_bytes(whole)
@@ -225,17 +223,9 @@ def packed(path, *names):
     return path
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (("maps/train/1.jpg", "../train/2.jpg"), r"member '\.\./train/2\.jpg' lies outside"),
-        (("maps/train/1.jpg", "maps/train/1.jpg"), r"has train/1\.jpg twice"),
-        (("maps/1.jpg", "maps/trains/2.jpg"), "has no images in folders train, val, test"),
-    ],
-)
-def test_an_archive_of_another_kind_is_refused(tmp_path, names, message):
-    with pytest.raises(InputError, match=message):
-        build(tmp_path / "sets", packed(tmp_path / "maps.tar.gz", *names))
+def test_an_archive_without_images_prepares_nothing(tmp_path):
+    with pytest.raises(InputError, match="has no images in folders named train, val, test"):
+        build(tmp_path / "sets", packed(tmp_path / "maps.tar.gz", "maps/1.jpg"))
     assert not prepared_files(tmp_path / "sets")
 
 
@@ -264,18 +254,14 @@ def test_a_known_checksum_is_demanded(tmp_path, monkeypatch, base_url, archive):
 def test_an_interruption_leaves_nothing_that_counts_as_prepared(
     tmp_path, monkeypatch, archive, folder
 ):
-    images = published._images
-    passes = []
-
     def interrupted(path):
-        passes.append(path)
-        for number, image in enumerate(images(path)):
-            if number == 3 and len(passes) == 2:  # after the pass that counts
+        for number, image in enumerate(iterate_images(path)):
+            if number == 3:
                 raise KeyboardInterrupt
             yield image
 
     with monkeypatch.context() as patch:
-        patch.setattr(published, "_images", interrupted)
+        patch.setattr(published, "iterate_images", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path / "sets", archive)
     assert not prepared_files(tmp_path / "sets")
@@ -285,14 +271,12 @@ def test_an_interruption_leaves_nothing_that_counts_as_prepared(
 def test_another_process_may_prepare_the_same_set_at_the_same_time(
     tmp_path, monkeypatch, archive, folder
 ):
-    sizes = published._sizes
-
-    def beaten(path):
-        monkeypatch.setattr(published, "_sizes", sizes)
+    def overtaken(path):
+        monkeypatch.setattr(published, "measure_images", measure_images)
         build(tmp_path / "sets", archive)
-        return sizes(path)
+        return measure_images(path)
 
-    monkeypatch.setattr(published, "_sizes", beaten)
+    monkeypatch.setattr(published, "measure_images", overtaken)
     assert_same(build(tmp_path / "sets", archive), in_folder(folder, "train"))
     assert [path.name for path in (tmp_path / "sets/pix2pix/maps").iterdir()] == ["1.0.0"]
 

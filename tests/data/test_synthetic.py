@@ -69,12 +69,12 @@ def test_index_outside_the_source_is_refused(index):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"split": "valid"}, "split is 'valid'; choose one of .*train"),
-        ({"direction": "AtoC"}, "direction is 'AtoC'; choose one of .*BtoA"),
-        ({"count": -1}, "count is -1; choose 0 to"),
-        ({"side": 15}, "side is 15; choose 16 to"),
-        ({"seed": -1}, "seed is -1; choose 0 to"),
-        ({"seed": 2**64}, "seed is 18446744073709551616; choose 0 to"),
+        ({"split": "valid"}, "split='valid': choose from train, val"),
+        ({"direction": "AtoC"}, "direction='AtoC': choose from AtoB, BtoA"),
+        ({"count": -1}, "count=-1: must be from 0 to"),
+        ({"side": 15}, "side=15: must be from 16 to"),
+        ({"seed": -1}, "seed=-1: must be from 0 to"),
+        ({"seed": 2**64}, "seed=18446744073709551616: must be from 0"),
     ],
 )
 def test_bad_arguments_of_the_source_are_refused_by_name(change, message):
@@ -84,7 +84,7 @@ def test_bad_arguments_of_the_source_are_refused_by_name(change, message):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((-1, 0, 16), "seed is -1"), ((0, 2**64, 16), "index is"), ((0, 0, 8), "size is 8")],
+    [((-1, 0, 16), "seed=-1"), ((0, 2**64, 16), "index=1844"), ((0, 0, 8), "size=8")],
 )
 def test_bad_arguments_of_a_drawing_are_refused_by_name(arguments, message):
     with pytest.raises(InputError, match=message):

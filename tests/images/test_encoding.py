@@ -110,7 +110,9 @@ def test_every_class_survives_the_way_to_the_network_and_back(classes):
 @pytest.mark.parametrize("wrong", [5, 254])
 def test_a_class_out_of_range_is_refused_by_name(tmp_path, wrong):
     labels = np.array([[0, wrong, 255]], np.uint8)
-    message = rf"a\.png: holds class {wrong}; data\.source_classes=5 has 0 to 4, and 255 for none"
+    message = (
+        rf"a\.png: holds class {wrong}; data\.source_classes=5 has 0 to 4, and 255 for no class"
+    )
     with pytest.raises(InputError, match=message):
         LABELS.check(labels[..., None], "a.png")
     Image.fromarray(labels).save(tmp_path / "a.png")
@@ -137,8 +139,8 @@ def test_read_takes_the_kind_that_it_is_and_no_other(tmp_path):
     image_files.write(tmp_path / "deep.png", deep)
     np.testing.assert_array_equal(DEEP.read(tmp_path / "deep.png"), deep)
     message = (
-        r"deep\.png: holds uint16 values, expected uint8; all files of a side must have one kind, "
-        r"which data\.source_dtype and data\.target_dtype name"
+        r"deep\.png: holds uint16 values, expected uint8; all files of a side must have the dtype "
+        r"that data\.source_dtype or data\.target_dtype says"
     )
     with pytest.raises(InputError, match=message):
         PHOTO.read(tmp_path / "deep.png")

@@ -1,1 +1,1 @@
-"""Data sets before training: look for mistakes, and bring files into the form that is read."""
+"""Prepare data sets: look for errors, and convert files to a form that training reads."""

@@ -1,9 +1,9 @@
 """Whether the two sides of a pair show the same place: do their edges coincide?
 
-Photos and label maps share neither colours nor brightness, but the directions of their edges. Each
-cell of an image has a direction in doubled angle, in which dark to bright and bright to dark are
-one (Granlund, 1978, In search of a general picture processing operator), as long as the root of the
-edge's strength.
+A photo and a label map share neither colours nor brightness, only the directions of their edges.
+The edges in each cell of an image become a vector. Its direction is the edge's in doubled angle, so
+that dark to bright and bright to dark are the same (Granlund, 1978, In search of a general picture
+processing operator); its length is the root of the edge's strength.
 """
 
 import dataclasses
@@ -16,14 +16,16 @@ from pix2pix_jax.data.similarity import shrink_luma
 from pix2pix_jax.images.pixels import Stored
 
 CELLS = 64  # along each axis
-REACH = 8  # cells: largest displacement that is looked for, an eighth of the image
+REACH = 8  # largest displacement looked for, in cells: an eighth of the image
 _FINE = 2  # pixels per cell and axis
-_NO_EDGES = 0.1  # mean root of the gradient, in 8-bit levels per pixel: below, there are no edges
-_UNLIKE = 2.0  # standard deviations above strangers: below, a partner is one
-_APART = 2  # cells: displacements below are within the cells' own precision
-_BETTER = 1.5  # times its score as it lies that a displaced partner must have
-_CLEAR = 5.0  # standard deviations above strangers that it must have: the best of 289 places has 3
-_FEWEST = 4  # pairs that can be compared with each other
+_NO_EDGES = 0.1  # mean root of the gradient, in 8-bit levels per pixel, below which there are none
+_UNLIKE = 2.0  # lead over strangers, in standard deviations, below which a partner is a stranger
+_APART = 2  # smallest displacement reported, in cells: less is within their own precision
+# A displaced partner must score this much better than in place, and have this lead over strangers:
+# by chance, the best of 289 displacements has a lead of about 3.
+_BETTER = 1.5
+_CLEAR = 5.0
+_FEWEST = 4  # pairs needed for a comparison
 Field = Complex[np.ndarray, "64 64"]
 
 
@@ -35,8 +37,8 @@ class Alignment:
         score: Correlation of both sides, from -1 to 1.
         strangers: The mean score of its A with the B of other pairs.
         lead: How far the score is above that of strangers, in their standard deviations.
-        offset: Rows and columns, as shares of height and width, by which B lies off A where it fits
-            much better so; zeros where it does not.
+        offset: How far down and right B is displaced against A, as shares of height and width, if
+            it fits much better there; zeros otherwise.
     """
 
     score: float
@@ -46,7 +48,7 @@ class Alignment:
 
     @property
     def displaced(self) -> bool:
-        """Whether B should be moved."""
+        """Whether B fits much better when moved."""
         return self.offset != (0.0, 0.0)
 
     @property
@@ -56,7 +58,14 @@ class Alignment:
 
 
 def edge_field(image: Stored) -> Field | None:
-    """Return the edges of an image in doubled angle, with mean 0 and norm 1; None: it has none."""
+    """Return the edges of an image.
+
+    Args:
+        image: Pixels of any size, dtype and number of channels.
+
+    Returns:
+        A vector for each cell, with mean 0 and norm 1 over all; None if the image has no edges.
+    """
     gray = 255 * shrink_luma(image, CELLS * _FINE)
     down, right = np.gradient(gray)
     strength = np.hypot(down, right)
@@ -73,10 +82,11 @@ def compare(fields: Sequence[tuple[Field | None, Field | None]]) -> list[Alignme
     """Compare the sides of pairs with each other, and with those of the other pairs.
 
     Args:
-        fields: Edges of A and of B of each pair.
+        fields: Edges of A and B of each pair.
 
     Returns:
-        None for pairs with a side that has no edges, and for all where fewer than four have some.
+        How well the sides of each pair coincide; None for pairs with a side that has no edges, and
+        for all pairs if fewer than four have edges on both sides.
     """
     usable = {
         index: (first, second)
@@ -100,7 +110,16 @@ def compare(fields: Sequence[tuple[Field | None, Field | None]]) -> list[Alignme
 
 
 def _offset(first: Field, second: Field, least: float) -> tuple[float, float]:
-    """Return where the second lies off the first, if it fits there and has such a score."""
+    """Return how far down and right the second is displaced against the first.
+
+    Args:
+        first: Edges of A.
+        second: Edges of B.
+        least: Score that B must reach where it fits best.
+
+    Returns:
+        Shares of height and width; zeros if B is not clearly displaced.
+    """
     correlation: Float[np.ndarray, "64 64"] = np.fft.ifft2(
         np.fft.fft2(second) * np.conj(np.fft.fft2(first))
     ).real

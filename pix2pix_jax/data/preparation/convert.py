@@ -1,4 +1,4 @@
-"""Data sets out of data sets: pairs put together, split, cut to patches, derived."""
+"""Make one data set from another: combine, split, cut into patches, derive."""
 
 import itertools
 import os
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.data.derive import Derivation
-from pix2pix_jax.data.pairing import by_stem
+from pix2pix_jax.data.pairing import pair_by_stem
 from pix2pix_jax.data.preparation.layout import WHOLE, Item, find_images, find_layout, pool_files
 from pix2pix_jax.data.preparation.output import (
     WRITTEN,
@@ -19,7 +19,6 @@ from pix2pix_jax.data.preparation.output import (
     check_output,
     find_named,
     in_threads,
-    name_files,
     write_image,
     writing,
 )
@@ -29,23 +28,24 @@ from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.pixels import Stored
 
-LAYOUTS = ("side_by_side", "folders")
+LAYOUTS = ("side_by_side", "folders")  # of the pairs that `derive` writes
 
 
 def _stem(name: str) -> str:
+    """Return a path without its suffix."""
     return pathlib.PurePosixPath(name).with_suffix("").as_posix()
 
 
-def _place(item: Item) -> str:
-    """Return where a pair's outputs lie: split and name, without suffix."""
-    return _stem(item.name if item.split == WHOLE else item.title)
+def _name(item: Item) -> str:
+    """Return the path of an item in the output: with its split, if it has one."""
+    return item.name if item.split == WHOLE else item.title
 
 
 def _side_by_side(pair: Pair, what: object) -> Stored:
-    """Put two sides into one image; where their channels differ, in number, into RGB or RGBA.
+    """Put two sides into one image, in RGB or RGBA if their numbers of channels differ.
 
     Raises:
-        InputError: The sides differ in dtype or height, or no rule gives them equal channels.
+        InputError: The sides differ in dtype or height, or have no common number of channels.
     """
     first, second = pair
     if first.dtype != second.dtype:
@@ -68,15 +68,15 @@ def combine(
     quality: int = 0,
     overwrite: bool = False,
 ) -> int:
-    """Put pairs of two folders into one file each, A in its left half and B in its right.
+    """Put the pairs of two folders into one file each, A in its left half and B in its right.
 
     Args:
         first: Folder A.
-        second: Folder B; its files have the stems of A's, sub-folders included.
+        second: Folder B; its files have the same stems as those of A, sub-folders included.
         output: Folder for the results.
         resize: Whether a B of another size is resized to its A.
         quality: As for `write_image`.
-        overwrite: Whether files that exist are replaced.
+        overwrite: Whether existing files are replaced.
 
     Returns:
         The number of pairs.
@@ -87,22 +87,24 @@ def combine(
     """
     for folder in (first, second):
         find_images(folder)
-    ours, theirs = (by_stem(pathlib.Path(folder)) for folder in (first, second))
-    alone = [str(path) for stem, path in ours.items() if stem not in theirs]
-    alone += [str(path) for stem, path in theirs.items() if stem not in ours]
-    if alone:
-        raise InputError(f"{name_files(alone)}: no partner of the same stem in the other folder")
-    check_output(output, list(ours), (first, second), overwrite=overwrite)
+    found = pair_by_stem(first, second)
+    if found.unpaired:
+        raise InputError(
+            f"{some_of(found.unpaired)}: no partner of the same stem in the other folder"
+        )
+    stems = list(found.pairs)
+    check_output(output, stems, (first, second), overwrite=overwrite)
     if not resize:
-        _refuse_different_sizes([(path, theirs[stem]) for stem, path in ours.items()])
+        _refuse_different_sizes(list(found.pairs.values()))
 
     def work(stem: str) -> None:
-        left = image_files.read_stored(ours[stem])
-        right = images.resize(image_files.read_stored(theirs[stem]), left.shape[:2])
-        write_image(pathlib.Path(output, stem), _side_by_side((left, right), ours[stem]), quality)
+        ours, theirs = found.pairs[stem]
+        left = image_files.read_stored(ours)
+        right = images.resize(image_files.read_stored(theirs), left.shape[:2])
+        write_image(pathlib.Path(output, stem), _side_by_side((left, right), ours), quality)
 
-    in_threads(work, list(ours), "combining")
-    return len(ours)
+    in_threads(work, stems, "combining")
+    return len(stems)
 
 
 def _refuse_different_sizes(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]]) -> None:
@@ -114,7 +116,7 @@ def _refuse_different_sizes(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]]) 
     ]
     if wrong:
         raise InputError(
-            f"{name_files(wrong)}: differ in size (height x width); --resize resizes B to A"
+            f"{some_of(wrong)}: differ in size (height x width); --resize resizes B to A"
         )
 
 
@@ -127,17 +129,17 @@ def split(
     link: bool = False,
     overwrite: bool = False,
 ) -> dict[str, int]:
-    """Pool all files of a data set into train, val and test, as `data.split` does.
+    """Divide all files of a data set into train, val and test, as `data.split` does.
 
-    Files of folders A and B stay pairs, in `<split>/A` and `<split>/B`.
+    Pairs in folders A and B stay pairs, in `<split>/A` and `<split>/B`.
 
     Args:
         root: Folder of the data set.
         output: Folder for `train`, `val` and `test`.
         parts: Shares of train, val and test, or counts, as for `choose_split`.
-        seed: The config's `seed` with which `data.split` chooses the same.
-        link: Whether files are hard links instead of copies.
-        overwrite: Whether files that exist are replaced.
+        seed: Seed of the choice; `data.split` makes the same choice if the config has this `seed`.
+        link: Whether to make hard links instead of copies.
+        overwrite: Whether existing files are replaced.
 
     Returns:
         The number of pairs or images of each split.
@@ -154,28 +156,36 @@ def split(
             f"--counts {counts}: asks for {sum(parts)} pairs, there are {len(names)} in {root}"
         )
     chosen = {part: choose_split(names, parts, part, seed) for part in SPLITS}
-    jobs = [
-        job
-        for part, indices in chosen.items()
-        for index in indices
-        for job in _targets(part, names[index], sides[names[index]])
-    ]
+    jobs: list[tuple[pathlib.Path, str]] = []
+    for part, indices in chosen.items():
+        for index in indices:
+            jobs += _targets(part, names[index], sides[names[index]])
     targets = [target for _, target in jobs]
     check_output(output, targets, (root,), overwrite=overwrite, suffixes=("",))
     anywhere = [_targets(part, name, files) for part in SPLITS for name, files in sides.items()]
     check_leftovers(output, [target for two in anywhere for _, target in two], targets)
-    in_threads(lambda job: _copy(job[0], pathlib.Path(output, job[1]), link), jobs, "splitting")
+
+    def work(job: tuple[pathlib.Path, str]) -> None:
+        path, target = job
+        _copy(path, pathlib.Path(output, target), link)
+
+    in_threads(work, jobs, "splitting")
     return {part: len(indices) for part, indices in chosen.items()}
 
 
 def _targets(
     part: str, name: str, files: dict[str, pathlib.Path]
 ) -> list[tuple[pathlib.Path, str]]:
-    """Return the files of one name, and where they lie in a split."""
+    """Return the files of one name, each with its path in a split."""
     return [(path, f"{part}/{side}{_stem(name)}{path.suffix}") for side, path in files.items()]
 
 
 def _copy(path: pathlib.Path, target: pathlib.Path, link: bool) -> None:
+    """Copy or link a file.
+
+    Raises:
+        InputError: The file cannot be written, or cannot be linked.
+    """
     with writing(target):
         if link:
             target.unlink(missing_ok=True)
@@ -190,21 +200,21 @@ def _link(path: pathlib.Path, target: pathlib.Path) -> None:
         target.hardlink_to(path)
     except OSError as error:
         raise InputError(
-            f"{target}: cannot be a hard link of {path} ({error.strerror}); leave --link out"
+            f"{target}: cannot be a hard link of {path} ({error.strerror}); leave out --link"
         ) from None
 
 
 def patches(
     root: str, output: str, size: tuple[int, int], *, quality: int = 0, overwrite: bool = False
 ) -> int:
-    """Cut side-by-side pairs to patches, those that `data.patch_size` takes; splits are kept.
+    """Cut side-by-side pairs into patches, as `data.patch_size` does; splits are kept.
 
     Args:
         root: Folder of the data set.
         output: Folder for the results.
         size: Height and width of a patch.
         quality: As for `write_image`.
-        overwrite: Whether files that exist are replaced.
+        overwrite: Whether existing files are replaced.
 
     Returns:
         The number of patches.
@@ -215,7 +225,7 @@ def patches(
     """
     items = find_layout(root, "side_by_side").items
     paths = tuple(item.paths[0] for item in items)
-    names = tuple(item.name if item.split == WHOLE else item.title for item in items)
+    names = tuple(_name(item) for item in items)
     source = SideBySide(paths, names)
     _refuse_smaller(source, size)
     cuts = Patches(source, size, os.cpu_count() or 1)
@@ -259,15 +269,15 @@ def derive(
     quality: int = 0,
     overwrite: bool = False,
 ) -> int:
-    """Write the pairs that single images become, for looking at, or for other programs.
+    """Write the pairs that are derived from single images, to look at or for other programs.
 
     Args:
         root: Folder of the images; splits are kept.
         output: Folder for the results.
         derivation: What makes the other side, not `lab`.
-        layout: `side_by_side`: A and B in one file; `folders`: in A and in B.
+        layout: `side_by_side`: A and B in one file; `folders`: in folders A and B.
         quality: As for `write_image`.
-        overwrite: Whether files that exist are replaced.
+        overwrite: Whether existing files are replaced.
 
     Returns:
         The number of pairs.
@@ -278,19 +288,19 @@ def derive(
     """
     if derivation.kind == "lab":
         raise InputError(
-            "--kind lab: L, a and b are float32, which no other program takes for pictures; train "
-            "with data.source=single and derive.kind=lab, which derives them while it reads"
+            "--kind lab: L, a and b are float32, which other programs do not read as pictures; "
+            "train with data.source=single and derive.kind=lab, which derives them on reading"
         )
     items = find_layout(root, "single").items
     sides = ("",) if layout == "side_by_side" else ("A/", "B/")
-    names = [side + _place(item) for item in items for side in sides]
+    names = [side + _stem(_name(item)) for item in items for side in sides]
     check_output(output, names, (root,), overwrite=overwrite)
 
     def work(item: Item) -> None:
         pair = derivation(image_files.read_stored(item.paths[0]), item.name)
         files = (_side_by_side(pair, item.paths[0]),) if layout == "side_by_side" else pair
         for side, file in zip(sides, files, strict=True):
-            write_image(pathlib.Path(output, side + _place(item)), file, quality)
+            write_image(pathlib.Path(output, side + _stem(_name(item))), file, quality)
 
     in_threads(work, items, "deriving")
     return len(items)

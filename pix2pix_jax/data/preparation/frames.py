@@ -1,4 +1,4 @@
-"""Images out of a video: every so-manieth frame, or the faces in it."""
+"""Take images from a video: every n-th frame, or the faces in it."""
 
 import dataclasses
 import itertools
@@ -22,13 +22,15 @@ from pix2pix_jax.data.preparation.output import (
 )
 from pix2pix_jax.images import pixels as images
 
-Frame = UInt8[np.ndarray, "_ _ 3"]  # blue, green and red, as OpenCV has them
+Frame = UInt8[np.ndarray, "_ _ 3"]  # blue, green, red: OpenCV's order
 Box = tuple[float, float, float, float]  # left, top, width and height in pixels
 Detector = Callable[[Frame], list[Box]]
 _CASCADE = "haarcascade_frontalface_default.xml"
 _MARGIN = 0.3  # on each side of a face, as a share of its longer side
-_SMALLEST = 0.05  # of the frame's shorter side; a cascade's smaller faces are mostly mistakes
-_SURE = 0.7  # least score of a detector network
+# Smallest face, as a share of the frame's shorter side: smaller ones found by a cascade are mostly
+# mistakes.
+_SMALLEST = 0.05
+_SURE = 0.7  # lowest score accepted from a detector network
 _TOGETHER = 16  # frames in memory
 
 
@@ -39,7 +41,7 @@ class Extracted:
     Attributes:
         images: Number of images written.
         frames: Number of frames that could be read.
-        claimed: Number of frames that the video says it has; 0: it does not say.
+        claimed: Number of frames according to the video; 0 if it does not say.
     """
 
     images: int
@@ -63,22 +65,25 @@ def extract_frames(
         video: The file.
         output: Folder for the images.
         every: 1 takes all frames, 2 every other one.
-        size: Side of the images, which are the frames' middle squares or the faces; 0: whole
-            frames, and faces in their own sizes.
-        detector: Finds faces, see `build_detector`; None: frames are wanted.
+        size: Side of the square images: the centre of each frame, or the faces; 0 keeps whole
+            frames, and the faces' own sizes.
+        detector: Finds faces, see `build_detector`; None to take frames.
         quality: As for `write_image`.
-        overwrite: Whether files that exist are replaced.
+        overwrite: Whether existing files are replaced.
+
+    Returns:
+        How many frames were read, and how many images written.
 
     Raises:
-        InputError: The video cannot be read, images of it are there already, some of them of
-            frames that are not wanted now, and as for `write_image`.
+        InputError: The video cannot be read; images of it exist, or would stay beside the new ones;
+            and as for `write_image`.
     """
     stem = pathlib.Path(video).stem
-    # Five digits at most for a face: with six it is a frame of a video of a longer name.
+    # A face has at most five digits: six are a frame of another video with a longer name.
     there = find_named(output, rf"{re.escape(stem)}_(\d{{6,}})(_\d{{1,5}})?")
     names = dict.fromkeys(pathlib.PurePath(name).stem for name in there)
     check_output(output, list(names), (), overwrite=overwrite)
-    faces = detector is not None  # how many there are is known once they are found
+    faces = detector is not None
     again = [
         name
         for name, match in there.items()
@@ -101,7 +106,7 @@ def extract_frames(
     finally:
         pool.shutdown(cancel_futures=True)
     if not opened.read:
-        raise InputError(f"{video}: no frame of it can be read; is it a video?")
+        raise InputError(f"{video}: no frame can be read; is it a video?")
     return Extracted(written, opened.read, opened.claimed)
 
 
@@ -109,7 +114,7 @@ class _Video:
     """A video, and how many of its frames were read.
 
     Attributes:
-        claimed: As of `Extracted`.
+        claimed: As in `Extracted`.
         read: Number of frames so far.
     """
 
@@ -117,7 +122,7 @@ class _Video:
         cv2 = require("cv2", "opencv")
         if not pathlib.Path(path).is_file():
             raise InputError(f"{path}: there is no such file")
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # its errors are told in one line
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # errors become one line of ours
         self._capture = cv2.VideoCapture(path)
         if not self._capture.isOpened():
             raise InputError(
@@ -127,7 +132,7 @@ class _Video:
         self.read = 0
 
     def frames(self, every: int) -> Iterator[tuple[int, Frame]]:
-        """Yield every so-manieth frame with its number, behind a progress bar."""
+        """Yield every n-th frame with its number, behind a progress bar."""
         total = self.claimed or None
         with tqdm(desc="reading", total=total, unit="frame", disable=None, leave=False) as bar:
             while self._capture.grab():
@@ -144,7 +149,7 @@ class _Video:
 def _jobs(
     frames: Iterator[tuple[int, Frame]], detector: Detector | None
 ) -> Iterator[tuple[str, Frame]]:
-    """Name frames, or the faces in them."""
+    """Yield frames, or the faces in them, each with a name."""
     for number, frame in frames:
         if detector is None:
             yield f"{number:06d}", frame
@@ -154,7 +159,7 @@ def _jobs(
 
 
 def _fit(image: Frame, size: int) -> Frame:
-    """Reduce or enlarge the middle square."""
+    """Resize the square in the middle of an image; with size 0, return the whole image."""
     if not size:
         return image
     side = min(image.shape[:2])
@@ -162,7 +167,7 @@ def _fit(image: Frame, size: int) -> Frame:
 
 
 def crop_square(frame: Frame, box: Box) -> Frame:
-    """Cut a square around a box, with a margin, moved or reduced to lie inside the frame."""
+    """Cut a square around a box, with a margin; it is moved or reduced to fit into the frame."""
     height, width = frame.shape[:2]
     left, top, box_width, box_height = box
     side = round(min(max(box_width, box_height) * (1 + 2 * _MARGIN), height, width))
@@ -172,14 +177,17 @@ def crop_square(frame: Frame, box: Box) -> Frame:
 
 
 def build_detector(model: str = "") -> Detector:
-    """Build what finds the faces in a frame.
+    """Build a face detector.
 
     Args:
-        model: ONNX file of YuNet, OpenCV's face detector network; '': the cascade of Viola and
-            Jones, 2001, that comes with OpenCV 4.
+        model: ONNX file of YuNet, OpenCV's face detector network; '' for the cascade (Viola and
+            Jones, 2001) that comes with OpenCV 4.
+
+    Returns:
+        A function that finds the faces in a frame.
 
     Raises:
-        InputError: OpenCV has none of them, or the file is no such network.
+        InputError: OpenCV has neither, or the file is not such a network.
     """
     cv2 = require("cv2", "opencv")
     if model:

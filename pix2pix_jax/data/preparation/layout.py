@@ -1,16 +1,16 @@
-"""Where the images of a data set lie."""
+"""Where the images of a data set are, and how they form pairs."""
 
 import dataclasses
 import pathlib
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pairing import by_stem, find_folder_pairs, relative_names, two_folders
+from pix2pix_jax.data.pairing import find_folder_pairs, find_sides, pair_by_stem, relative_names
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images import files as image_files
 
-SOURCES = ("side_by_side", "folders", "single")
-WHOLE = "all"  # the one split of a folder that has none
-_WIDE = 2  # a file at least so many times as wide as high could hold a pair
+FORMS = ("side_by_side", "folders", "single")  # values of data.source
+WHOLE = "all"  # split of the files of a data set without splits
+_WIDE = 2  # width to height from which a file could hold a pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Item:
     Attributes:
         split: `train`, `val`, `test`, or `all`.
         name: Its path inside the split's folder, as training names it.
-        paths: Its file, or that of A and that of B.
+        paths: Its file, or the files of A and B.
     """
 
     split: str
@@ -38,10 +38,10 @@ class Layout:
     """The files of a data set.
 
     Attributes:
-        source: One of `SOURCES`.
+        source: One of `FORMS`.
         items: All pairs or images, split by split.
-        unpaired: Files of folders without a partner of the same stem.
-        elsewhere: Image files under the root that are in no split.
+        unpaired: Files in folders of pairs without a partner of the same stem.
+        elsewhere: Image files under the root that belong to no split.
     """
 
     source: str
@@ -60,17 +60,17 @@ def find_layout(root: str, source: str = "") -> Layout:
 
     Args:
         root: Its folder.
-        source: One of `SOURCES`; '': what the files look like. Folders A and B are told by their
-            names; files are taken for side-by-side pairs where most are at least twice as wide as
-            high.
+        source: One of `FORMS`; '' to guess it from the files: folders A and B are recognized by
+            their names; files are taken for side-by-side pairs if most are at least twice as wide
+            as high.
 
     Returns:
-        Its pairs or images; those of the root itself, as split `all`, where it has no folders
-        train, val and test.
+        Its pairs or images. If it has no folders train, val and test, those of the root itself, as
+        split `all`.
 
     Raises:
-        InputError: There is no such folder or no image in it, or two files of one side have one
-            stem.
+        InputError: There is no such folder or no image in it, or two files of one side have the
+            same stem.
     """
     found = find_images(root)
     sides = find_sides(root)
@@ -79,20 +79,29 @@ def find_layout(root: str, source: str = "") -> Layout:
             f"{root}: has no folders of pairs; expected A/train and B/train, trainA and trainB, or "
             "train/A and train/B"
         )
+    items: list[Item] = []
+    unpaired: list[pathlib.Path] = []
     if source == "folders" or (sides and not source):
-        items, unpaired = _pair(sides)
-        used = {path for item in items for path in item.paths} | set(unpaired)
         source = "folders"
+        for split, folders in sides.items():
+            matched = pair_by_stem(*folders)
+            for stem, paths in matched.pairs.items():
+                items.append(Item(split or WHOLE, stem + paths[0].suffix, paths))
+            unpaired += matched.unpaired
     else:
-        items, unpaired = _find_items(pathlib.Path(root)), []
-        used = {path for item in items for path in item.paths}
+        items = _find_items(pathlib.Path(root))
         source = source or ("side_by_side" if _mostly_wide(items) else "single")
+    used = {path for item in items for path in item.paths} | set(unpaired)
     elsewhere = tuple(path for path in found if path not in used)
     return Layout(source, tuple(items), tuple(unpaired), elsewhere)
 
 
 def find_images(root: str) -> list[pathlib.Path]:
-    """List the image files under a folder; raise InputError where there are none."""
+    """List the image files in a folder.
+
+    Raises:
+        InputError: There is no such folder, or no image in it.
+    """
     if not pathlib.Path(root).is_dir():
         raise InputError(f"{root}: there is no such folder")
     found = image_files.find(root)
@@ -101,16 +110,15 @@ def find_images(root: str) -> list[pathlib.Path]:
     return found
 
 
-def find_sides(root: str) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
-    """Return the folders A and B of each split; nothing where the data set has other files."""
-    found = {split: two_folders(root, split) for split in SPLITS}
-    sides = {split: two for split, two in found.items() if two is not None}
-    whole = (pathlib.Path(root, "A"), pathlib.Path(root, "B"))
-    return sides or ({WHOLE: whole} if all(side.is_dir() for side in whole) else {})
-
-
 def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
-    """List the files of all splits: `{name: {side: path}}`, the side being `A/`, `B/` or ''.
+    """List the files of all splits together.
+
+    Args:
+        root: Folder of the data set.
+
+    Returns:
+        `{name: {side: path}}`; the side is `A/` or `B/`, or '' for files that are not in folders of
+        pairs.
 
     Raises:
         InputError: As for `find_images` and `find_folder_pairs`.
@@ -118,28 +126,13 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
     found = find_images(root)
     if find_sides(root):
         pairs = find_folder_pairs(root, (".",), "fail")
-        return {name: dict(zip(("A/", "B/"), two, strict=True)) for name, two in pairs.items()}
-    whole = relative_names(pathlib.Path(root), tuple(found))
-    return {name: {"": path} for name, path in zip(whole, found, strict=True)}
-
-
-def _pair(
-    sides: dict[str, tuple[pathlib.Path, pathlib.Path]],
-) -> tuple[list[Item], list[pathlib.Path]]:
-    """Pair the files of folders by their stems, and return those that are left over as well."""
-    items, unpaired = [], []
-    for split, (first, second) in sides.items():
-        ours, theirs = by_stem(first), by_stem(second)
-        for stem, path in ours.items():
-            if stem in theirs:
-                items.append(Item(split, stem + path.suffix, (path, theirs[stem])))
-        unpaired += [path for stem, path in ours.items() if stem not in theirs]
-        unpaired += [path for stem, path in theirs.items() if stem not in ours]
-    return items, unpaired
+        return {name: {"A/": first, "B/": second} for name, (first, second) in pairs.items()}
+    names = relative_names(pathlib.Path(root), tuple(found))
+    return {name: {"": path} for name, path in zip(names, found, strict=True)}
 
 
 def _find_items(root: pathlib.Path) -> list[Item]:
-    """List files of the splits, or all files where there are no splits."""
+    """List the files of the splits, or all files if there are no splits."""
     places = {split: root / split for split in SPLITS if image_files.find(root / split)}
     return [
         Item(split, path.relative_to(folder).as_posix(), (path,))
@@ -149,6 +142,7 @@ def _find_items(root: pathlib.Path) -> list[Item]:
 
 
 def _mostly_wide(items: list[Item]) -> bool:
+    """Return whether most of the readable files are wide enough for a pair."""
     wide, readable = 0, 0
     for item in items:
         try:

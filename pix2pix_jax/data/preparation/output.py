@@ -1,4 +1,4 @@
-"""Output files: refused beforehand where they exist, written whole or not at all."""
+"""Output files: checked before anything is written, and written whole or not at all."""
 
 import collections
 import contextlib
@@ -13,22 +13,14 @@ from typing import TypeVar
 from PIL import Image
 from tqdm import tqdm
 
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import atomic_path
+from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.files import atomic_path, refuse_inside
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.pixels import Stored
 
 T = TypeVar("T")
-WRITTEN = (".png", ".tif", ".jpg")  # suffixes of the files that `write_image` makes
+WRITTEN = (".png", ".tif", ".jpg")  # suffixes of the files that `write_image` writes
 _JPEG_CHANNELS = (1, 3)
-_NAMED = 3  # so many names stand in a message
-
-
-def name_files(names: Iterable[str]) -> str:
-    """Name some files in a message: the first three, and how many more there are."""
-    chosen = list(names)
-    more = f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
-    return ", ".join(chosen[:_NAMED]) + more
 
 
 def check_output(
@@ -39,34 +31,40 @@ def check_output(
     overwrite: bool,
     suffixes: Sequence[str] = WRITTEN,
 ) -> None:
-    """Check, before anything is written, that no file will be lost.
+    """Check that no file would be lost.
 
     Args:
         output: Folder for the files.
-        names: Paths of the files in it, without the suffix.
+        names: Paths of the files in it, without suffix.
         inputs: Folders that are read.
-        overwrite: Whether files that exist may be replaced.
-        suffixes: Those that a file may get; `("",)`: the names are whole.
+        overwrite: Whether existing files may be replaced.
+        suffixes: Those that a file may get; `("",)` if the names have theirs already.
 
     Raises:
-        InputError: The output lies in an input folder or is one, a file exists, or two would have
-            one name.
+        InputError: The output is an input folder or inside one, a file exists, or two files would
+            get the same name.
     """
-    folder = pathlib.Path(output).resolve()
-    for path in inputs:
-        if folder.is_relative_to(pathlib.Path(path).resolve()):
-            raise InputError(f"{output}: lies in {path}, which is read; choose another folder")
+    for folder in inputs:
+        refuse_inside(output, folder, "the input folder")
     twice = [name for name, count in collections.Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"{name_files(twice)}: two files would be written there; rename one")
+        raise InputError(f"{some_of(twice)}: two files would be written there; rename one")
     paths = (pathlib.Path(output, name + suffix) for name in names for suffix in suffixes)
-    existing = [str(path) for path in paths if path.exists()]
+    existing = [path for path in paths if path.exists()]
     if existing and not overwrite:
-        raise InputError(f"{name_files(existing)}: exists; choose another folder, or --overwrite")
+        raise InputError(f"{some_of(existing)}: exists; choose another folder, or --overwrite")
 
 
 def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
-    """List the files of `write_image` in a folder whose paths, without suffix, match a pattern."""
+    """Find the files of `write_image` in a folder whose paths match a pattern.
+
+    Args:
+        output: The folder.
+        pattern: Regular expression for the whole path inside the folder, without suffix.
+
+    Returns:
+        The matches by path inside the folder, with suffix.
+    """
     found = [path for path in image_files.find(output) if path.suffix in WRITTEN]
     names = [path.relative_to(output).as_posix() for path in found]
     matches = [(name, re.fullmatch(pattern, name.rpartition(".")[0])) for name in names]
@@ -74,7 +72,7 @@ def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
 
 
 def check_leftovers(output: str, names: Iterable[str], written: Iterable[str]) -> None:
-    """Check, before anything is written, that no file of an earlier call stays beside the new ones.
+    """Check that no file of an earlier call would stay beside the new ones.
 
     Args:
         output: Folder for the files.
@@ -84,12 +82,12 @@ def check_leftovers(output: str, names: Iterable[str], written: Iterable[str]) -
     Raises:
         InputError: A file exists that this call does not replace.
     """
-    stay = set(names).difference(written)
-    existing = [str(path) for path in sorted(pathlib.Path(output, name) for name in stay)]
-    existing = [path for path in existing if pathlib.Path(path).exists()]
+    left = set(names).difference(written)
+    paths = sorted(pathlib.Path(output, name) for name in left)
+    existing = [path for path in paths if path.exists()]
     if existing:
         raise InputError(
-            f"{name_files(existing)}: of an earlier call, and would stay beside the new files; "
+            f"{some_of(existing)}: left by an earlier call, and would stay beside the new files; "
             f"choose an empty OUTPUT, or delete {output}"
         )
 
@@ -106,10 +104,10 @@ def in_threads(work: Callable[[T], object], jobs: Sequence[T], label: str) -> No
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path) -> Iterator[None]:
-    """Make the folders of a file that the block writes, and explain why it cannot.
+    """Create the folders of a file that the block writes, and explain failures.
 
     Raises:
-        InputError: The system refuses it.
+        InputError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,9 +123,9 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
     """Write an image; its file appears whole or not at all.
 
     Args:
-        path: The file without its suffix; folders are made.
+        path: The file without its suffix; its folders are created.
         image: Pixels.
-        quality: Of JPEG, from 1 to 100; 0: PNG, or TIFF for what PNG lacks.
+        quality: JPEG quality from 1 to 100; 0: PNG, or TIFF for what PNG cannot hold.
 
     Raises:
         InputError: JPEG cannot hold the image, or the file cannot be written.
@@ -142,9 +140,9 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
     if image.dtype != "uint8" or channels not in _JPEG_CHANNELS:
         raise InputError(
             f"{target}: JPEG has 1 or 3 channels of uint8, not {channels} of {image.dtype}; leave "
-            "--quality out"
+            "out --quality"
         )
-    memory = io.BytesIO()  # Pillow loses the reason where it fails to write to a disk
+    memory = io.BytesIO()  # writing to the disk itself, Pillow would lose the reason of a failure
     flat = image[..., 0] if channels == 1 else image
     Image.fromarray(flat).save(memory, "JPEG", quality=quality, subsampling=0)
     with writing(target), atomic_path(target) as temporary:

@@ -1,4 +1,4 @@
-"""Read every image of a data set once, and keep what tells of mistakes."""
+"""Read every image of a data set once, and keep what reveals errors."""
 
 import dataclasses
 import functools
@@ -27,12 +27,12 @@ class Seen:
 
     Attributes:
         item: The pair.
-        problem: Why it cannot be used; '': it can, and only then the others hold.
+        problem: Why it cannot be used; if it is not '', the other attributes are empty.
         sizes: Height and width of each side.
         kinds: Number of channels and dtype of each side.
-        digest: Of all pixels.
+        digest: Digest of all pixels.
         hashes: Perceptual hash of each side.
-        alignment: How well the sides' edges coincide; None: that cannot be told.
+        alignment: How well the sides' edges coincide; None if that is unknown.
     """
 
     item: Item
@@ -47,22 +47,22 @@ class Seen:
 def read_all(layout: Layout) -> list[Seen]:
     """Read all pairs in threads behind a progress bar.
 
-    The edges of a pair are compared with those of 63 others from all over the set, so that no more
-    are in memory at a time.
+    The edges of a pair are compared with those of 63 others, spread over the whole set, so that no
+    more are in memory at a time.
 
     Returns:
-        What each showed, in their order.
+        What each pair showed, in their order.
     """
     count = len(layout.items)
     seen: list[Seen] = [Seen(item) for item in layout.items]
     pool = ThreadPoolExecutor(os.cpu_count())
     bar = tqdm(desc="reading", total=count, unit="pair", disable=None, leave=False)
+    look = functools.partial(_look, source=layout.source)
     try:
         groups = math.ceil(count / _TOGETHER)
         for group in range(groups):
             numbers = range(group, count, groups)
             fields = []
-            look = functools.partial(_look, source=layout.source)
             items = [layout.items[number] for number in numbers]
             for number, (one, edges) in zip(numbers, pool.map(look, items), strict=True):
                 seen[number] = one
@@ -77,7 +77,7 @@ def read_all(layout: Layout) -> list[Seen]:
 
 
 def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | None]]:
-    """Read a pair."""
+    """Read a pair; return what it shows, and the edges of both sides."""
     try:
         sides = _read(item, source)
     except InputError as error:
@@ -93,19 +93,24 @@ def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | No
         digest=digest.digest(),
         hashes=tuple(perceptual_hash(side) for side in sides),
     )
-    edges = (edge_field(sides[0]), edge_field(sides[1])) if len(sides) == 2 else (None, None)
-    return seen, edges
+    if len(sides) < 2:
+        return seen, (None, None)
+    return seen, (edge_field(sides[0]), edge_field(sides[1]))
 
 
 def _read(item: Item, source: str) -> tuple[Stored, ...]:
-    """Read the sides of a pair, or a single image."""
-    images = tuple(image_files.read_stored(path) for path in item.paths)
+    """Read the sides of a pair, or a single image.
+
+    Raises:
+        InputError: A file cannot be read, or the sides differ in size.
+    """
+    sides = tuple(image_files.read_stored(path) for path in item.paths)
     if source == "side_by_side":
-        images = split_in_halves(images[0], item.paths[0])
-    sizes = [image.shape[:2] for image in images]
+        sides = split_in_halves(sides[0], item.paths[0])
+    sizes = [side.shape[:2] for side in sides]
     if len(set(sizes)) > 1:
         raise InputError(
             f"{item.paths[0]}: {sizes[0][0]} x {sizes[0][1]} pixels (height, width), its partner "
             f"{item.paths[1]} {sizes[1][0]} x {sizes[1][1]}"
         )
-    return images
+    return sides

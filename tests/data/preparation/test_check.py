@@ -5,7 +5,7 @@ from PIL import Image
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.preparation.check import check
 from pix2pix_jax.data.preparation.layout import find_layout
-from pix2pix_jax.data.preparation.table import format_report
+from pix2pix_jax.data.preparation.table import format_result
 from pix2pix_jax.data.synthetic import SyntheticPairs
 from pix2pix_jax.images import files as image_files
 
@@ -74,7 +74,7 @@ def test_a_good_set_has_nothing_wrong_and_its_layout_is_told(request, source):
 def test_table_by_hand(single, folders, tmp_path):
     Image.fromarray(np.zeros((10, 20), np.uint8)).save(single / "val" / "wide.png")
     (single / "train" / "broken.jpg").write_text("hello")
-    lines = format_report(check(str(single), "single"), 5).splitlines()
+    lines = format_result(check(str(single), "single"), 5).splitlines()
     assert lines == [
         "data.source=single",
         "split  images  bad  size (height x width)  kind",
@@ -90,7 +90,7 @@ def test_table_by_hand(single, folders, tmp_path):
         "",
         "something is wrong",
     ]
-    lines = format_report(check(str(folders), "folders"), 0).splitlines()
+    lines = format_result(check(str(folders), "folders"), 0).splitlines()
     assert lines[0] == "data.source=folders"
     assert lines[1].split("  ")[-2:] == ["edges coincide", "strangers"]
     split, count, bad, *_, own, strangers = lines[2].split()
@@ -196,7 +196,7 @@ def test_wrong_partners_are_named(pairs, tmp_path):
     unlike, displaced = report.findings
     assert "wrong partner?" in unlike.title
     assert [case.split(":")[0] for case in unlike.cases] == ["train/00.png", "train/01.png"]
-    assert displaced.cases == ("train/07.png: B lies 6 pixels right of its place",)
+    assert displaced.cases == ("train/07.png: B is 6 pixels too far right",)
 
 
 def test_a_set_whose_sides_show_other_things_is_one_finding(pairs, tmp_path):
@@ -213,7 +213,7 @@ def test_a_set_with_nothing_readable_is_reported(tmp_path):
     (tmp_path / "x.png").write_text("")
     report = check(str(tmp_path))
     assert not report.good
-    assert "all    1       1    -" in format_report(report, 3)
+    assert "all    1       1    -" in format_result(report, 3)
 
 
 def test_files_outside_of_the_splits_are_looked_at(single):

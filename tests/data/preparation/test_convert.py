@@ -156,7 +156,7 @@ def test_no_command_replaces_a_file_or_writes_into_its_input(root, tmp_path, wor
         EACH[work](str(root), str(tmp_path / "out"))
     assert files(tmp_path / "out") == [name]
     before = files(root)
-    with pytest.raises(InputError, match=r"lies in .*set, which is read"):
+    with pytest.raises(InputError, match=r"is inside the input folder .*set; choose"):
         EACH[work](str(root), str(root / "new"))
     assert files(root) == before
 
@@ -164,7 +164,7 @@ def test_no_command_replaces_a_file_or_writes_into_its_input(root, tmp_path, wor
 @pytest.mark.parametrize("output", ["A", "A/inner", "B/../A/x"])
 def test_an_output_inside_of_the_input_is_refused(folders, tmp_path, output):
     before = files(tmp_path)
-    with pytest.raises(InputError, match=r"lies in .*A, which is read"):
+    with pytest.raises(InputError, match=r"is inside the input folder .*A; choose"):
         combine(*folders[:2], str(tmp_path / output), overwrite=True)
     assert files(tmp_path) == before
 
