@@ -1,4 +1,4 @@
-"""Score the images of one folder against those of another, whoever made them."""
+"""Score the images of one folder against those of another, from this program or any other."""
 
 import dataclasses
 import pathlib
@@ -8,36 +8,37 @@ import numpy as np
 from jaxtyping import Shaped
 from tqdm import tqdm
 
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pairing import by_stem
+from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.files import refuse_inside
+from pix2pix_jax.data.pairing import TwoFiles, pair_by_stem
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, compute_distributions, observe_with
 from pix2pix_jax.evaluation.scoring import Compared, tally
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images import pixels
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.sheets import Picture
 
 HEADINGS = ("image", "target")
-_NAMED = 3  # so many names stand in a message
+_MOST_COLOURED = 4  # channels: images with more are not gray, RGB or RGBA
 Stored = Shaped[np.ndarray, "_ _ _"]
 
 
 @dataclasses.dataclass(frozen=True)
 class FilePairs:
-    """Images and their targets.
+    """Image files and their targets.
 
     Attributes:
-        folders: The two folders.
-        names: Of each image its path in its folder, without suffix.
-        paths: Of each the image's file and the target's.
+        folders: The folder of the images and that of the targets.
+        names: Path of each image in its folder, without suffix.
+        paths: The files of each image and its target.
     """
 
     folders: tuple[pathlib.Path, pathlib.Path]
     names: tuple[str, ...]
-    paths: tuple[tuple[pathlib.Path, pathlib.Path], ...]
+    paths: tuple[TwoFiles, ...]
 
     def pictures(self, numbers: list[int]) -> list[tuple[Picture, ...]]:
-        """Make pictures of some: the image and its target."""
+        """Return pictures of some pairs: the image and its target."""
         return [
             tuple(_encoding(side).show(side) for side in _read_both(*self.paths[number]))
             for number in numbers
@@ -47,44 +48,53 @@ class FilePairs:
 def find_file_pairs(fakes: str | pathlib.Path, targets: str | pathlib.Path) -> FilePairs:
     """Pair the image files of two folders by their stems, sub-folders included.
 
+    Args:
+        fakes: Folder of the images.
+        targets: Folder of the targets.
+
+    Returns:
+        The pairs.
+
     Raises:
-        InputError: There is no such folder, no image in it, or an image without partner.
+        InputError: A folder is missing or has no images, an image has no partner, or two images of
+            one folder have the same stem.
     """
     folders = pathlib.Path(fakes), pathlib.Path(targets)
-    sides = []
     for flag, folder in zip(("--images", "--targets"), folders, strict=True):
         if not folder.is_dir():
             raise InputError(f"{flag} {folder}: there is no such folder")
-        sides.append(by_stem(folder))
-        if not sides[-1]:
+        if not image_files.find(folder):
             suffixes = ", ".join(image_files.SUFFIXES)
             raise InputError(f"{flag} {folder}: no images ({suffixes}) in it")
-    ours, theirs = sides
-    alone = [str(ours[stem]) for stem in ours if stem not in theirs]
-    alone += [str(theirs[stem]) for stem in theirs if stem not in ours]
-    if alone:
-        more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
-        raise InputError(
-            f"--images {folders[0]} has {len(ours)} images, --targets {folders[1]} {len(theirs)}; "
-            f"without a partner of the same stem: {', '.join(alone[:_NAMED])}{more}"
+    found = pair_by_stem(*folders)
+    if found.unpaired:
+        ours, theirs = (
+            len(found.pairs) + len(alone) for alone in (found.only_first, found.only_second)
         )
-    return FilePairs(folders, tuple(ours), tuple((ours[stem], theirs[stem]) for stem in ours))
+        raise InputError(
+            f"--images {folders[0]} has {ours} images, --targets {folders[1]} {theirs}; "
+            f"without a partner of the same stem: {some_of(found.unpaired)}"
+        )
+    return FilePairs(folders, tuple(found.pairs), tuple(found.pairs.values()))
 
 
 def score_folders(pairs: FilePairs, wanted: Wanted, *, batch_size: int = 8) -> Scorecard:
     """Score images against their targets.
 
-    Whole numbers count from black to white of their type, float32 from 0 to 1. Two sides with
-    different numbers of channels are compared as RGB, others as they are.
+    The value range of integers is that of their type, from black to white; that of float32 is 0 to
+    1. If the two sides have different numbers of channels, both are compared as RGB.
 
     Args:
-        pairs: As from `find_file_pairs`.
+        pairs: From `find_file_pairs`.
         wanted: What to measure.
-        batch_size: Neighbouring images of one size that are scored at once.
+        batch_size: Largest number of neighbouring images of one size that are scored at once.
+
+    Returns:
+        The scores.
 
     Raises:
-        InputError: A file cannot be read, differs from its target in size or type, is not finite
-            or unfit for a metric.
+        InputError: A file cannot be read, differs from its target in size or type, is not finite,
+            or does not fit a metric.
     """
     inception = wanted.gather(batch_size)
     observe = observe_with(inception)
@@ -103,14 +113,13 @@ def score_folders(pairs: FilePairs, wanted: Wanted, *, batch_size: int = 8) -> S
 
 
 def refuse_output_among(output: str | pathlib.Path, pairs: FilePairs) -> None:
-    """Raise InputError where results would lie among the images."""
+    """Raise InputError if results would be written among the images that are scored."""
     for folder in pairs.folders:
-        if pathlib.Path(output).resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"--output {output}: lies in {folder}, whose images are scored")
+        refuse_inside(output, folder, "the folder of scored images", flag="--output")
 
 
 def _batches(pairs: FilePairs, batch_size: int) -> Iterator[tuple[tuple[str, ...], Compared]]:
-    """Read pairs, and yield neighbours of one shape together."""
+    """Read pairs, and yield neighbours of the same shape together."""
     names: list[str] = []
     held: list[tuple[np.ndarray, np.ndarray]] = []
     for name, paths in zip(pairs.names, pairs.paths, strict=True):
@@ -129,30 +138,30 @@ def _stack(held: list[tuple[np.ndarray, np.ndarray]]) -> Compared:
 
 
 def _read_both(ours: pathlib.Path, theirs: pathlib.Path) -> tuple[Stored, Stored]:
-    """Read an image and its target, which must have one size and one type."""
+    """Read an image and its target, which must have the same size and type."""
     fake, target = image_files.read_stored(ours), image_files.read_stored(theirs)
     if fake.shape[:2] != target.shape[:2]:
         raise InputError(
             f"{ours}: {fake.shape[0]} x {fake.shape[1]} pixels (height, width), its target "
-            f"{theirs} has {target.shape[0]} x {target.shape[1]}; give both one size"
+            f"{theirs} has {target.shape[0]} x {target.shape[1]}; give both the same size"
         )
     if fake.dtype != target.dtype:
         raise InputError(
             f"{ours}: holds {fake.dtype} values, its target {theirs} {target.dtype}; save both as "
             "one type"
         )
-    if max(fake.shape[-1], target.shape[-1]) > 4 and fake.shape != target.shape:
-        raise InputError(
-            f"{ours}: {fake.shape[-1]} channels, its target {theirs} has {target.shape[-1]}; give "
-            "both as many"
-        )
     if fake.shape != target.shape:
-        fake, target = images.as_channels(fake, 3, ours), images.as_channels(target, 3, theirs)
+        if max(fake.shape[-1], target.shape[-1]) > _MOST_COLOURED:
+            raise InputError(
+                f"{ours}: {fake.shape[-1]} channels, its target {theirs} has {target.shape[-1]}; "
+                "give both the same number"
+            )
+        fake, target = pixels.as_channels(fake, 3, ours), pixels.as_channels(target, 3, theirs)
     for path, image in ((ours, fake), (theirs, target)):
         if image.dtype == np.float32 and not 0 <= image.min() <= image.max() <= 1:
             raise InputError(
-                f"{path}: holds values from {image.min():.4g} to {image.max():.4g}; of float32 "
-                "images 0 is black and 1 white: rescale both sides"
+                f"{path}: holds values from {image.min():.4g} to {image.max():.4g}; in float32 "
+                "images, 0 is black and 1 is white: rescale both sides"
             )
     return fake, target
 
@@ -163,4 +172,4 @@ def _to_network(fake: Stored, target: Stored) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _encoding(image: Stored) -> Encoding:
-    return Encoding(image.shape[-1], str(image.dtype), 0.0, images.white(image.dtype))
+    return Encoding(image.shape[-1], str(image.dtype), 0.0, pixels.white(image.dtype))

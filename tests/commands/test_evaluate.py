@@ -11,7 +11,6 @@ from support.scripts import refused, run_script
 
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.evaluation import scorecard
-from pix2pix_jax.evaluation.metrics import distribution
 from pix2pix_jax.images import files as image_files
 
 RNG = np.random.default_rng(0)
@@ -111,7 +110,7 @@ def test_scores_of_sets_need_no_metric_of_images(folders, tmp_path, monkeypatch)
         values = np.resize(images.reshape(len(images), -1), (len(images), 2048 + 1008)) / 255
         return values[:, :2048].astype(np.float32), values[:, 2048:].astype(np.float32)
 
-    monkeypatch.setattr(distribution, "features", features)
+    monkeypatch.setattr(scorecard, "features", features)
     monkeypatch.setattr(scorecard, "load_inception", lambda path: {"file": path})
     status, out, error = evaluate(
         *("--images", folders[0], "--targets", folders[1], "--metrics", "fid,inception_score"),
@@ -119,7 +118,7 @@ def test_scores_of_sets_need_no_metric_of_images(folders, tmp_path, monkeypatch)
     )
     assert status == 0, error
     assert seen == [({"file": "w.npz"}, 3)] * 4
-    assert "warning: FID of 4 fake and 4 real images: under 2048" in out
+    assert "warning: FID of 4 fake and 4 real images: with fewer than 2048" in out
     found = json.loads((tmp_path / "scores" / "metrics.json").read_text())
     assert set(found["metrics"]) == {"fid", "inception_score"}
     assert found["inception_weights"] == "w.npz"
@@ -157,7 +156,7 @@ FOLDERS = ["--images", "OURS", "--targets", "THEIRS"]
         (["--workdir", "NOWHERE"], "not the folder of a run"),
         (["--workdir", "EMPTY"], "there is no checkpoint"),
         (["--workdir", "MOVED", "--output", "DATA"], "is inside the run's data set"),
-        ([*FOLDERS, "--output", "OURS"], "whose images are scored"),
+        ([*FOLDERS, "--output", "OURS"], "is inside the folder of scored images"),
         (
             ["--images", "OURS", "--targets", "NOWHERE", "--output", "OUT"],
             "there is no such folder",

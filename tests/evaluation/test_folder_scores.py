@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import InputError
-from pix2pix_jax.evaluation import folder_scores as score_files
 from pix2pix_jax.evaluation.folder_scores import find_file_pairs, refuse_output_among, score_folders
-from pix2pix_jax.evaluation.scorecard import choose_wanted
+from pix2pix_jax.evaluation.metrics.table import Metric
+from pix2pix_jax.evaluation.scorecard import Wanted, choose_wanted
 from pix2pix_jax.images import files as image_files
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def test_scores_are_those_of_each_image_alone(folders):
         ours, theirs = (image_files.read(path).astype(float) / 127.5 - 1 for path in paths)
         expected = np.abs(ours - theirs).mean()
         assert card.evaluation.values["l1"][number] == pytest.approx(expected, rel=1e-5)
-    assert card.table["l1"]["mean"] == pytest.approx(card.evaluation.values["l1"].mean())
+    assert card.scores["l1"].mean == pytest.approx(card.evaluation.values["l1"].mean())
     assert card.about == {"images": str(folders[0]), "targets": str(folders[1])}
 
 
@@ -58,17 +58,16 @@ def test_scores_do_not_depend_on_the_batch(folders, batch_size):
     assert parts.evaluation.scores == pytest.approx(whole.evaluation.scores, rel=1e-5)
 
 
-def test_no_batch_is_larger_than_wanted(folders, monkeypatch):
-    sizes, real = [], score_files.tally
+def test_no_batch_is_larger_than_wanted(folders):
+    sizes = []
 
-    def tally(batches, metrics):
-        batches = list(batches)
-        sizes.extend(len(names) for _, names in batches)
-        return real(iter(batches), metrics)
+    def measure(fake, target):
+        sizes.append(len(fake))
+        return np.zeros(len(fake))
 
-    monkeypatch.setattr(score_files, "tally", tally)
-    score_folders(find_file_pairs(*folders), L1, batch_size=8)
-    score_folders(find_file_pairs(*folders), L1, batch_size=1)
+    wanted = Wanted({"zero": Metric("zero", "own", "low", "", measure)})
+    score_folders(find_file_pairs(*folders), wanted, batch_size=8)
+    score_folders(find_file_pairs(*folders), wanted, batch_size=1)
     assert sizes == [2, 1, 2, *[1] * 5]  # the third one has another size
 
 
@@ -147,7 +146,7 @@ def float_image(low, high):
         (some_image(8, 16), some_image(16, 8), r"x\.npy: 8 x 16 pixels .*x\.npy has 16 x 8"),
         (some_image(), float_image(0, 1), "holds uint8 values, its target .* float32"),
         (some_image(channels=5), some_image(), "5 channels, its target .* has 3; give both"),
-        (float_image(0, 1), float_image(-1, 1), r"theirs.x\.npy: holds values from -1 to 1; of"),
+        (float_image(0, 1), float_image(-1, 1), r"theirs.x\.npy: holds values from -1 to 1; in fl"),
         (float_image(0, np.nan), float_image(0, 1), r"ours.x\.npy: holds values that are not fin"),
         (float_image(0, 1), float_image(0, np.inf), r"theirs.x\.npy: holds values that are not f"),
     ],
@@ -167,6 +166,6 @@ def test_a_metric_that_images_are_too_small_for_says_how_large_they_must_be(tmp_
 @pytest.mark.parametrize("place", ["ours", "theirs", "ours/deep", "theirs/new/folder"])
 def test_results_are_not_written_among_the_images(folders, place):
     pairs = find_file_pairs(*folders)
-    with pytest.raises(InputError, match="whose images are scored"):
+    with pytest.raises(InputError, match="is inside the folder of scored images"):
         refuse_output_among(folders[0].parent / place, pairs)
     refuse_output_among(folders[0].parent / "ours2", pairs)

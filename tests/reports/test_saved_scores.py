@@ -1,5 +1,6 @@
 import numpy as np
 
+from pix2pix_jax.evaluation.metrics.distribution import SetScore
 from pix2pix_jax.evaluation.scorecard import Scorecard, write_scorecard
 from pix2pix_jax.evaluation.scoring import Evaluation
 from pix2pix_jax.reports.saved_scores import SavedScore, read_image_values, read_scores
@@ -9,7 +10,7 @@ def test_scores_are_read_as_they_were_written(tmp_path):
     values = {"l1": np.array([0.5, 0.25]), "class_iou": np.array([np.nan, np.nan])}
     evaluation = Evaluation(("a", "b\udcff"), values, {"l1": 0.375, "class_iou": float("nan")})
     about = {"checkpoint": 20, "epoch": 2.0, "config_hash": "0123456789ab"}
-    card = Scorecard(about, evaluation, {"fid": 30.0, "kid": 0.5, "kid_std": 0.1})
+    card = Scorecard(about, evaluation, {"fid": SetScore(30.0), "kid": SetScore(0.5, 0.1)})
     write_scorecard(card, tmp_path)
     scores = read_scores(tmp_path)
     assert (scores.step, scores.epoch, scores.count) == (20, 2.0, 2)

@@ -1,17 +1,12 @@
-"""Published weights of the FID's Inception v3 -> our variables.
+"""Published weights of FID's Inception v3, as our variables.
 
-torch-fidelity and pytorch-fid publish one file under two names: the TensorFlow graph's weights,
-converted to PyTorch (Apache License 2.0).
+torch-fidelity and pytorch-fid publish the same file under two names. It holds the weights of the
+TensorFlow graph, converted to PyTorch (Apache License 2.0).
 """
 
 import functools
-import hashlib
-import http.client
 import os
 import pathlib
-import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 
 import flax
@@ -20,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2pix_jax.core import weight_files
-from pix2pix_jax.core.errors import InputError, require
-from pix2pix_jax.core.files import atomic_path
+from pix2pix_jax.core.downloads import download, verify
+from pix2pix_jax.core.errors import InputError, require, some_of
 from pix2pix_jax.evaluation.metrics.inception import SIZE, InceptionV3, Variables
 
 URL = (
@@ -31,41 +26,35 @@ URL = (
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 CACHE = "~/.cache/pix2pix_jax"
 
-# The one file's names at torch-fidelity and at pytorch-fid.
+# The file's names at torch-fidelity and at pytorch-fid.
 _FILE_NAMES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
 _CONVERTED = "inception-2015-12-05.npz"
-_SHOWN = 3  # names in an error
-_TIMEOUT = 30  # seconds without an answer
-_NO_CONNECTION = (
-    urllib.error.URLError,
-    ConnectionError,
-    TimeoutError,
-    http.client.HTTPException,
-)
+_TIMEOUT = 30.0  # seconds
 _PYTORCH_NAMES = {
     "kernel": "weight",
     "scale": "weight",
     "mean": "running_mean",
     "var": "running_var",
 }
-# Axes of a matrix and of a convolution's kernel.
+# Axes of a matrix and of a convolution's kernel, by their number.
 _TO_PYTORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
 _TO_FLAX = {2: (1, 0), 4: (2, 3, 1, 0)}
 
 
 def load_inception(path: str | os.PathLike = "", *, cache: str | os.PathLike = CACHE) -> Variables:
-    """Load the weights: from a file, from the cache, or, the first time, from the net.
+    """Load the weights: from a file, from the cache, or for the first time from the internet.
 
     Args:
-        path: File with the published names of arrays, in one of `weight_files.FORMATS`; '': the
-            cache, filled where it is empty from `URL` (96 MB), which needs PyTorch once.
-        cache: Folder where the download and the arrays read from it (.npz) are kept.
+        path: File whose arrays have the published names, in one of `weight_files.FORMATS`. '': the
+            cache; if it is empty, the file is downloaded from `URL` (96 MB), which needs PyTorch
+            once.
+        cache: Folder of the download and of the arrays converted from it (.npz).
 
     Returns:
         Variables of `inception.InceptionV3`, on the default device.
 
     Raises:
-        InputError: The file is missing, broken or of another network; there is no connection.
+        InputError: The file is missing, broken or of another network, or cannot be downloaded.
     """
     if path:
         return to_variables(weight_files.read(path), str(path))
@@ -83,7 +72,7 @@ def to_variables(weights: Mapping[str, np.ndarray], place: str) -> Variables:
 
     Args:
         weights: Arrays by name.
-        place: Where they are from, for errors.
+        place: Where they come from, for errors.
 
     Returns:
         `params` and `batch_stats`, float32, on the default device.
@@ -91,21 +80,20 @@ def to_variables(weights: Mapping[str, np.ndarray], place: str) -> Variables:
     Raises:
         InputError: A name is missing or unknown, or an array has another shape.
     """
-    # Files of one content count the batches of training or not, depending on who wrote them.
+    # Some programs write a count of the training batches into such files, others do not.
     given = {name for name in weights if not name.endswith(".num_batches_tracked")}
     wrong = sorted(given ^ published_shapes().keys())
     if wrong:
-        shown = ", ".join(wrong[:_SHOWN]) + (", ..." if len(wrong) > _SHOWN else "")
         raise InputError(
-            f"{place}: not the FID's Inception v3: {len(wrong)} names missing or unknown "
-            f"({shown}); its weights are at {URL}"
+            f"{place}: not FID's Inception v3: {len(wrong)} names missing or unknown "
+            f"({some_of(wrong)}); its weights are at {URL}"
         )
     flat = {}
     for name, (path, shape) in _layout().items():
         array = weights[name]
         if array.shape != shape:
             raise InputError(
-                f"{place}: {name} has shape {array.shape}, the FID's Inception v3 has {shape}; its "
+                f"{place}: {name} has shape {array.shape}, FID's Inception v3 has {shape}; its "
                 f"weights are at {URL}"
             )
         axes = _TO_FLAX.get(array.ndim)
@@ -114,7 +102,7 @@ def to_variables(weights: Mapping[str, np.ndarray], place: str) -> Variables:
 
 
 def published_shapes() -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of the arrays that a file of weights holds."""
+    """Return names and shapes of the arrays in the published file."""
     return {name: shape for name, (_, shape) in _layout().items()}
 
 
@@ -133,34 +121,13 @@ def _layout() -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
 
 
 def _published(folder: pathlib.Path) -> pathlib.Path:
-    """Return the published file in a folder, fetched where it is not there."""
+    """Return the published file in a folder; download it if it is missing."""
     for name in _FILE_NAMES:
-        if (folder / name).is_file():
-            _refuse_other(folder / name, folder / name)
-            return folder / name
+        path = folder / name
+        if path.is_file():
+            verify(path, SHA256, hint=f"download it again from {URL}")
+            return path
     path = folder / _FILE_NAMES[0]
-    try:
-        with atomic_path(path) as temporary:
-            with (
-                urllib.request.urlopen(URL, timeout=_TIMEOUT) as answer,
-                temporary.open("wb") as to,
-            ):
-                shutil.copyfileobj(answer, to)
-            _refuse_other(temporary, URL)
-    except _NO_CONNECTION as error:
-        reason = " ".join(str(getattr(error, "reason", error)).split())
-        raise InputError(
-            f"{URL} cannot be fetched ({reason}): bring that file to {path}, or name its path"
-        ) from None
+    hint = f"put that file at {path}, or give the path of another copy"
+    download(URL, path, sha256=SHA256, timeout=_TIMEOUT, hint=hint)
     return path
-
-
-def _refuse_other(path: pathlib.Path, place: str | os.PathLike) -> None:
-    """Raise InputError where a file is not the published one."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise InputError(
-            f"{place}: its SHA-256 begins with {found[:8]}, that of the weights with {SHA256[:8]}: "
-            f"cut short, or another file; fetch it again from {URL}"
-        )
