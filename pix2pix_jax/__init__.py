@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pix2pix_jax.core.config import default_config
     from pix2pix_jax.core.errors import InputError
     from pix2pix_jax.core.version import __version__
-    from pix2pix_jax.runs.generator import Generator, load_generator, translate
+    from pix2pix_jax.runs.generator import Generator, load_generator
+    from pix2pix_jax.runs.translation import translate
     from pix2pix_jax.training.loop import train_and_evaluate
 
 __all__ = [
@@ -31,7 +32,7 @@ _MODULES = {
     "default_config": "core.config",
     "load_generator": "runs.generator",
     "train_and_evaluate": "training.loop",
-    "translate": "runs.generator",
+    "translate": "runs.translation",
 }
 
 

@@ -9,8 +9,9 @@ import argparse
 from pix2pix_jax.commands import cli
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.runs.generator import FITS, MODES, generator_of
+from pix2pix_jax.runs.generator import FITS, generator_of
 from pix2pix_jax.runs.image_folders import translate_folder, translate_split
+from pix2pix_jax.runs.translation import MODES
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -3,7 +3,7 @@
 import argparse
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.runs.generator import MODES
+from pix2pix_jax.runs.translation import MODES
 
 
 def add_scoring_flags(parser: argparse.ArgumentParser) -> None:

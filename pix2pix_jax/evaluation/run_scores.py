@@ -32,7 +32,7 @@ class ScoringOptions:
 
     Attributes:
         split: `train`, `val` or `test` of its own data.
-        mode: `paper` or `deterministic`, see `runs.generator.translate_batch`.
+        mode: `paper` or `deterministic`, see `runs.translation.translate_batch`.
         batch_size: Images per batch; scores do not depend on it.
     """
 

@@ -11,7 +11,8 @@ from pix2pix_jax.data.batches import eval_batches, mean_target
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation.metrics.pixel import Images, check_finite
 from pix2pix_jax.evaluation.metrics.table import Measure, Measured, Metric, choose_metrics
-from pix2pix_jax.runs.generator import Generator, translate_batch
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import translate_batch
 
 Scores = dict[str, float]
 # A batch of fakes and their targets, in [-1, 1].
@@ -56,7 +57,7 @@ def evaluate(
         generator: The generator.
         pairs: Pairs of the generator's size.
         metrics: From `choose_metrics`.
-        mode: `paper` or `deterministic`, see `runs.generator.translate_batch`.
+        mode: `paper` or `deterministic`, see `runs.translation.translate_batch`.
         batch_size: Images per batch; scores do not depend on it.
         workers: Threads that decode streamed pairs.
         max_images: Largest number of pairs; the first ones are scored. 0: all.

@@ -1,7 +1,7 @@
 """Checkpoints of a run, through Orbax: named items, and `meta`, which says what they mean.
 
-An item is a tree of arrays that is restored as a whole; what the items are called and what is in
-them is said where the state is (`training.state.TrainState.items`). `meta` is JSON.
+An item is a tree of arrays that is restored as a whole. `training.state.TrainState.items` defines
+the items and their content. `meta` is JSON.
 """
 
 import contextlib
@@ -18,51 +18,53 @@ from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers as policies
 
 from pix2pix_jax.core.devices import everywhere
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.runs.folder import RunFolder
 
 _META = "meta"
-_SHOWN = 3  # arrays that a message lists
 
 
-class _WithoutOrbax(logging.Filter):
-    """Leaves out what Orbax logs below errors: a page of its own configuration per manager."""
+class _OrbaxErrorsOnly(logging.Filter):
+    """Drops what Orbax logs below errors: a page of its configuration for every manager."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         is_orbax = "orbax" in pathlib.PurePath(record.pathname).parts
         return record.levelno >= logging.ERROR or not is_orbax
 
 
-_WITHOUT_ORBAX = _WithoutOrbax()
+_ORBAX_ERRORS_ONLY = _OrbaxErrorsOnly()
 
 
 @dataclasses.dataclass
 class _EveryEpochs:
-    """Preservation policy: keep the checkpoints of every multiple of `period` epochs."""
+    """Preservation policy: keep the checkpoints of all multiples of `period` epochs; 0: none."""
 
     period: int
 
+    # Any: type checks at runtime cannot handle Orbax's protocols.
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        return [
-            bool(self.period and info.metrics and info.metrics["epoch"] % self.period == 0)
-            for info in checkpoints
-        ]
+        return [self._is_multiple(info.metrics) for info in checkpoints]
+
+    def _is_multiple(self, metrics: Mapping[str, float] | None) -> bool:
+        if not self.period or not metrics:
+            return False
+        return metrics["epoch"] % self.period == 0
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    """Order checkpoints, the best first: of the newest part of a changed run, the lowest score."""
+    """Sort the best first: the lowest score since the run was last changed."""
     return -float(metrics["part"]), float(metrics["score"])
 
 
-# What Orbax raises for files that are incomplete, damaged, or of another form than was asked for.
+# What Orbax raises for files that are incomplete or damaged, and for shapes that differ.
 _ORBAX_ERRORS = (KeyError, TypeError, ValueError, FileNotFoundError)
 
 
 def _damaged(what: object, error: Exception) -> InputError:
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return InputError(
-        f"{what}: cannot be read, so it is damaged ({reason[0][:160]}). Move that folder away to "
-        "go on from the checkpoint before it"
+        f"{what}: is damaged and cannot be read ({reason[0][:160]}). Move that folder away to "
+        "continue from the checkpoint before it"
     )
 
 
@@ -81,11 +83,11 @@ class Checkpoints:
 
         Args:
             workdir: The run's folder.
-            keep: How many of the newest are kept, besides the best.
-            keep_period: Also keep every multiple of this many epochs; 0: none.
-            read_only: Whether nothing will be saved; the folder is then not created.
+            keep: How many of the newest to keep, besides the best.
+            keep_period: Also keep the checkpoints of all multiples of this many epochs; 0: none.
+            read_only: Whether nothing will be saved; then the folder is not created.
         """
-        logging.getLogger("absl").addFilter(_WITHOUT_ORBAX)  # a second time changes nothing
+        logging.getLogger("absl").addFilter(_ORBAX_ERRORS_ONLY)  # adding it again has no effect
         best = policies.BestN(
             get_metric_fn=_rank,
             reverse=True,
@@ -116,21 +118,22 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """Steps that have a checkpoint, in order."""
+        """Steps of the checkpoints, in order."""
         return sorted(self._manager.all_steps())
 
     @property
     def latest(self) -> int | None:
-        """Step of the newest checkpoint; None where there is none."""
+        """Step of the newest checkpoint; None if there are none."""
         return self._manager.latest_step()
 
     @property
     def best(self) -> int | None:
-        """Step of the kept checkpoint with the best score; the newest if none has one."""
-        return self._manager.best_step() or self.latest
+        """Step of the checkpoint with the best score; the newest if none has a score."""
+        best = self._manager.best_step()
+        return self.latest if best is None else best
 
     def choose(self, which: str) -> int:
-        """Return the step that is meant by `best`, `latest` or a number.
+        """Return the step of a checkpoint: `best`, `latest` or a number.
 
         Raises:
             InputError: There is no such checkpoint; the message lists those that exist.
@@ -138,13 +141,14 @@ class Checkpoints:
         steps = self.steps
         if not steps:
             raise InputError(f"{self._folder}: there is no checkpoint")
-        step = {"best": self.best, "latest": self.latest}.get(which)
-        if step is None and which.isdecimal() and int(which) in steps:
-            step = int(which)
-        if step is None:
-            there = ", ".join(map(str, steps))
-            raise InputError(f"checkpoint {which!r}: choose from best, latest, {there}")
-        return step
+        if which == "latest":
+            return steps[-1]
+        if which == "best":
+            return steps[-1] if self.best is None else self.best
+        if which.isdecimal() and int(which) in steps:
+            return int(which)
+        existing = ", ".join(map(str, steps))
+        raise InputError(f"checkpoint {which!r}: choose from best, latest, {existing}")
 
     def save(
         self,
@@ -153,14 +157,14 @@ class Checkpoints:
         meta: dict[str, Any],
         metrics: dict[str, float] | None,
     ) -> None:
-        """Start to save a checkpoint; writing goes on in the background.
+        """Start to save a checkpoint; it is written in the background.
 
         Args:
-            step: Its step. A step that is saved already is left as it is.
-            items: Trees of arrays by name.
+            step: Its step. If that has a checkpoint already, nothing happens.
+            items: Trees of arrays, by name.
             meta: JSON values that say what the step means.
-            metrics: If the state has been evaluated: `score`, the lower the better, `epoch`, and
-                `part`, the step at which the run was last changed.
+            metrics: None if the state has not been evaluated; otherwise `score` (lower is better),
+                `epoch`, and `part`, the step at which the run was last changed.
 
         Raises:
             InputError: It cannot be written.
@@ -168,7 +172,7 @@ class Checkpoints:
         if step in self.steps:
             return
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
-        with self._naming_failed_write():
+        with self._failed_writes_named():
             self._manager.save(
                 step,
                 args=ocp.args.Composite(**args, **{_META: ocp.args.JsonSave(meta)}),
@@ -177,17 +181,17 @@ class Checkpoints:
             )
 
     def wait(self) -> None:
-        """Wait until what was saved is on the disk.
+        """Wait until everything that was saved is on disk.
 
         Raises:
             InputError: It could not be written.
         """
-        with self._naming_failed_write():
+        with self._failed_writes_named():
             self._manager.wait_until_finished()
 
     @contextlib.contextmanager
-    def _naming_failed_write(self) -> Iterator[None]:
-        """Turn what Orbax raises for a full disk and the like into one line."""
+    def _failed_writes_named(self) -> Iterator[None]:
+        """Turn what Orbax raises for a full disk and similar into one line."""
         try:
             yield
         except ValueError as error:
@@ -197,7 +201,7 @@ class Checkpoints:
             ) from error
 
     def restore_meta(self, step: int) -> dict[str, Any]:
-        """Read what was saved as `meta`.
+        """Return what was saved as `meta`.
 
         Raises:
             InputError: The checkpoint is damaged.
@@ -209,52 +213,51 @@ class Checkpoints:
             raise _damaged(self._folder / str(step), error) from error
 
     def restore(self, step: int, abstract: Mapping[str, PyTree]) -> dict[str, PyTree]:
-        """Restore some items onto the first device; among several processes, onto every device.
+        """Restore items: onto the first device, or with several processes onto every device.
 
         Args:
             step: Step of the checkpoint.
-            abstract: The items that are wanted, by name, as trees of shapes and dtypes.
+            abstract: The wanted items, by name, as trees of shapes and dtypes.
 
         Returns:
-            The items.
+            The items, by name.
 
         Raises:
             InputError: The checkpoint is damaged, or its arrays have other shapes than `abstract`;
                 the message says which.
         """
+        place = self._folder / str(step)
+        for name, item in abstract.items():
+            # Orbax would fail, too, but not in one line.
+            self._refuse_other_shapes(place / name, item)
         args = {name: ocp.args.StandardRestore(_place(item)) for name, item in abstract.items()}
         try:
             return dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
         except _ORBAX_ERRORS as error:
-            place = self._folder / str(step)
-            for name, item in abstract.items():
-                self._refuse_other_shapes(place / name, item)
             raise _damaged(place, error) from error
 
     def _refuse_other_shapes(self, item: pathlib.Path, abstract: PyTree) -> None:
-        """Raise InputError if an item is whole, but its arrays are not those asked for."""
+        """Raise InputError if an item is complete, but has other arrays than asked for."""
         try:
-            tree = ocp.StandardCheckpointer().metadata(item).item_metadata.tree
-            stored = _shapes(tree)
+            with ocp.StandardCheckpointer() as reader:
+                tree = reader.metadata(item).item_metadata.tree
         except (AttributeError, *_ORBAX_ERRORS):
-            return  # its description cannot be read: it is damaged
-        asked = _shapes(abstract)
-        other = [name for name in {**asked, **stored} if asked.get(name) != stored.get(name)]
-        if not other:
-            return
-        shown = "; ".join(
-            f"{name} has {stored.get(name, 'no array')}, expected {asked.get(name, 'none')}"
-            for name in other[:_SHOWN]
-        )
-        more = f"; and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
-        raise InputError(
-            f"{item}: is whole, but holds another network than the configuration describes: "
-            f"{shown}{more}. Restore the config.json that belongs to it"
-        )
+            return  # its description cannot be read: the restore will say so
+        stored, asked = _shapes(tree), _shapes(abstract)
+        differences = [
+            _describe_difference(name, stored.get(name), asked.get(name))
+            for name in {**asked, **stored}
+            if asked.get(name) != stored.get(name)
+        ]
+        if differences:
+            raise InputError(
+                f"{item}: is not damaged, but holds another network than config.json describes: "
+                f"{some_of(differences)}. Restore the config.json that belongs to it"
+            )
 
 
 def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a tree by its name."""
+    """Return the shape of every array of a tree, by name."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): _stored_shape(leaf)
@@ -264,14 +267,24 @@ def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
 
 
 def _stored_shape(leaf: Any) -> tuple[int, ...]:
-    """Return the shape that an array has in a checkpoint: random keys are stored as their data."""
+    """Return the shape of an array in a checkpoint, where random keys are stored as their data."""
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.eval_shape(jax.random.key_data, leaf)
     return tuple(leaf.shape)
 
 
+def _describe_difference(
+    name: str, stored: tuple[int, ...] | None, asked: tuple[int, ...] | None
+) -> str:
+    if stored is None:
+        return f"{name} is missing"
+    if asked is None:
+        return f"{name} is not expected"
+    return f"{name} has shape {stored} instead of {asked}"
+
+
 def _place(abstract: PyTree) -> PyTree:
-    # Several processes restore together, to where all of them need it.
+    # With several processes, all restore together, and each needs the whole.
     sharding = everywhere(jax.devices()[:1] if jax.process_count() == 1 else None)
     place = functools.partial(jax.ShapeDtypeStruct, sharding=sharding)
     return jax.tree.map(lambda leaf: place(leaf.shape, leaf.dtype), abstract)

@@ -1,4 +1,4 @@
-"""A run's folder: its files, its configuration, and the record of what was started there."""
+"""A run's folder: its files, its configuration, and the record of its starts."""
 
 import datetime
 import functools
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import write_json
+from pix2pix_jax.core.files import refuse_inside, write_json
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """The folder of a run; nothing is read before it is asked for.
+    """The folder of a run; nothing is read before it is needed.
 
     Attributes:
-        path: The folder; it need not exist yet.
+        path: The folder.
         code: What may run of the own code that the run refers to.
         config_file: The configuration as the user gave it, every key.
         record_file: Command, versions, hardware and changed keys of every start.
-        metrics_file: Losses and scores, a row for each halt.
+        metrics_file: Table of losses and scores over the steps.
         summary_file: Result of a complete run.
         report_file: The page that shows the run.
         training_pairs_file: The first training pairs as the networks see them.
@@ -52,12 +52,13 @@ class RunFolder:
         given: Mapping[str, Collection[str]] | None = None,
         trust_code: bool = False,
     ) -> None:
-        """Name a folder.
+        """Describe a folder; it need not exist.
 
         Args:
             path: The folder.
             given: References to own code that the user gave now, by key; see `OwnCode`.
-            trust_code: Whether own code that the folder keeps may run if its file is gone.
+            trust_code: Whether own code that the folder keeps may run if its original is missing or
+                has changed.
         """
         self.path = pathlib.Path(path)
         self.code = OwnCode(self.path, given=given, trust=trust_code)
@@ -93,7 +94,7 @@ class RunFolder:
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that stand for the whole configuration."""
+        """Twelve hexadecimal digits of a hash of the whole configuration."""
         return hashlib.sha256(self.config_file.read_bytes()).hexdigest()[:12]
 
     @functools.cached_property
@@ -107,21 +108,24 @@ class RunFolder:
 
     @functools.cached_property
     def form(self) -> PairFormat:
-        """The format of the run's pairs."""
+        """How the run's pairs are stored."""
         return format_of(self.settings)
 
     def load_pairs(
         self, split: str, names: Sequence[str] | None = None, *, cache: bool = True
     ) -> Pairs:
-        """Read the pairs of one split of the run's own data, at the size it was trained with.
+        """Load the pairs of a split of the run's own data, at the size of its training.
 
         Args:
             split: `train`, `val` or `test`.
-            names: Only these pairs, in this order; None: all.
+            names: Names of the pairs to load, in this order; None: all.
             cache: Whether decoded pairs are kept in memory if they fit.
 
+        Returns:
+            The pairs.
+
         Raises:
-            InputError: The folder does not hold a run, or there is no such split or no pair in it.
+            InputError: The folder does not hold a run, or the split does not exist or is empty.
         """
         data = self.settings.data
         source = build_source(data, self.form, split, seed=self.settings.seed, code=self.code)
@@ -138,7 +142,7 @@ class RunFolder:
         )
 
     def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:
-        """Return the folder of one checkpoint's evaluation.
+        """Return the folder of a checkpoint's evaluation.
 
         Args:
             split: `train`, `val` or `test`.
@@ -149,19 +153,17 @@ class RunFolder:
         return self.evaluations / f"{split}_{step}{suffix}"
 
     def refuse_output_in_data(self, output: str | pathlib.Path) -> None:
-        """Raise InputError if results would be written among the pairs that the run reads."""
+        """Raise InputError if results would be written into the run's data set."""
         root = self.settings.data.root
-        if root and pathlib.Path(output).resolve().is_relative_to(pathlib.Path(root).resolve()):
-            raise InputError(
-                f"--output {output}: is inside the run's data set {root}; choose another folder"
-            )
+        if root:
+            refuse_inside(output, root, "the run's data set", flag="--output")
 
     def record_start(self, config: ConfigDict, *, first_step: int, command: str) -> None:
-        """Write the configuration, and add this start to the record.
+        """Write the configuration and add this start to the record.
 
         Args:
             config: The configuration as the user gave it.
-            first_step: Step that the run starts or goes on from.
+            first_step: Step that the run starts or continues from.
             command: Command line.
 
         Raises:
@@ -176,7 +178,7 @@ class RunFolder:
             logger.info("%s: changed since the last start: %s", self, "; ".join(changed))
         config_files.save_json(config, self.config_file)
         self.code.keep(config)
-        for name in ("config", "settings", "networks", "form"):  # read from the file before
+        for name in ("config", "settings", "networks", "form"):  # cached from the file before
             vars(self).pop(name, None)
         starts.append(
             {
@@ -197,12 +199,12 @@ class RunFolder:
             return list(json.loads(self.record_file.read_text())["starts"])
         except (KeyError, TypeError, ValueError):
             raise InputError(
-                f"{self.record_file}: not the record of a run; move it away to go on"
+                f"{self.record_file}: is not the record of a run; move it away to continue"
             ) from None
 
 
 def format_of(settings: ConfigDict) -> PairFormat:
-    """Return the format of the pairs that a resolved configuration describes."""
+    """Return how the pairs of a resolved configuration are stored."""
     return build_format(
         settings.data, settings.derive, bands=settings.log.bands, seed=settings.seed
     )

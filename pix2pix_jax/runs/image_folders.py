@@ -7,7 +7,8 @@ from tqdm import tqdm
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.runs.generator import Generator, check_mode, translate
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import check_mode, translate
 
 
 def translate_folder(
@@ -19,25 +20,25 @@ def translate_folder(
     batch_size: int = 8,
     derive: bool = False,
 ) -> list[pathlib.Path]:
-    """Translate an image file, or all image files under a folder, to files of the same names.
+    """Translate an image file, or all image files in a folder, to files with the same names.
 
-    PNG files, or TIFF where PNG cannot hold the target: see `image_files.suffix_of`.
+    These are PNG files, or TIFF if PNG cannot hold the target: see `images.files.suffix_of`.
 
     Args:
-        generator: As from `load_generator`.
+        generator: From `load_generator`.
         source: File or folder; sub-folders are kept.
-        output: Folder for the results; made where missing.
+        output: Folder for the results, created if missing.
         mode: `paper` or `deterministic`.
-        batch_size: Images at once.
-        derive: Whether sources are derived from the images as in training, also where the images
-            could be sources (edges, blur, downscale, mask).
+        batch_size: Images per batch.
+        derive: Whether to derive the sources from the images as in training, even if the images
+            could be sources themselves (edges, blur, downscale, mask).
 
     Returns:
         The files written, in order.
 
     Raises:
-        InputError: There is no such input or no image in it, a file cannot be read, two inputs
-            would get the same output, or an output would replace an input.
+        InputError: The input is missing or has no images, a file cannot be read, two inputs would
+            be written to the same file, or an output would replace an input.
     """
     check_mode(mode)
     jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), _suffix(generator))
@@ -49,7 +50,7 @@ def translate_folder(
         names = [path.name for path, _ in chunk]
         fakes = translate(generator, pixels, names=names, mode=mode, batch_size=batch_size)
         for (source, path), fake in zip(chunk, fakes, strict=True):
-            if derive:  # the source was made at the network's size
+            if derive:  # the source was derived at the network's size
                 fake = generator.form.written.resize(fake, image_files.size_of(source))
             path.parent.mkdir(parents=True, exist_ok=True)
             image_files.write(path, fake)
@@ -72,18 +73,22 @@ def translate_split(
     mode: str = "paper",
     batch_size: int = 8,
 ) -> list[pathlib.Path]:
-    """Translate the sources of a run's own data to files with the pairs' names.
+    """Translate a split of a run's own data to files with the names of the pairs.
 
     Args:
-        generator: As from `load_generator`.
+        generator: From `load_generator`.
         run: The run's folder.
         split: `train`, `val` or `test`.
-        output: Folder for the results; made where missing.
+        output: Folder for the results, created if missing.
         mode: `paper` or `deterministic`.
-        batch_size: Images at once.
+        batch_size: Images per batch.
 
     Returns:
         The files written, in order.
+
+    Raises:
+        InputError: The split is missing or empty, the output is inside the data set, or two pairs
+            would be written to the same file.
     """
     check_mode(mode)
     run.refuse_output_in_data(output)
@@ -107,7 +112,19 @@ def translate_split(
 def plan_outputs(
     source: pathlib.Path, output: pathlib.Path, suffix: str = ".png"
 ) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Pair every input file with its output file, before anything is written."""
+    """Pair every input file with its output file, before anything is written.
+
+    Args:
+        source: File or folder.
+        output: Folder for the results.
+        suffix: Suffix of the output files.
+
+    Returns:
+        Input and output of each file.
+
+    Raises:
+        InputError: See `translate_folder`.
+    """
     if not source.exists():
         raise InputError(f"--input {source}: there is no such file or folder")
     root = source if source.is_dir() else source.parent

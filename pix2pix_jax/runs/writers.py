@@ -1,4 +1,4 @@
-"""Where a run's numbers and pictures go: one small interface, a few backends."""
+"""Where a run's numbers and pictures go: one small interface and its implementations."""
 
 import csv
 import os
@@ -29,23 +29,26 @@ class Writer(Protocol):
         ...
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Record a picture of a step; `name` tells it from the pictures of other steps."""
+        """Record a picture of a step; each step has another `name`."""
         ...
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Write what is left."""
         ...
 
 
 class CsvWriter:
-    """One row a call in a CSV file; a column for every name seen, empty where it has no value."""
+    """A CSV file with a row for every call and a column for every name."""
 
     def __init__(self, path: pathlib.Path, last_step: int) -> None:
-        """Open the file, keeping the rows of an earlier part of the run.
+        """Open the file; the rows of an earlier part of the run are kept.
 
         Args:
             path: File to append to.
-            last_step: Rows of later steps are dropped: the run goes on from here.
+            last_step: Step that the run continues from; rows of later steps are dropped.
+
+        Raises:
+            InputError: The file is not such a table.
         """
         self._path = path
         self._columns = ["step"]
@@ -55,8 +58,8 @@ class CsvWriter:
                 reader = csv.DictReader(file)
                 self._columns = list(reader.fieldnames or self._columns)
                 if "step" not in self._columns:
-                    raise InputError(f"{path}: has no column 'step'; move it away to go on")
-                # A row that a crash cut short has too few cells: it is dropped as well.
+                    raise InputError(f"{path}: has no column 'step'; move it away to continue")
+                # A row that a crash cut short has too few cells; it is dropped, too.
                 rows = [
                     row
                     for row in reader
@@ -68,7 +71,7 @@ class CsvWriter:
         self._rewrite(rows)
 
     def scalars(self, step: int, values: Scalars) -> None:
-        """Append a row; it is on the disk when this returns."""
+        """Append a row; it is on disk when this returns."""
         new = [name for name in values if name not in self._columns]
         if new:
             with self._path.open(newline="") as file:
@@ -85,7 +88,7 @@ class CsvWriter:
         """Do nothing: a table has no pictures."""
 
     def close(self) -> None:
-        """Do nothing: every row is written already."""
+        """Do nothing: all rows are written."""
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         with atomic_path(self._path) as temporary, temporary.open("w", newline="") as file:
@@ -97,16 +100,17 @@ class CsvWriter:
 class TensorBoardWriter:
     """TensorBoard event files, without tensorflow.
 
-    Written in this thread: tensorboardX's own SummaryWriter has one of its own, which a full disk
-    ends, after which the program waits for it for ever.
+    They are written in this thread. tensorboardX's SummaryWriter has a thread of its own, which a
+    full disk ends; the program would then wait for it forever.
     """
 
     def __init__(self, folder: pathlib.Path, last_step: int) -> None:
         """Open a new event file.
 
         Args:
-            folder: Folder of the event files, made where missing.
-            last_step: TensorBoard hides what earlier files say of later steps.
+            folder: Folder of the event files, created if missing.
+            last_step: Step that the run continues from; TensorBoard hides later steps of earlier
+                files.
         """
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto import event_pb2
@@ -118,14 +122,14 @@ class TensorBoardWriter:
         self._write(last_step + 1, session_log=start)
 
     def scalars(self, step: int, values: Scalars) -> None:
-        """Write each number as a curve's point."""
+        """Write each number as a point of a curve."""
         from tensorboardX import summary
 
         for name, value in values.items():
             self._write(step, summary=summary.scalar(name, value))
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Write the picture under one tag for all steps, which gives it a slider."""
+        """Write the picture; all steps share one tag, which TensorBoard shows with a slider."""
         from tensorboardX import summary
 
         self._write(step, summary=summary.image("samples", image, dataformats="HWC"))
@@ -143,29 +147,29 @@ class PngWriter:
     """Pictures as `<folder>/<name>.png`."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        """Make the folder where it is missing."""
+        """Create the folder if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     def scalars(self, step: int, values: Scalars) -> None:
-        """Do nothing: pictures only."""
+        """Do nothing: this is for pictures only."""
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
         """Write a PNG."""
         image_files.write(self._folder / f"{name}.png", image)
 
     def close(self) -> None:
-        """Do nothing: every picture is written already."""
+        """Do nothing: all pictures are written."""
 
 
 class WandbWriter:
-    """Scalars and pictures of a run on Weights & Biases; a resumed run goes on there as well."""
+    """Scalars and pictures on Weights & Biases; a resumed run continues there, too."""
 
     def __init__(self, folder: RunFolder, project: str, config: dict[str, Any]) -> None:
-        """Start a run there, or go on with the one whose name is in the folder.
+        """Start a run there, or continue the one whose id is in the folder.
 
         Args:
-            folder: The run's folder, which keeps the id and, in offline mode, what is to be sent.
+            folder: The run's folder, which keeps the id and, in offline mode, the data.
             project: Name of the project.
             config: Flat configuration.
 
@@ -174,12 +178,12 @@ class WandbWriter:
         """
         wandb = require("wandb", "wandb")
         path = folder.wandb_file
-        known = path.read_text().strip() if path.exists() else None
+        known_id = path.read_text().strip() if path.exists() else None
         try:
             self._run = wandb.init(
                 project=project,
                 name=folder.path.name,
-                id=known,
+                id=known_id,
                 resume="allow",
                 dir=str(folder),
                 config=config,
@@ -198,11 +202,11 @@ class WandbWriter:
         self._run.log(values, step=step)
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Log the picture under one name for all steps, which gives it a slider."""
+        """Log the picture; all steps share one name, which is shown with a slider."""
         self._run.log({"samples": self._image(image, caption=name)}, step=step)
 
     def close(self) -> None:
-        """Send what is left, and end the run's session."""
+        """Send what is left, and end the session."""
         self._run.finish()
 
 
@@ -210,7 +214,7 @@ class MultiWriter:
     """Several writers as one."""
 
     def __init__(self, writers: list[Writer]) -> None:
-        """Take the writers over; closing this closes them."""
+        """Take over the writers; closing this closes them."""
         self._writers = writers
 
     def scalars(self, step: int, values: Scalars) -> None:
@@ -233,15 +237,15 @@ def build_writers(folder: RunFolder, last_step: int, config: ConfigDict) -> Writ
     """Open everything a run writes its numbers and pictures to.
 
     Args:
-        folder: The run's folder: `metrics.csv`, `samples/`, `tensorboard/`.
-        last_step: Step that the run goes on from.
-        config: The whole configuration; its section `log` says what is written.
+        folder: The run's folder.
+        last_step: Step that the run continues from.
+        config: The whole configuration; its section `log` says what to write.
 
     Returns:
-        One writer for all; of several processes, only the first one's writes anything.
+        One writer for all; with several processes, only that of the first writes anything.
 
     Raises:
-        InputError: Weights & Biases is wanted, and cannot be had.
+        InputError: Weights & Biases is wanted, but not available, or `metrics.csv` is damaged.
     """
     writers: list[Writer] = []
     if not is_main():

@@ -21,7 +21,8 @@ from benchmarking.cases import Case, build_config
 from benchmarking.protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
 from pix2pix_jax.core.devices import describe_hardware, enable_compilation_cache, hold
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.runs.generator import Generator, translate_batch
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import translate_batch
 from pix2pix_jax.training.calls import CallStep
 from pix2pix_jax.training.feeding import Call, Feed, build_feed
 from pix2pix_jax.training.progress import calls_ahead

@@ -80,7 +80,8 @@ def test_after_a_start_the_new_config_counts(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", '{"starts": 3}', '{"begins": []}'])
 def test_a_damaged_record_is_named_and_left_alone(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(InputError, match=r"run\.json: not the record of a run; move it away"):
+    message = r"run\.json: is not the record of a run; move it away to continue"
+    with pytest.raises(InputError, match=message):
         RunFolder(tmp_path).record_start(default_config(), first_step=0, command="")
     assert (tmp_path / "run.json").read_text() == text
     assert not (tmp_path / "config.json").exists()

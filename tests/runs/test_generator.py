@@ -1,131 +1,77 @@
-import dataclasses
-import inspect
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from support.runs import final_state, tiny_run
 
-from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax import InputError, load_generator
 from pix2pix_jax.core.config_files import load_json, save_json
-from pix2pix_jax.images import pixels as images
-from pix2pix_jax.models.build import build_generator
-from pix2pix_jax.models.initial import abstract_variables, draw_variables
-
-RNG = np.random.default_rng(0)
-PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)
-NAMES = [f"{number}.jpg" for number in range(5)]
+from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import generator_of, restore_discriminator, restore_generator
 
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
-    """Train for two steps at 64 pixels, where one level drops out, with batch norm."""
-    from pix2pix_jax.core.config import default_config
-
-    config = default_config()
-    config.data.image_size = (64,)
-    config.data.synthetic_pairs = (16, 3, 3)
-    config.model.base_features = 4
-    config.model.norm = "batch"
-    config.train.epochs = 2
-    config.checkpoint.every_epochs = 1
-    config.log.tensorboard = False
-    config.compilation_cache = ""
-    folder = tmp_path_factory.mktemp("run")
-    train_and_evaluate(config, folder)
-    return folder
+    """Train two epochs of three steps, with a moving average and batch norm."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return tiny_run(folder, train__ema_decay=0.5, model__norm="batch")
 
 
 @pytest.fixture(scope="module")
-def generator(workdir):
-    return load_generator(workdir)
+def state(workdir):
+    return final_state(RunFolder(workdir).config, workdir)
 
 
-@pytest.mark.parametrize("mode", ["paper", "deterministic"])
-def test_an_images_result_does_not_depend_on_its_company(generator, mode):
-    together = translate(generator, PHOTOS, names=NAMES, mode=mode, batch_size=8)
-    for order in ([3], [4, 3, 0], [1, 2, 3, 4, 0]):
-        some = translate(
-            generator, PHOTOS[order], names=[NAMES[i] for i in order], mode=mode, batch_size=8
-        )
-        for place, number in enumerate(order):
-            np.testing.assert_array_equal(some[place], together[number])
+def assert_equal(ours, theirs):
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
-def test_paper_mode_draws_dropout_from_seed_and_name(generator):
-    same = np.repeat(PHOTOS[:1], 2, axis=0)
-    first, second = translate(generator, same, names=["a.png", "b.png"])
-    again, _ = translate(generator, same, names=["a.png", "c.png"])
-    np.testing.assert_array_equal(first, again)
-    assert np.any(first != second)
-    reseeded = dataclasses.replace(generator, seed=1)
-    assert np.any(translate(reseeded, same[:1], names=["a.png"])[0] != first)
+def test_a_loaded_generator_is_the_trained_one(workdir, state):
+    generator = load_generator(workdir, "latest")
+    assert_equal(generator.variables, {"params": state.g_ema, "batch_stats": state.g_batch_stats})
+    weights = jax.tree.leaves(state.g_params), jax.tree.leaves(state.g_ema)
+    assert any(np.any(ours != theirs) for ours, theirs in zip(*weights, strict=True))
 
 
-def test_deterministic_mode_draws_nothing(generator):
-    same = np.repeat(PHOTOS[:1], 2, axis=0)
-    first, second = translate(generator, same, names=["a", "b"], mode="deterministic")
-    np.testing.assert_array_equal(first, second)
-    reseeded = dataclasses.replace(generator, seed=1)
-    other = translate(reseeded, same[:1], mode="deterministic")
-    np.testing.assert_array_equal(first, other[0])
-
-
-def test_modes_use_different_batch_norm_statistics(generator):
-    (paper,) = translate(generator, PHOTOS[:1])
-    (deterministic,) = translate(generator, PHOTOS[:1], mode="deterministic")
-    assert np.any(paper != deterministic)
-
-
-def test_images_of_other_sizes_come_back_in_their_own(generator):
-    sources = [RNG.integers(0, 256, shape, np.uint8) for shape in ((30, 91, 3), (200, 64, 3))]
-    fakes = translate(generator, sources)
-    assert [fake.shape for fake in fakes] == [(30, 91, 3), (200, 64, 3)]
-    small = images.resize(sources[0], (64, 64))
-    (whole,) = translate(generator, [small], names=["0"])
-    np.testing.assert_array_equal(fakes[0], images.resize(whole, (30, 91)))
-
-
-def test_no_images_give_no_images(generator):
-    assert translate(generator, []) == []
-
-
-def test_wrong_channels_and_modes_are_refused(generator):
-    with pytest.raises(InputError, match="image x: 1 channels of uint8, expected 3 of uint8"):
-        translate(generator, [PHOTOS[0, :, :, :1]], names=["x"])
-    with pytest.raises(InputError, match="mode 'papr': choose from paper, deterministic"):
-        translate(generator, PHOTOS, mode="papr")
-
-
-def test_a_loaded_generator_is_the_trained_one(workdir):
-    latest, best = load_generator(workdir, "latest"), load_generator(workdir)
-    assert latest.step == 4
-    assert best.step in (2, 4)
-    assert load_generator(workdir, 2).step == 2
-    with pytest.raises(InputError, match="'3': choose from best, latest, 2, 4"):
-        load_generator(workdir, 3)
+def test_checkpoints_are_chosen_by_name_and_step(workdir):
+    assert load_generator(workdir, "latest").step == 6
+    assert load_generator(workdir).step in (3, 6)
+    assert load_generator(workdir, 3).step == 3
+    with pytest.raises(InputError, match="'4': choose from best, latest, 3, 6"):
+        load_generator(workdir, 4)
     with pytest.raises(InputError, match="not the folder of a run"):
         load_generator(workdir / "samples")
 
 
-def test_any_channel_count_can_be_built(tiny_config):
-    module = build_generator(tiny_config.model, image_size=(32, 32), out_channels=5)
-    params, _ = abstract_variables(module, (1, 32, 32, 2))
-    assert draw_variables(params, 0)["up_0"]["conv"]["kernel"].shape == (4, 4, 8, 5)
+def test_a_generator_is_described_in_one_line_without_its_weights(workdir):
+    text = repr(load_generator(workdir, 3))
+    assert text.startswith("Generator(UNet, 1,611 parameters, step 3, 32 x 32 pixels, 3 -> 3 chan")
+    assert "\n" not in text
 
 
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (PHOTOS[0].astype(np.float32), "image 0: 3 channels of float32, expected 3 of uint8"),
-        (PHOTOS[0, :, :, 0], r"image 0: ndarray of shape \(64, 64\); expected .* width, 3\)"),
-        (Image.fromarray(PHOTOS[0]), "image 0: Image of shape .* an array of .height, width, 3."),
-    ],
-)
-def test_only_arrays_of_the_sources_kind_are_images(generator, image, message):
-    with pytest.raises(InputError, match=message):
-        inspect.unwrap(translate)(generator, [image])
+def test_an_open_folder_gives_the_same_generator(workdir):
+    generator = generator_of(RunFolder(workdir), 3, seed=7, fit="pad")
+    assert_equal(generator.variables, load_generator(workdir, 3).variables)
+    assert (generator.seed, generator.fit, generator.step) == (7, "pad", 3)
+
+
+def test_each_network_is_restored_by_itself(workdir, state):
+    folder = RunFolder(workdir)
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        generator = restore_generator(checkpoints, 6, folder.networks, with_ema=True)
+        discriminator = restore_discriminator(checkpoints, 6, folder.networks)
+    assert_equal(generator, {"params": state.g_ema, "batch_stats": state.g_batch_stats})
+    assert_equal(discriminator, {"params": state.d_params, "batch_stats": state.d_batch_stats})
+
+
+def test_a_run_without_a_discriminator_says_so(tmp_path):
+    folder = RunFolder(tiny_run(tmp_path / "run", loss__gan="none"))
+    with (
+        Checkpoints(folder.path, read_only=True) as checkpoints,
+        pytest.raises(InputError, match=r"loss\.gan='none': this run has no discriminator"),
+    ):
+        restore_discriminator(checkpoints, 6, folder.networks)
 
 
 @pytest.mark.parametrize(
@@ -140,15 +86,13 @@ def test_only_arrays_of_the_sources_kind_are_images(generator, image, message):
         ("resize", "pad", "pad"),
     ],
 )
-def test_images_are_resized_where_the_run_resized_its_own(
-    workdir, tmp_path, monkeypatch, resize, wanted, fit
-):
+def test_images_are_resized_if_the_run_resized_its_own(workdir, tmp_path, resize, wanted, fit):
     config = load_json(workdir / "config.json")
     config.data.resize = resize
     save_json(config, tmp_path / "config.json")
     (tmp_path / "checkpoints").symlink_to(workdir / "checkpoints")
     found = load_generator(tmp_path, fit=wanted)
-    assert (found.fit, found.multiple, found.image_size) == (fit, 64, (64, 64))
+    assert (found.fit, found.multiple, found.image_size) == (fit, 4, (32, 32))
 
 
 def test_an_unknown_fit_names_the_choices(workdir):
@@ -156,29 +100,10 @@ def test_an_unknown_fit_names_the_choices(workdir):
         load_generator(workdir, fit="stretch")
 
 
-@pytest.mark.parametrize("size", [(64, 64), (30, 91), (65, 40)])
-def test_a_padded_image_has_the_result_of_its_padded_self(generator, size):
-    padding = dataclasses.replace(generator, fit="pad")
-    source = RNG.integers(0, 256, (*size, 3), np.uint8)
-    spare = [-side % 64 for side in size]
-    whole = np.pad(source, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="symmetric")
-    (fake,) = translate(padding, [source], mode="deterministic")
-    assert fake.shape == source.shape
-    whole = jnp.asarray(whole[None], jnp.float32) / 127.5 - 1
-    answer = jax.jit(generator.module.apply, static_argnames="train")(
-        generator.variables, whole, train=False
-    )
-    expected = images.to_uint8(np.asarray(answer)[0])[: size[0], : size[1]]
-    np.testing.assert_allclose(fake.astype(int), expected, atol=1)  # rounding at a half
-
-
-def test_padded_images_of_several_sizes_come_back_in_order(generator):
-    padding = dataclasses.replace(generator, fit="pad")
-    sizes = [(64, 64), (60, 50), (64, 128), (70, 20), (100, 10), (10, 10)]
-    sources = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
-    names = [f"{number}.png" for number in range(6)]
-    together = translate(padding, sources, names=names, batch_size=2)
-    assert [fake.shape[:2] for fake in together] == sizes
-    for fake, source, name in zip(together, sources, names, strict=True):
-        (alone,) = translate(padding, [source], names=[name], batch_size=2)
-        np.testing.assert_array_equal(fake, alone)
+def test_a_config_of_another_network_is_told_from_damage(workdir, tmp_path):
+    config = load_json(workdir / "config.json")
+    config.model.base_features = 8
+    save_json(config, tmp_path / "config.json")
+    (tmp_path / "checkpoints").symlink_to(workdir / "checkpoints")
+    with pytest.raises(InputError, match=r"is not damaged.*kernel has shape .* instead of"):
+        load_generator(tmp_path)

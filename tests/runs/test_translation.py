@@ -1,0 +1,126 @@
+import dataclasses
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from support.runs import tiny_run
+
+from pix2pix_jax import InputError, load_generator, translate
+from pix2pix_jax.images import pixels as images
+
+RNG = np.random.default_rng(0)
+PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)
+NAMES = [f"{number}.jpg" for number in range(5)]
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    """Train at 64 pixels, where one level has dropout, with batch norm."""
+    workdir = tiny_run(
+        tmp_path_factory.mktemp("runs") / "run",
+        data__image_size=64,
+        data__synthetic_pairs=(16, 3, 3),
+        model__norm="batch",
+        model__levels=0,
+    )
+    return load_generator(workdir)
+
+
+@pytest.mark.parametrize("mode", ["paper", "deterministic"])
+def test_an_images_result_does_not_depend_on_its_company(generator, mode):
+    together = translate(generator, PHOTOS, names=NAMES, mode=mode, batch_size=8)
+    for order in ([3], [4, 3, 0], [1, 2, 3, 4, 0]):
+        some = translate(
+            generator, PHOTOS[order], names=[NAMES[i] for i in order], mode=mode, batch_size=8
+        )
+        for place, number in enumerate(order):
+            np.testing.assert_array_equal(some[place], together[number])
+
+
+def test_paper_mode_draws_dropout_from_seed_and_name(generator):
+    same = np.repeat(PHOTOS[:1], 2, axis=0)
+    first, second = translate(generator, same, names=["a.png", "b.png"])
+    again, _ = translate(generator, same, names=["a.png", "c.png"])
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != second)
+    reseeded = dataclasses.replace(generator, seed=1)
+    assert np.any(translate(reseeded, same[:1], names=["a.png"])[0] != first)
+
+
+def test_deterministic_mode_draws_nothing(generator):
+    same = np.repeat(PHOTOS[:1], 2, axis=0)
+    first, second = translate(generator, same, names=["a", "b"], mode="deterministic")
+    np.testing.assert_array_equal(first, second)
+    reseeded = dataclasses.replace(generator, seed=1)
+    other = translate(reseeded, same[:1], mode="deterministic")
+    np.testing.assert_array_equal(first, other[0])
+
+
+def test_modes_use_different_batch_norm_statistics(generator):
+    (paper,) = translate(generator, PHOTOS[:1])
+    (deterministic,) = translate(generator, PHOTOS[:1], mode="deterministic")
+    assert np.any(paper != deterministic)
+
+
+def test_images_of_other_sizes_come_back_in_their_own(generator):
+    sources = [RNG.integers(0, 256, shape, np.uint8) for shape in ((30, 91, 3), (200, 64, 3))]
+    fakes = translate(generator, sources)
+    assert [fake.shape for fake in fakes] == [(30, 91, 3), (200, 64, 3)]
+    small = images.resize(sources[0], (64, 64))
+    (whole,) = translate(generator, [small], names=["0"])
+    np.testing.assert_array_equal(fakes[0], images.resize(whole, (30, 91)))
+
+
+def test_no_images_give_no_images(generator):
+    assert translate(generator, []) == []
+
+
+def test_wrong_channels_and_modes_are_refused(generator):
+    with pytest.raises(InputError, match="image x: 1 channels of uint8, expected 3 of uint8"):
+        translate(generator, [PHOTOS[0, :, :, :1]], names=["x"])
+    with pytest.raises(InputError, match="mode 'papr': choose from paper, deterministic"):
+        translate(generator, PHOTOS, mode="papr")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (PHOTOS[0].astype(np.float32), "image 0: 3 channels of float32, expected 3 of uint8"),
+        (PHOTOS[0, :, :, 0], r"image 0: ndarray of shape \(64, 64\); expected .* width, 3\)"),
+        (Image.fromarray(PHOTOS[0]), "image 0: Image of shape .* an array of .height, width, 3."),
+    ],
+)
+def test_only_arrays_of_the_sources_kind_are_images(generator, image, message):
+    with pytest.raises(InputError, match=message):
+        inspect.unwrap(translate)(generator, [image])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (30, 91), (65, 40)])
+def test_a_padded_image_has_the_result_of_its_padded_self(generator, size):
+    padding = dataclasses.replace(generator, fit="pad")
+    source = RNG.integers(0, 256, (*size, 3), np.uint8)
+    spare = [-side % 64 for side in size]
+    whole = np.pad(source, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="symmetric")
+    (fake,) = translate(padding, [source], mode="deterministic")
+    assert fake.shape == source.shape
+    whole = jnp.asarray(whole[None], jnp.float32) / 127.5 - 1
+    answer = jax.jit(generator.module.apply, static_argnames="train")(
+        generator.variables, whole, train=False
+    )
+    expected = images.to_uint8(np.asarray(answer)[0])[: size[0], : size[1]]
+    np.testing.assert_allclose(fake.astype(int), expected, atol=1)  # rounding at a half
+
+
+def test_padded_images_of_several_sizes_come_back_in_order(generator):
+    padding = dataclasses.replace(generator, fit="pad")
+    sizes = [(64, 64), (60, 50), (64, 128), (70, 20), (100, 10), (10, 10)]
+    sources = [RNG.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    names = [f"{number}.png" for number in range(6)]
+    together = translate(padding, sources, names=names, batch_size=2)
+    assert [fake.shape[:2] for fake in together] == sizes
+    for fake, source, name in zip(together, sources, names, strict=True):
+        (alone,) = translate(padding, [source], names=[name], batch_size=2)
+        np.testing.assert_array_equal(fake, alone)
