@@ -1,4 +1,3 @@
-import functools
 import itertools
 
 import jax
@@ -6,43 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from PIL import Image, ImageEnhance
-from support.sources import format_of
+from support.augmenting import KEYS, LOADED, apply, as_float, in_range, noise
 
-from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.augment import Augmentation, augment, build_augment
+from pix2pix_jax.data.augment import Augmentation
 
-LOADED, CROP = (12, 14), (9, 10)
-KEYS = jax.random.split(jax.random.key(0), 600)
-PIXELS = np.float32([[(1, 0, 0), (0, 0.6, 0.2)], [(0.9, 1, 0.8), (0.3, 0.3, 0.3)]])
-ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+CROP = (9, 10)
 EVERYTHING = Augmentation(
     (9, 9), vertical_flip=True, rotate=True, color_jitter=(0.3, 0.3, 0.3), cutout=0.4
 )
 
 
-def as_float(image):
-    return image.astype(jnp.float32)
-
-
-def in_range(image):
-    """Map unsigned integers onto [-1, 1]."""
-    return as_float(image) / (jnp.iinfo(image.dtype).max / 2) - 1
-
-
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
-def apply(keys, source, target, options, encode_source=as_float, encode_target=as_float):
-    encoders = {"encode_source": encode_source, "encode_target": encode_target}
-    return augment(keys, source, target, options=options, **encoders)
-
-
-def noise(*shape):
-    return jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-
-
 def coordinates(count, size=LOADED):
-    """A source that holds each pixel's (row, column, 0) and a target of row * width + column."""
+    """Sources of each pixel's (row, column, 0), and targets of row * width + column."""
     rows, columns = np.indices(size, dtype=np.uint8)
     source = np.stack([rows, columns, 0 * rows], axis=-1)
     target = (rows * size[1] + columns)[..., None]
@@ -50,13 +25,13 @@ def coordinates(count, size=LOADED):
 
 
 def draw(keys, *, image_size=CROP, loaded=LOADED, **options):
-    """Augment the coordinates with each key; as integers."""
+    """Augment the coordinates with each key; return integers."""
     sides = apply(keys, *coordinates(len(keys), loaded), Augmentation(image_size, **options))
     return [np.asarray(side).astype(int) for side in sides]
 
 
 def windows(source):
-    """The top, left and direction of each window, which must be one without gaps."""
+    """Yield top, left and direction of each crop, which must have no gaps."""
     for image in source:
         rows, columns = image[:, :1, 0], image[:1, :, 1]
         mirrored = columns[0, 0] > columns[0, -1]
@@ -69,7 +44,7 @@ def windows(source):
         yield int(top), int(left), bool(mirrored)
 
 
-def test_source_and_target_are_cut_alike():
+def test_source_and_target_get_the_same_crop():
     source, target = draw(KEYS)
     np.testing.assert_array_equal(target[..., 0], source[..., 0] * LOADED[1] + source[..., 1])
 
@@ -81,7 +56,7 @@ def test_equal_images_stay_equal():
     np.testing.assert_array_equal(source, target)
 
 
-def test_every_offset_and_direction_is_reached_and_none_beyond():
+def test_crops_and_flips_reach_every_offset_and_direction_and_no_other():
     source, _ = draw(KEYS)
     seen = set(windows(source))
     assert seen == set(itertools.product(range(4), range(5), (False, True)))
@@ -92,7 +67,7 @@ def test_about_half_of_the_pairs_are_mirrored():
     assert 250 < sum(mirrored) < 350  # four standard deviations around 300
 
 
-def test_without_flip_nothing_is_mirrored_and_windows_are_the_same():
+def test_without_flip_nothing_is_mirrored_and_crops_are_the_same():
     flipped, plain = (list(windows(draw(KEYS, flip=flip)[0])) for flip in (True, False))
     assert not any(mirrored for _, _, mirrored in plain)
     assert [window[:2] for window in flipped] == [window[:2] for window in plain]
@@ -130,12 +105,12 @@ def test_a_mirrored_pair_is_the_exact_mirror_image():
     np.testing.assert_array_equal(source, np.stack(expected))
 
 
-def test_images_of_the_wanted_size_are_not_cropped():
+def test_images_that_have_the_size_already_are_not_cropped():
     source, _ = draw(KEYS[:16], image_size=LOADED, flip=False)
     np.testing.assert_array_equal(source, coordinates(16)[0])
 
 
-def test_what_is_off_changes_nothing_and_draws_nothing():
+def test_options_that_are_off_change_nothing_and_draw_no_numbers():
     image, options = noise(4, 16, 16, 3), Augmentation((16, 16), flip=False)
     for side in apply(KEYS[:4], image, image, options):
         np.testing.assert_array_equal(side, image)
@@ -157,8 +132,8 @@ def test_what_is_off_changes_nothing_and_draws_nothing():
         ({"flip": False, "rotate": True}, [(turns, False) for turns in range(4)]),
     ],
 )
-def test_flips_and_turns_are_exact_equally_likely_and_alike_on_both_sides(options, outcomes):
-    # An outcome: so many quarter turns, and whether the image is mirrored before them.
+def test_flips_and_rotations_are_exact_equally_likely_and_the_same_on_both_sides(options, outcomes):
+    # Each outcome: the number of quarter turns, and whether the image is mirrored before them.
     size = (6, 6)
     source, target = draw(KEYS, image_size=size, loaded=size, **options)
     np.testing.assert_array_equal(target[..., 0], source[..., 0] * 6 + source[..., 1])
@@ -173,7 +148,7 @@ def test_flips_and_turns_are_exact_equally_likely_and_alike_on_both_sides(option
     np.testing.assert_allclose(counts, len(KEYS) / len(outcomes), atol=50)  # four deviations
 
 
-def test_flips_and_turns_together_reach_all_eight_symmetries():
+def test_flips_and_rotations_together_reach_all_eight_symmetries():
     size = (4, 4)
     _, target = draw(KEYS, image_size=size, loaded=size, vertical_flip=True, rotate=True)
     original = np.arange(16).reshape(size)
@@ -185,7 +160,7 @@ def test_flips_and_turns_together_reach_all_eight_symmetries():
     assert {image.tobytes() for image in target[..., 0]} == symmetries
 
 
-def test_turned_windows_of_oblong_images_have_no_gaps_and_stay_aligned():
+def test_rotated_crops_of_oblong_images_have_no_gaps_and_stay_aligned():
     source, target = draw(KEYS[:100], image_size=(9, 9), vertical_flip=True, rotate=True)
     np.testing.assert_array_equal(target[..., 0], source[..., 0] * LOADED[1] + source[..., 1])
     for image in source:
@@ -227,101 +202,7 @@ def test_class_indices_may_become_one_channel_each():
     assert set(np.unique(source).tolist()) == {-1.0, 1.0}
 
 
-def jittered(keys, pixels, strengths, side="source"):
-    """Jitter one image of [0, 1] with each key; source and target, in [0, 1] again."""
-    images = jnp.stack([2 * jnp.asarray(pixels, jnp.float32) - 1] * len(keys))
-    options = Augmentation(images.shape[1:3], False, color_jitter=strengths, jitter_side=side)
-    return [(np.asarray(image) + 1) / 2 for image in apply(keys, images, images, options)]
-
-
-@functools.cache
-def factors(number):
-    """Each key's factor of brightness, contrast or saturation: all scale colour differences."""
-    colour = np.full((2, 2, 3), (0.5, 0.4, 0.45))
-    source, _ = jittered(KEYS, colour, only(number))
-    return (source[:, 0, 0, 0] - source[:, 0, 0, 1]) / 0.1
-
-
-def only(number):
-    return tuple(0.4 * (number == each) for each in range(3))
-
-
-@pytest.mark.parametrize("number", range(3))
-def test_factors_fill_their_range(number):
-    drawn = factors(number)
-    assert drawn.min() >= 0.6 - 1e-5
-    assert drawn.max() <= 1.4 + 1e-5
-    np.testing.assert_allclose(np.quantile(drawn, [0.01, 0.5, 0.99]), [0.6, 1, 1.4], atol=0.05)
-
-
-def test_factors_are_drawn_independently():
-    drawn = np.stack([factors(number) for number in range(3)])
-    assert abs(np.corrcoef(drawn) - np.eye(3)).max() < 0.16  # four standard deviations
-
-
-def test_jitter_has_the_values_of_its_definition():
-    gray = np.array([[0.299, 0.587 * 0.6 + 0.114 * 0.2], [0.9473, 0.3]])
-    others = (0, (0.299 + 0.375 + 0.9473 + 0.3) / 4, gray[..., None])
-    for number, other in enumerate(others):
-        factor = factors(number)[:9, None, None, None]
-        expected = np.clip(factor * PIXELS + (1 - factor) * other, 0, 1)
-        source, _ = jittered(KEYS[:9], PIXELS, only(number))
-        np.testing.assert_allclose(source, expected, atol=2e-6)
-
-
-def test_jitter_is_pillows_brightness_then_contrast_then_saturation():
-    levels = np.asarray(noise(6, 5, 3))
-    source, _ = jittered(KEYS[:9], levels / 255, (0.4, 0.4, 0.4))
-    drawn = np.stack([factors(number)[:9] for number in range(3)], axis=1)
-    for image, factor in zip(source, drawn, strict=True):
-        expected = Image.fromarray(levels)
-        for enhance, strength in zip(ENHANCERS, factor, strict=True):
-            expected = enhance(expected).enhance(float(strength))
-        # Pillow rounds down after each of its three steps.
-        np.testing.assert_allclose(image * 255, np.asarray(expected), atol=3.5)
-
-
-def test_a_gray_image_has_no_saturation_to_be_jittered():
-    gray = PIXELS[..., :1]
-    np.testing.assert_allclose(jittered(KEYS[:9], gray, (0.0, 0.0, 1.0))[0][0], gray, atol=1e-6)
-    source, _ = jittered(KEYS[:9], gray, only(1))
-    factor = factors(1)[:9, None, None, None]
-    expected = np.clip(factor * gray + (1 - factor) * gray.mean(), 0, 1)
-    np.testing.assert_allclose(source, expected, atol=2e-6)
-
-
-def test_only_the_side_named_is_jittered_and_both_by_the_same_factors():
-    strengths = (0.4, 0.4, 0.4)
-    source, target = jittered(KEYS[:9], PIXELS, strengths, "source")
-    np.testing.assert_allclose(target, np.stack([PIXELS] * 9), atol=1e-6)
-    assert (abs(source - PIXELS) > 1e-3).any(axis=(1, 2, 3)).all()
-    other_source, other_target = jittered(KEYS[:9], PIXELS, strengths, "target")
-    np.testing.assert_array_equal(other_source, target)
-    np.testing.assert_array_equal(other_target, source)
-    for side in jittered(KEYS[:9], PIXELS, strengths, "both"):
-        np.testing.assert_array_equal(side, source)
-
-
-@pytest.mark.parametrize(("share", "side"), [(0.5, 3), (0.66, 4), (0.01, 1)])
-def test_holes_are_squares_around_any_pixel_and_the_target_has_none(share, side):
-    size = (6, 8)
-    image = jnp.ones((len(KEYS), *size, 2), jnp.float32)
-    source, target = apply(KEYS, image, image, Augmentation(size, False, cutout=share))
-    np.testing.assert_array_equal(target, image)
-    np.testing.assert_array_equal(source[..., 0], source[..., 1])
-    holes = {np.asarray(each).tobytes() for each in source[..., 0] == 0}
-    assert set(np.unique(source).tolist()) == {0.0, 1.0}
-
-    def hole(row, column):
-        rows, columns = np.indices(size)
-        top, left = row - side // 2, column - side // 2
-        inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
-        return inside.tobytes()
-
-    assert holes == set(itertools.starmap(hole, itertools.product(range(6), range(8))))
-
-
-def test_the_draw_belongs_to_the_key_not_to_the_place_in_the_batch():
+def test_draws_depend_on_the_key_and_not_on_the_place_in_the_batch():
     together, _ = draw(KEYS[:16])
     backwards, _ = draw(KEYS[:16][::-1])
     alone, _ = draw(KEYS[5:6])
@@ -330,7 +211,7 @@ def test_the_draw_belongs_to_the_key_not_to_the_place_in_the_batch():
     assert len(set(windows(together))) > 1
 
 
-def test_with_everything_on_an_example_does_not_depend_on_its_batch():
+def test_with_all_options_on_an_example_does_not_depend_on_its_batch():
     images = noise(16, *LOADED, 3)
 
     def run(chosen):
@@ -343,19 +224,12 @@ def test_with_everything_on_an_example_does_not_depend_on_its_batch():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_results_are_float_in_minus_one_to_one(dtype):
+def test_results_are_float32_from_minus_one_to_one(dtype):
     image = jnp.zeros((2, 16, 16, 1), dtype).at[:, ::2].set(np.iinfo(dtype).max)
     for side in apply(KEYS[:2], image, image, Augmentation((8, 8)), in_range, in_range):
         assert side.dtype == jnp.float32
         np.testing.assert_allclose(abs(side), 1, rtol=0, atol=2e-7)
         assert side.min() < 0 < side.max()
-
-
-def test_strong_jitter_stays_within_black_and_white():
-    for side in jittered(KEYS[:64], noise(*LOADED, 3) / 255, (1.0, 1.0, 1.0), "both"):
-        assert side.dtype == np.float32
-        assert side.min() == 0
-        assert side.max() == 1
 
 
 @pytest.mark.parametrize("options", [Augmentation(CROP), EVERYTHING])
@@ -393,26 +267,6 @@ def test_augmentation_is_the_same_on_many_devices():
         ({"cutout": -0.1}, r"augment\.cutout=-0\.1"),
     ],
 )
-def test_values_out_of_range_are_refused(options, message):
+def test_a_value_out_of_range_is_an_error(options, message):
     with pytest.raises(InputError, match=message):
         Augmentation((8, 9), **options)
-
-
-@pytest.mark.parametrize(
-    ("derive", "data", "message"),
-    [
-        (
-            "lab",
-            {"source_channels": 1, "target_channels": 2},
-            r"color_jitter=\(0.5, 0.0, 0.0\) with derive.kind='lab'",
-        ),
-        ("", {"source_classes": 3}, r"data\.source_classes=3"),
-    ],
-)
-def test_jitter_of_lab_or_of_classes_is_an_error(derive, data, message):
-    config = default_config()
-    config.augment.color_jitter = (0.5, 0.0, 0.0)
-    config.derive.kind = derive
-    config.data.update(data)
-    with pytest.raises(InputError, match=message):
-        build_augment(config.augment, format_of(config), (256, 256))

@@ -54,7 +54,7 @@ def assert_same_batches(found, expected):
 
 @both_forms
 @pytest.mark.parametrize("mode", MODES)
-def test_batches_are_the_pairs_of_the_timeline_in_one_size(cache, mode):
+def test_batches_hold_the_timelines_pairs_at_the_same_size(cache, mode):
     timeline = Timeline(5, 2, seed=0)
     batches = train(load(cache, mode), timeline, 0, 4)
     assert len(batches) == 4
@@ -65,7 +65,7 @@ def test_batches_are_the_pairs_of_the_timeline_in_one_size(cache, mode):
         assert batch["example"].dtype == np.int32
         found = batch["source"][:, 0, 0, 0]
         np.testing.assert_array_equal(found, timeline.indices(step))
-        # Of these pairs the target is the source's complement; resizing rounds each for itself.
+        # These targets are the complement of the sources; resizing rounds each side separately.
         tolerance = 0 if mode in ("none", "crop") else 1
         difference = batch["target"].astype(int) - (255 - batch["source"].astype(int))
         assert np.abs(difference).max() <= tolerance
@@ -100,7 +100,7 @@ def test_cached_and_streamed_batches_of_derived_pairs_are_bit_equal(kind, mode):
 @both_forms
 @pytest.mark.parametrize("mode", ["resize", "crop"])
 @pytest.mark.parametrize("mosaic", [0.0, 1.0])
-def test_batches_from_a_later_step_are_the_tail_of_the_whole_run(cache, mode, mosaic):
+def test_batches_from_a_later_step_equal_those_of_the_whole_run(cache, mode, mosaic):
     timeline, pairs = Timeline(5, 2, seed=0), load(cache, mode)
     whole = train(pairs, timeline, 0, 7, mosaic=mosaic)
     assert_same_batches(train(pairs, timeline, 3, 7, mosaic=mosaic), whole[3:])
@@ -110,7 +110,7 @@ def test_batches_from_a_later_step_are_the_tail_of_the_whole_run(cache, mode, mo
 @both_forms
 @pytest.mark.parametrize("mode", ["resize", "crop"])
 @pytest.mark.parametrize("mosaic", [0.0, 1.0])
-def test_shares_of_processes_concatenate_to_the_whole_batch(cache, mode, mosaic):
+def test_the_batches_of_all_processes_together_are_the_global_batch(cache, mode, mosaic):
     timeline, pairs = Timeline(5, 4, seed=0), load(cache, mode)
     whole = train(pairs, timeline, 0, 3, mosaic=mosaic)
     shares = [train(pairs, timeline, 0, 3, places, mosaic) for places in (range(2), range(2, 4))]
@@ -122,7 +122,7 @@ def test_shares_of_processes_concatenate_to_the_whole_batch(cache, mode, mosaic)
 
 
 def windows(timeline, steps, sizes):
-    """Top, left of the window of every example, and the number of its pair."""
+    """Yield the number of each example's pair, and top and left of its crop."""
     for batch in train(load(CACHED, sizes=sizes), timeline, 0, steps):
         for number, top, left in batch["source"][:, 0, 0]:
             yield int(number), (int(top), int(left))
@@ -138,7 +138,7 @@ def test_a_crop_is_a_window_of_its_pair(cache):
         np.testing.assert_array_equal(batch["target"], 255 - batch["source"])
 
 
-def test_crops_reach_every_place_and_no_other():
+def test_crops_reach_every_offset_and_no_other():
     found = set(windows(Timeline(2, 2, seed=0), 200, [(10, 9), (8, 7)]))
     first = {(0, (top, left)) for top in range(3) for left in range(4)}
     assert found == first | {(1, (0, 0)), (1, (0, 1))}
@@ -150,7 +150,7 @@ def test_crops_are_drawn_from_seed_step_and_place():
         [place for _, place in windows(Timeline(2, 2, seed), 20, sizes)] for seed in (0, 0, 1)
     )
     assert first == again
-    # Of 93 * 95 places; equal ones by chance are rare, of other seeds as of other steps.
+    # There are 93 * 95 offsets: equal ones by chance are rare, between steps and between seeds.
     assert len(set(first)) >= 39
     assert len(set(first) & set(other)) <= 1
 
@@ -168,7 +168,7 @@ def test_a_crop_does_not_depend_on_the_batch_around_it():
 
 @both_forms
 @pytest.mark.parametrize("mode", ["none", "crop"])
-def test_a_mosaic_is_made_of_the_pairs_it_draws(cache, mode):
+def test_a_mosaic_shows_the_pairs_that_were_drawn(cache, mode):
     timeline, pairs = Timeline(5, 2, seed=7), load(cache, mode)
     order = TrainingOrder(pairs, timeline, range(2), mosaic=1.0)
     for step, batch in enumerate(train_batches(order, 0, 6, workers=2)):
@@ -184,7 +184,7 @@ def test_a_mosaic_is_made_of_the_pairs_it_draws(cache, mode):
 
 
 @both_forms
-def test_mosaics_come_at_batch_1_and_as_often_as_asked(cache):
+def test_mosaics_work_at_batch_1_and_are_as_frequent_as_configured(cache):
     timeline = Timeline(5, 1, seed=0)
     steps = timeline.end_of(20)
     plain, some = (
@@ -200,7 +200,7 @@ def test_mosaics_come_at_batch_1_and_as_often_as_asked(cache):
     assert 0.15 * steps <= sum(changed) <= sum(drawn) <= 0.45 * steps
 
 
-def test_the_corners_of_a_mosaic_are_windows_of_their_own():
+def test_the_corners_of_a_mosaic_have_separate_crops():
     pairs = load(CACHED, sizes=[(100, 100)])
     order = TrainingOrder(pairs, Timeline(1, 1, seed=0), range(1), mosaic=1.0)
     source, _ = order.example(0, 0)
@@ -214,7 +214,9 @@ def test_the_corners_of_a_mosaic_are_windows_of_their_own():
     ("count", "batch_size", "lengths"),
     [(5, 2, [2, 2, 1]), (4, 2, [2, 2]), (3, 8, [3]), (1, 1, [1]), (0, 2, [])],
 )
-def test_eval_batches_are_in_order_named_and_bounded(cache, mode, count, batch_size, lengths):
+def test_eval_batches_hold_the_first_pairs_in_order_with_their_names(
+    cache, mode, count, batch_size, lengths
+):
     pairs = load(cache, mode, training=False)
     batches = list(eval_batches(pairs, count, batch_size, workers=2))
     assert [len(names) for _, names in batches] == lengths
@@ -228,7 +230,7 @@ def test_eval_batches_are_in_order_named_and_bounded(cache, mode, count, batch_s
 
 
 @both_forms
-def test_training_pairs_can_be_evaluated_too_by_their_middle(cache):
+def test_training_pairs_are_evaluated_by_their_centre_crop(cache):
     pairs = load(cache, "crop")
     held_out = load(cache, "crop", training=False)
     for found, expected in zip(
@@ -243,7 +245,7 @@ def test_prefetch_yields_everything_in_order(count, depth):
     assert list(prefetch(range(count), lambda x: 10 * x, depth)) == [10 * i for i in range(count)]
 
 
-def test_prefetch_is_ahead_by_its_depth_and_no_more():
+def test_prefetch_stays_ahead_by_its_depth_and_no_more():
     placed = []
     batches = prefetch(range(9), placed.append, depth=2)
     assert placed == []

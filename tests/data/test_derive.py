@@ -29,14 +29,14 @@ def noise(*shape, dtype=np.uint8, seed=0):
 
 
 def step(height):
-    """An image of 16x16 pixels whose right half is brighter by so many levels."""
+    """An image of 16x16 pixels whose right half is brighter by this many levels."""
     image = np.full((16, 16, 3), 50, np.uint8)
     image[:, 8:] += np.uint8(height)
     return image
 
 
 def hole_of(name="a.jpg", size=(40, 30), **settings):
-    """Where the hole lies in a black image: (top, bottom, left, right)."""
+    """Return top, bottom, left and right of the hole in a black image."""
     source, _ = Derivation("mask", **settings)(np.zeros((*size, 1), np.uint8), name)
     rows, columns = (np.flatnonzero(source[..., 0].any(axis)) for axis in (1, 0))
     assert source[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
@@ -53,7 +53,7 @@ def test_both_sides_have_the_size_of_the_image_and_the_target_is_the_image(kind,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_threads_make_the_pairs_that_one_makes(kind):
+def test_threads_give_the_same_pairs_as_a_single_one(kind):
     names = [f"{number}.jpg" for number in range(16)]
     calls = ([noise(40, 30, 3, seed=seed) for seed in range(16)], names)
     with ThreadPoolExecutor(4) as pool:
@@ -82,14 +82,14 @@ def test_source_has_the_dtype_and_about_the_mean_of_the_image(kind, dtype):
         (np.float32, 1, [0.299, 0.587, 0.114]),
     ],
 )
-def test_gray_weighs_red_green_and_blue_as_601_does(dtype, full, expected):
+def test_gray_has_the_weights_of_itu_r_601(dtype, full, expected):
     primaries = (np.eye(3) * full).astype(dtype)[None]
     source, _ = Derivation("gray", channels=1)(primaries, "a.png")
     np.testing.assert_allclose(source[0, :, 0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["gray", pytest.param("edges", marks=needs_opencv)])
-def test_the_source_has_the_channels_asked_for_and_they_are_equal(kind):
+def test_the_source_has_the_configured_number_of_equal_channels(kind):
     image = noise(16, 16, 3)
     one, three = (Derivation(kind, channels=n)(image, "a.jpg")[0] for n in (1, 3))
     assert one.shape == (16, 16, 1)
@@ -114,14 +114,14 @@ def test_lab_is_lightness_and_two_colour_channels():
         ("gray", noise(8, 8, 5), "has 5 channels"),
     ],
 )
-def test_an_image_that_does_not_suit_the_kind_is_named(kind, image, message):
+def test_an_image_that_does_not_suit_the_kind_is_an_error_that_gives_its_name(kind, image, message):
     with pytest.raises(InputError, match=f"^a.tif: {message}"):
         Derivation(kind)(image, "a.tif")
 
 
 @needs_opencv
 @pytest.mark.parametrize(("height", "found"), [(0, 0), (24, 0), (49, 0), (51, 1), (200, 1)])
-def test_a_step_is_an_edge_where_four_times_its_height_passes_the_threshold(height, found):
+def test_a_step_is_an_edge_if_four_times_its_height_exceeds_the_threshold(height, found):
     source, _ = Derivation("edges", edge_low=100.0, edge_high=200.0)(step(height), "a.jpg")
     black = (source == 0).all(axis=(0, 2))
     assert (source[:, ~black] == 255).all()
@@ -153,7 +153,7 @@ def test_a_blur_before_canny_leaves_fewer_edges():
 
 @needs_opencv
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_blur_leaves_a_constant_image_as_it_is(dtype):
+def test_blur_leaves_a_constant_image_unchanged(dtype):
     image = np.full((20, 30, 3), 173, dtype)
     source, _ = Derivation("blur", blur_sigma=3.0)(image, "a.jpg")
     np.testing.assert_allclose(source, image, rtol=1e-6 if dtype == np.float32 else 0)
@@ -174,19 +174,19 @@ def test_blur_spreads_a_point_to_a_gaussian_in_each_channel(channels):
 @pytest.mark.parametrize(
     "identity", [Derivation("blur", blur_sigma=0.0), Derivation("downscale", downscale=1)]
 )
-def test_no_blur_and_no_downscale_leave_the_image_as_it_is(identity):
+def test_sigma_0_and_factor_1_leave_the_image_unchanged(identity):
     image = noise(9, 7, 3)
     np.testing.assert_array_equal(identity(image, "a.jpg")[0], image)
 
 
 @pytest.mark.parametrize("kind", ["blur", "edges"])
-def test_a_missing_opencv_is_named_with_its_extra(monkeypatch, kind):
+def test_a_missing_opencv_is_an_error_that_gives_its_extra(monkeypatch, kind):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(InputError, match=r"cv2 is missing: .*\[opencv\]"):
         Derivation(kind)(noise(8, 8, 3), "a.jpg")
 
 
-def test_downscale_is_pillows_bicubic_there_and_back_with_sides_rounded_up():
+def test_downscale_is_pillows_bicubic_down_and_up_with_sides_rounded_up():
     image = noise(18, 13, 3)
     small = Image.fromarray(image).resize((4, 5), Image.Resampling.BICUBIC)
     expected = small.resize((13, 18), Image.Resampling.BICUBIC)
@@ -194,7 +194,7 @@ def test_downscale_is_pillows_bicubic_there_and_back_with_sides_rounded_up():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_hole_is_gray_or_the_mean_of_what_is_left_and_the_rest_untouched(dtype):
+def test_the_hole_is_gray_or_the_mean_of_the_rest_which_is_unchanged(dtype):
     image = noise(40, 30, 3, dtype=dtype)
     source, _ = Derivation("mask")(image, "a.jpg")
     assert source.dtype == dtype
@@ -209,7 +209,7 @@ def test_the_hole_is_gray_or_the_mean_of_what_is_left_and_the_rest_untouched(dty
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.6, 0.9])
 @pytest.mark.parametrize("size", [(64, 64), (50, 200), (400, 30)])
-def test_the_hole_has_its_share_of_the_image_and_a_shape_like_it(share, size):
+def test_the_hole_has_its_share_of_the_image_and_a_similar_aspect_ratio(share, size):
     for number in range(50):
         top, bottom, left, right = hole_of(str(number), size, mask_share=share)
         height, width = bottom - top, right - left
@@ -227,7 +227,7 @@ def test_holes_reach_every_side_and_are_wide_or_high():
     assert set(bottoms - tops) == set(range(4, 9))  # 6 / sqrt(2) to 6 * sqrt(2)
 
 
-def test_a_hole_belongs_to_the_seed_and_the_name_alone():
+def test_a_hole_depends_only_on_the_seed_and_the_name():
     assert hole_of("a.jpg") == hole_of("a.jpg") == (15, 34, 14, 30)
     others = [hole_of("b.jpg"), hole_of("sub/a.jpg"), hole_of("a.jpg", seed=1)]
     assert hole_of("a.jpg") not in others
@@ -260,6 +260,6 @@ def test_a_hole_never_takes_the_whole_image(size):
         ({"channels": 2}, "derive.kind='gray' gives 1 or 3 channels, not 2: set data.source_cha"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_key(settings, message):
+def test_a_wrong_value_is_an_error_that_gives_its_key(settings, message):
     with pytest.raises(InputError, match=f"^{message}"):
         Derivation(**{"kind": "gray", **settings})

@@ -17,7 +17,7 @@ def make_pairs(dtype=np.uint8, size=SIZE):
         yield source, target
 
 
-def test_every_pixel_comes_from_its_pair_at_the_same_position():
+def test_every_pixel_keeps_its_position():
     rows, columns = np.indices(SIZE)
     for step in range(20):
         mosaic = draw_mosaic(0, step, 0, 4, 1.0)
@@ -51,7 +51,7 @@ def test_values_and_dtype_are_kept_exactly(dtype):
             np.testing.assert_array_equal(pair[side][quarter], one[side][quarter])
 
 
-def test_the_pairs_themselves_are_not_changed():
+def test_the_pairs_themselves_are_left_unchanged():
     pairs, untouched = list(make_pairs()), list(make_pairs())
     source, target = compose(Mosaic((1, 2, 3), (0.5, 0.5)), pairs)
     source[:], target[:] = 255, 255
@@ -82,7 +82,7 @@ def test_the_draw_is_the_same_on_every_machine():
     assert mosaic.centre == pytest.approx((0.480625, 0.514630), abs=1e-6)
 
 
-def test_large_numbers_are_told_apart():
+def test_large_numbers_give_different_mosaics():
     drawn = {draw_mosaic(*each, 1000, 1.0) for each in itertools.permutations((0, 1, 2**32))}
     assert len(drawn) == 6
 
@@ -90,7 +90,7 @@ def test_large_numbers_are_told_apart():
 @pytest.mark.parametrize(
     ("probability", "low", "high"), [(0.0, 0, 0), (0.3, 120, 240), (1.0, 600, 600)]
 )
-def test_mosaics_are_as_frequent_as_asked(probability, low, high):
+def test_mosaics_are_as_frequent_as_the_probability_says(probability, low, high):
     drawn = [draw_mosaic(3, step, 1, 5, probability) for step in range(600)]
     assert low <= sum(each is not None for each in drawn) <= high
 
@@ -109,5 +109,5 @@ def test_every_pair_is_chosen_and_the_centre_fills_its_range():
         assert 0.74 < max(shares) <= 0.75
 
 
-def test_a_single_pair_is_its_own_company():
+def test_a_single_pair_is_chosen_three_times():
     assert draw_mosaic(0, 0, 0, 1, 1.0).others == (0, 0, 0)

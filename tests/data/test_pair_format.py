@@ -4,14 +4,12 @@ from support.sources import format_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.validation import RESIZES, resolve
 from pix2pix_jax.data.derive import Derivation
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping, build_shaping
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 
-IMAGE, LOAD = (256, 512), (286, 572)
 WHOLE = Shaping("none", (24, 20), (24, 20), training=True)
 HALF = Shaping("resize", (12, 10), (12, 10), training=True)
 
@@ -34,7 +32,7 @@ def lab_form():
     return form_of("lab", source_channels=1, target_channels=2)
 
 
-def test_both_sides_are_resized_and_left_alone_otherwise():
+def test_both_sides_are_resized_and_otherwise_unchanged():
     pair = photo(0), photo(1)
     for side, other in zip(PHOTOS.shape(pair, WHOLE, "a.png"), pair, strict=True):
         assert side is other
@@ -42,13 +40,13 @@ def test_both_sides_are_resized_and_left_alone_otherwise():
         np.testing.assert_array_equal(side, images.resize(other, (12, 10)))
 
 
-def test_class_indices_are_resized_to_the_nearest():
+def test_class_indices_are_resized_by_nearest_neighbour():
     labels = np.repeat(np.array([[[0], [3]]], np.uint8), 24, axis=0).repeat(10, axis=1)
     found, _ = form_of(source_classes=4).shape((labels, photo()), HALF, "a.png")
     np.testing.assert_array_equal(found, labels[:12, 5:15])
 
 
-def test_sides_of_different_size_are_refused_by_name():
+def test_sides_of_different_size_are_an_error_that_gives_the_name():
     message = (
         r"a\.png: the source has 24 x 20 pixels \(height, width\), the target 20 x 24; both must"
     )
@@ -63,14 +61,14 @@ def test_sides_of_different_size_are_refused_by_name():
         ((photo(dtype=np.uint16), photo()), "a.png: 3 channels of uint16, expected 3 of uint8"),
     ],
 )
-def test_a_side_of_another_kind_is_refused_by_name(pair, message):
+def test_a_side_with_another_dtype_or_depth_is_an_error_that_gives_the_name(pair, message):
     with pytest.raises(InputError, match=message):
         PHOTOS.shape(pair, HALF, "a.png")
 
 
 @pytest.mark.parametrize("kind", ["gray", "downscale", "mask"])
 @pytest.mark.parametrize("shaping", [WHOLE, HALF])
-def test_the_other_side_is_derived_at_the_size_that_the_network_sees(kind, shaping):
+def test_the_other_side_is_derived_at_the_size_that_the_networks_see(kind, shaping):
     image, form = photo(), form_of(kind)
     expected = Derivation(kind)(images.resize(image, shaping.image_size), "a.png")
     for direction, order in (("AtoB", expected), ("BtoA", expected[::-1])):
@@ -92,7 +90,7 @@ def test_gray_may_be_one_channel(direction):
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 @pytest.mark.parametrize("kind", ["gray", "downscale", "mask"])
-def test_sources_are_derived_of_any_dtype(kind, dtype):
+def test_sources_of_any_dtype_are_derived(kind, dtype):
     form = form_of(kind, source_dtype=dtype, target_dtype=dtype)
     image = photo(dtype=np.dtype(dtype))
     source, target = form.shape((image, image), WHOLE, "a.tif")
@@ -116,7 +114,7 @@ def test_lab_comes_back_as_rgb_within_one_level(shaping):
         assert np.abs(back - expected).max() <= 1
 
 
-def test_metrics_of_lab_compare_rgb():
+def test_metrics_compare_lab_as_rgb():
     form, image = lab_form(), photo()
     source, target = (side[None] for side in form.shape((image, image), WHOLE, "a.png"))
     expected = PHOTO.to_network(image[None])
@@ -127,7 +125,7 @@ def test_metrics_of_lab_compare_rgb():
     np.testing.assert_allclose(gray, gray[..., :1].repeat(3, -1), atol=2.01 / 255)
 
 
-def test_metrics_of_other_targets_compare_what_the_network_sees():
+def test_metrics_compare_other_targets_as_the_networks_see_them():
     fake = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 3)).astype(np.float32)
     target = np.full((2, 4, 4, 3), 255, np.uint8)
     np.testing.assert_array_equal(PHOTOS.compared(target, fake), fake)
@@ -136,7 +134,7 @@ def test_metrics_of_other_targets_compare_what_the_network_sees():
     assert PHOTOS.finish(source, answer) is answer
 
 
-def test_pictures_of_a_pair():
+def test_pictures_show_both_sides_of_a_pair():
     labels, deep = np.array([[[0], [1]]], np.uint8), np.array([[[0], [65535]]], np.uint16)
     form = PairFormat(Encoding(1, "uint8", classes=2), Encoding(1, "uint16", 0.0, 65535.0))
     source, target = form.show(labels, deep)
@@ -155,7 +153,7 @@ def test_pictures_show_the_bands_of_the_config():
     assert target.tolist() == [[[7, 8, 9]]]  # it has no band 4
 
 
-def test_pictures_of_lab_are_its_lightness_and_its_colours():
+def test_pictures_of_lab_show_the_lightness_and_the_colours():
     form, image = lab_form(), photo()
     pair = form.shape((image, image), WHOLE, "a.png")
     source, target = form.show(*pair)
@@ -165,7 +163,7 @@ def test_pictures_of_lab_are_its_lightness_and_its_colours():
 
 @pytest.mark.parametrize("name", ["colour.png", "gray.png"])
 @pytest.mark.parametrize("kind", ["gray", "lab"])
-def test_a_photo_to_be_coloured_may_have_colours(tmp_path, kind, name):
+def test_a_photo_to_colour_may_be_in_colour(tmp_path, kind, name):
     image = photo(channels=1 if name == "gray.png" else 3)
     image_files.write(tmp_path / name, image)
     form = lab_form() if kind == "lab" else form_of("gray", source_channels=1)
@@ -176,7 +174,7 @@ def test_a_photo_to_be_coloured_may_have_colours(tmp_path, kind, name):
     assert form.source.check(found, name) is found
 
 
-def test_other_sources_are_derived_where_that_is_wanted(tmp_path):
+def test_other_sources_are_derived_only_on_request(tmp_path):
     image = photo()
     image_files.write(tmp_path / "a.png", image)
     form = form_of("downscale")
@@ -188,7 +186,7 @@ def test_other_sources_are_derived_where_that_is_wanted(tmp_path):
 
 
 @pytest.mark.parametrize("derive", [True, False])
-def test_where_the_target_is_derived_the_source_is_the_image(tmp_path, derive):
+def test_if_the_target_is_derived_the_source_is_the_image(tmp_path, derive):
     image_files.write(tmp_path / "a.png", photo())
     form = form_of("gray", "BtoA", target_channels=1)
     found = form.read_source(tmp_path / "a.png", derive=derive, size=(8, 8))
@@ -214,13 +212,13 @@ def test_where_the_target_is_derived_the_source_is_the_image(tmp_path, derive):
         ("gray", "AtoB", {"source_dtype": "uint16"}, "3 channels of uint16 .* 3 of uint8"),
     ],
 )
-def test_what_does_not_go_together_is_refused(kind, direction, data, message):
+def test_keys_that_contradict_each_other_are_an_error(kind, direction, data, message):
     with pytest.raises(InputError, match=message) as error:
         form_of(kind, direction, **data)
     assert "\n" not in str(error.value)
 
 
-def test_a_hole_follows_from_the_files_own_name_whatever_its_folder():
+def test_a_hole_depends_on_the_files_name_without_its_folder():
     config = default_config()
     config.derive.kind = "mask"
     form = format_of(config)
@@ -232,75 +230,3 @@ def test_a_hole_follows_from_the_files_own_name_whatever_its_folder():
     np.testing.assert_array_equal(*sources)
     other = form.shape((image, image), shaping, "k/b.png")[0]
     assert (other != sources[0]).any()
-
-
-def shaping(mode, *, training=True, image_size=IMAGE, load_size=LOAD):
-    return Shaping(mode, image_size, load_size, training)
-
-
-@pytest.mark.parametrize(
-    ("mode", "training", "size", "expected"),
-    [
-        ("resize_and_crop", True, (600, 600), LOAD),
-        ("resize_and_crop", False, (600, 600), IMAGE),
-        ("resize_and_crop", True, (10, 10), LOAD),
-        ("resize", True, (600, 600), IMAGE),
-        ("resize", False, (600, 600), IMAGE),
-        ("crop", True, (600, 700), (600, 700)),
-        ("crop", False, (256, 512), IMAGE),
-        ("none", True, IMAGE, IMAGE),
-        ("none", False, IMAGE, IMAGE),
-        ("scale_width", True, (512, 1024), IMAGE),
-        ("scale_width", False, (128, 256), IMAGE),
-        ("scale_width_and_crop", True, (600, 1144), (300, 572)),
-        ("scale_width_and_crop", False, (256, 512), LOAD),
-        ("scale_width_and_crop", True, (300, 571), (301, 572)),
-        ("scale_width_and_crop", True, (1000, 572), (1000, 572)),
-    ],
-)
-def test_an_image_is_resized_to(mode, training, size, expected):
-    assert shaping(mode, training=training).scaled(size, "a.png") == expected
-
-
-@pytest.mark.parametrize(
-    ("mode", "size", "message"),
-    [
-        ("none", (256, 511), "256 x 511 pixels .* expected data.image_size=.256, 512.; set that"),
-        ("none", (600, 600), "after data.resize='none', .* or choose data.resize=resize$"),
-        ("scale_width", (600, 600), "512 x 512 pixels .*after data.resize='scale_width'"),
-        ("crop", (255, 600), "255 x 600 pixels .*too small for a crop of data.image_size=.256, 5"),
-        ("crop", (600, 511), "600 x 511 pixels .* choose data.resize=resize_and_crop$"),
-        ("scale_width_and_crop", (100, 600), "95 x 572 pixels .*too small for a crop"),
-    ],
-)
-@pytest.mark.parametrize("training", [True, False])
-def test_an_image_that_does_not_fit_is_refused_by_name(mode, size, message, training):
-    with pytest.raises(InputError, match=message) as error:
-        shaping(mode, training=training).scaled(size, "a.png")
-    assert str(error.value).startswith("a.png: ")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("mode", RESIZES)
-def test_images_come_to_one_size_where_the_mode_says_so(mode):
-    sizes = [IMAGE] if mode == "none" else [(256, 512), (512, 1024), (300, 600), (375, 700)]
-    if mode == "scale_width":
-        sizes = sizes[:3]  # of one proportion
-    found = {shaping(mode).scaled(size, "a.png") for size in sizes}
-    assert (len(found) == 1) == shaping(mode).uniform
-    assert shaping(mode).uniform == (mode not in ("crop", "scale_width_and_crop"))
-
-
-def test_no_image_vanishes():
-    wide = shaping("scale_width", image_size=(1, 8)).scaled((1, 1000), "a.png")
-    assert wide == (1, 8)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_shaping_is_built_from_the_config(training):
-    config = default_config()
-    built = build_shaping(resolve(config).data, training=training)
-    assert built == Shaping("resize_and_crop", (256, 256), (286, 286), training)
-    config.data.resize, config.data.image_size, config.data.load_size = "crop", (64, 128), (70,)
-    built = build_shaping(resolve(config).data, training=training)
-    assert built == Shaping("crop", (64, 128), (70, 70), training)

@@ -56,7 +56,7 @@ def break_file(source, index):
 
 
 @both_forms
-def test_pair_is_read_and_resized(source, cache):
+def test_a_pair_is_read_and_resized(source, cache):
     pairs = load(source, cache)
     assert len(pairs) == 5
     assert pairs.size == SIZE
@@ -68,7 +68,7 @@ def test_pair_is_read_and_resized(source, cache):
 
 @pytest.mark.parametrize(("spare", "cached"), [(0, True), (-1, False)])
 @pytest.mark.parametrize("shaping", [RESIZED, CROPPED])
-def test_pairs_are_cached_where_they_fit_the_budget_to_the_byte(source, spare, cached, shaping):
+def test_pairs_are_cached_if_they_fit_the_budget_to_the_byte(source, spare, cached, shaping):
     size = SIZE if shaping is RESIZED else (16, 16)
     needed = 5 * size[0] * size[1] * (3 + 1)
     pairs = load_pairs(
@@ -100,7 +100,7 @@ def test_pairs_keep_their_dtype(cache, dtype):
 
 
 @both_forms
-def test_pairs_of_several_sizes_stay_whole_for_their_crops(cache):
+def test_pairs_of_different_sizes_stay_whole_for_their_crops(cache):
     sizes = [(8, 8), (16, 9), (12, 30)]
     pairs = load(make_source(sizes), cache, form=PHOTOS, shaping=CROPPED)
     assert pairs.size == (8, 8)
@@ -108,7 +108,7 @@ def test_pairs_of_several_sizes_stay_whole_for_their_crops(cache):
 
 
 @both_forms
-def test_held_out_pairs_of_several_sizes_are_cut_from_their_middle(cache):
+def test_held_out_pairs_of_different_sizes_are_centre_cropped(cache):
     source = make_source([(8, 8), (16, 9), (12, 30)])
     pairs = load(source, cache, form=PHOTOS, shaping=Shaping("crop", (8, 8), (8, 8), False))
     assert (pairs.arrays is not None) == (cache == CACHED)
@@ -119,7 +119,7 @@ def test_held_out_pairs_of_several_sizes_are_cut_from_their_middle(cache):
 
 @both_forms
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
-def test_a_pair_that_does_not_fit_is_named_or_skipped(cache, on_error):
+def test_a_pair_that_does_not_fit_is_an_error_or_skipped(cache, on_error):
     source = make_source([(8, 8), (7, 9), (9, 9)])
     if on_error == "skip":
         pairs = load(source, cache, form=PHOTOS, shaping=CROPPED, on_error=on_error)
@@ -132,7 +132,7 @@ def test_a_pair_that_does_not_fit_is_named_or_skipped(cache, on_error):
 @both_forms
 @pytest.mark.parametrize("bad", [[0], [2, 4]])
 @pytest.mark.parametrize("shaping", [RESIZED, CROPPED])
-def test_unreadable_files_are_counted_and_dropped_on_skip(source, cache, bad, shaping, caplog):
+def test_skip_leaves_out_unreadable_files_and_counts_them(source, cache, bad, shaping, caplog):
     caplog.set_level(logging.INFO)
     good = [index for index in range(5) if index not in bad]
     whole = load(source, CACHED, shaping=shaping)
@@ -157,7 +157,7 @@ def test_nothing_is_logged_if_all_files_can_be_read(source, cache, caplog):
 
 
 @both_forms
-def test_skip_is_refused_where_no_file_can_be_read(source, cache):
+def test_skip_is_an_error_if_no_file_can_be_read(source, cache):
     for index in range(5):
         break_file(source, index)
     with pytest.raises(InputError, match=r"data\.on_error=skip: none of the 5 pairs"):
@@ -166,13 +166,13 @@ def test_skip_is_refused_where_no_file_can_be_read(source, cache):
 
 @pytest.mark.parametrize("bad", [0, 3])
 @pytest.mark.parametrize("shaping", [RESIZED, CROPPED])
-def test_unreadable_file_is_named_when_cached_pairs_are_loaded(source, bad, shaping):
+def test_an_unreadable_file_is_an_error_when_cached_pairs_are_loaded(source, bad, shaping):
     break_file(source, bad)
     with pytest.raises(InputError, match=rf"{bad}\.png: not an image file"):
         load(source, CACHED, shaping=shaping)
 
 
-def test_unreadable_file_is_named_while_streamed_pairs_are_iterated(source):
+def test_an_unreadable_file_is_an_error_when_streamed_pairs_reach_it(source):
     pairs = load(source, STREAMED)
     break_file(source, 3)
     message = r"3\.png: not an image file; data\.on_error=skip leaves such files out"
@@ -182,7 +182,7 @@ def test_unreadable_file_is_named_while_streamed_pairs_are_iterated(source):
         list(eval_batches(pairs, 5, 2, workers=2))
 
 
-def test_streamed_pairs_are_read_when_they_are_wanted_alone():
+def test_streamed_pairs_are_read_only_when_needed():
     source = make_source([(8, 8)] * 5)
     pairs = load(source, STREAMED, form=PHOTOS)
     assert source.reads == [0]  # the first stands for all
@@ -199,7 +199,7 @@ def test_cached_pairs_are_read_once():
 
 
 @pytest.mark.parametrize(("batch_size", "lengths"), [(2, [2, 2]), (3, [3, 1]), (9, [4])])
-def test_stream_is_in_order_and_its_last_batch_may_be_short(batch_size, lengths):
+def test_a_stream_is_in_order_and_its_last_batch_may_be_smaller(batch_size, lengths):
     pairs = load(make_source([(8, 8)] * 6), STREAMED, form=PHOTOS, shaping=CROPPED)
     batches = list(stream(Chosen(pairs, [5, 0, 3, 3]), batch_size, workers=3))
     assert [len(sources) for sources, _ in batches] == lengths
@@ -226,7 +226,7 @@ def test_mean_target_by_hand(tmp_path, cache):
 
 
 @both_forms
-def test_mean_target_is_resized_to_what_the_network_sees(source, cache):
+def test_the_mean_target_is_resized_to_what_the_networks_see(source, cache):
     shaping = Shaping("resize_and_crop", (10, 9), SIZE, training=True)
     pairs = load(source, cache, shaping=shaping)
     assert pairs[0][1].shape == (*SIZE, 1)
@@ -238,7 +238,7 @@ def test_mean_target_is_resized_to_what_the_network_sees(source, cache):
 
 
 @both_forms
-def test_mean_target_of_pairs_of_several_sizes_is_that_of_their_middles(cache):
+def test_the_mean_target_of_different_sizes_is_that_of_the_centre_crops(cache):
     source = make_source([(8, 8), (16, 9), (12, 30)])
     pairs = load(source, cache, form=PHOTOS, shaping=CROPPED)
     middles = [images.centre_crop(target, (8, 8)) for _, target in source.pairs]
@@ -246,13 +246,13 @@ def test_mean_target_of_pairs_of_several_sizes_is_that_of_their_middles(cache):
     np.testing.assert_allclose(mean_target(pairs), expected, atol=1e-6)
 
 
-def test_mean_target_of_streamed_pairs_reads_a_spread_of_them(source):
+def test_the_mean_target_of_streamed_pairs_reads_some_evenly_spread(source):
     pairs = load(source, STREAMED)
     expected = np.mean([pairs[i][1].astype(np.float64) for i in (0, 2, 4)], axis=0) / 127.5 - 1
     np.testing.assert_allclose(mean_target(pairs, most=3), expected, atol=1e-6)
 
 
-def test_mean_target_is_in_the_range_of_the_target():
+def test_the_mean_target_has_the_range_of_the_target():
     kind = Encoding(1, "uint16", 0.0, 1000.0)
     source = make_source([(4, 4)] * 2)
     values = [np.full((4, 4, 1), value, np.uint16) for value in (0, 500)]

@@ -1,17 +1,15 @@
-import functools
-import http.server
 import io
 import logging
 import pathlib
 import shutil
 import sys
 import tarfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.file_server import serve
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data import published
@@ -55,19 +53,11 @@ def archive(tmp_path, folder):
     return path
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def base_url(archive, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    handler = functools.partial(Handler, directory=str(archive.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serve(archive.parent) as url:
+        yield url
 
 
 def in_folder(folder, split, direction="AtoB", source=RGB, target=RGB):
@@ -93,7 +83,7 @@ def build(data_dir, archive="", split="train", **options):
     )
 
 
-def test_a_set_is_downloaded_prepared_and_read_as_its_files_are(tmp_path, base_url, folder, caplog):
+def test_a_set_is_downloaded_prepared_and_read_like_its_files(tmp_path, base_url, folder, caplog):
     caplog.set_level(logging.INFO)
     options = {"base_url": base_url, "shard_bytes": 1000}
     builder = published.prepare("maps", str(tmp_path / "sets"), **options)
@@ -126,7 +116,7 @@ def test_the_second_use_needs_neither_server_nor_archive(tmp_path, archive, fold
     ("direction", "source", "target"),
     [("BtoA", RGB, RGB), ("AtoB", GRAY, RGB), ("BtoA", RGB, GRAY)],
 )
-def test_direction_and_channels_are_those_of_side_by_side_files(
+def test_direction_and_channels_work_as_for_side_by_side_files(
     tmp_path, archive, folder, direction, source, target
 ):
     options = {"direction": direction, "source": source, "target": target}
@@ -152,18 +142,18 @@ def test_an_archive_on_the_disk_is_used_without_a_server(tmp_path, archive, fold
     assert_same(build(tmp_path / "sets", given), in_folder(folder, "train"))
 
 
-def test_a_set_without_test_images_is_tested_on_val(tmp_path, archive, folder):
+def test_a_set_without_test_images_uses_val_for_test(tmp_path, archive, folder):
     assert_same(build(tmp_path, archive, "test"), in_folder(folder, "val"))
 
 
-def test_all_splits_can_be_had_in_a_row(tmp_path, archive):
+def test_all_splits_can_be_read_in_sequence(tmp_path, archive):
     found = build(tmp_path, archive, "all")
     train = ("1.png", "10.jpg", "2.jpg", "sub/3.JPEG", "sub-1/3.jpg")
     assert found.names == (*(f"train/{name}" for name in train), "val/3.jpg", "val/7.jpg")
     np.testing.assert_array_equal(found[5][0], build(tmp_path, archive, "val")[0][0])
 
 
-def test_a_missing_split_is_named_with_those_that_are_there(tmp_path, folder):
+def test_a_missing_split_is_an_error_that_lists_the_others(tmp_path, folder):
     archive = tmp_path / "maps.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(folder / "val", "maps/val")
@@ -171,7 +161,7 @@ def test_a_missing_split_is_named_with_those_that_are_there(tmp_path, folder):
         build(tmp_path / "sets", archive)
 
 
-def test_many_threads_read_what_one_reads(tmp_path, archive):
+def test_many_threads_read_the_same_as_one(tmp_path, archive):
     published.prepare("maps", str(tmp_path), archive=str(archive), shard_bytes=1000)
     expected = [pair[0] for pair in map(build(tmp_path, archive).__getitem__, range(5))]
     source = build(tmp_path, archive)  # nothing is open yet: the threads open the files, too
@@ -182,20 +172,20 @@ def test_many_threads_read_what_one_reads(tmp_path, archive):
         np.testing.assert_array_equal(image, expected[number])
 
 
-def test_an_unknown_name_gets_the_choices(tmp_path):
+def test_an_unknown_name_is_an_error_that_lists_the_choices(tmp_path):
     with pytest.raises(InputError, match=r"'pix2pix:map': did you mean maps\? Choose from citysc"):
         published.prepare("map", str(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_server_the_message_says_where_to_put_the_archive(tmp_path, base_url):
+def test_without_a_server_the_error_says_where_to_put_the_archive(tmp_path, base_url):
     hint = rf"put facades\.tar\.gz into {tmp_path}/downloads, or set data\.archive"
     with pytest.raises(InputError, match=rf"facades\.tar\.gz: cannot be .* 404.*{hint}"):
         published.prepare("facades", str(tmp_path), base_url=f"{base_url}/")
     assert not list((tmp_path / "downloads").iterdir())
 
 
-def test_a_given_archive_that_is_not_there_is_named(tmp_path):
+def test_a_given_archive_that_is_missing_is_an_error_that_gives_its_path(tmp_path):
     with pytest.raises(InputError, match=rf"data\.archive='{tmp_path}'.* {tmp_path}/maps\.tar\.gz"):
         build(tmp_path / "sets", tmp_path)
 
@@ -223,19 +213,13 @@ def packed(path, *names):
     return path
 
 
-def test_an_archive_without_images_prepares_nothing(tmp_path):
-    with pytest.raises(InputError, match="has no images in folders named train, val, test"):
-        build(tmp_path / "sets", packed(tmp_path / "maps.tar.gz", "maps/1.jpg"))
-    assert not prepared_files(tmp_path / "sets")
-
-
-def test_a_file_in_the_archive_that_is_no_image_is_named_when_it_is_read(tmp_path):
+def test_a_file_that_is_not_an_image_is_an_error_when_it_is_read(tmp_path):
     source = build(tmp_path, packed(tmp_path / "maps.tar.gz", "maps/train/1.jpg"))
     with pytest.raises(InputError, match=r"1\.jpg: not an image file"):
         source[0]
 
 
-def test_an_archive_changed_after_its_download_is_refused(tmp_path, base_url):
+def test_an_archive_that_changed_after_its_download_is_an_error(tmp_path, base_url):
     published.prepare("maps", str(tmp_path), base_url=base_url)
     shutil.rmtree(tmp_path / "pix2pix")
     archive = tmp_path / "downloads" / "maps.tar.gz"
@@ -244,7 +228,7 @@ def test_an_archive_changed_after_its_download_is_refused(tmp_path, base_url):
         published.prepare("maps", str(tmp_path), base_url=base_url)
 
 
-def test_a_known_checksum_is_demanded(tmp_path, monkeypatch, base_url, archive):
+def test_another_checksum_than_the_known_one_is_an_error(tmp_path, monkeypatch, base_url, archive):
     monkeypatch.setitem(published.CHECKSUMS, "maps", "0" * 64)
     for given in ("", str(archive)):
         with pytest.raises(InputError, match=f"has the SHA-256 .* expected {'0' * 64}"):
@@ -281,13 +265,13 @@ def test_another_process_may_prepare_the_same_set_at_the_same_time(
     assert [path.name for path in (tmp_path / "sets/pix2pix/maps").iterdir()] == ["1.0.0"]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path, archive):
+def test_a_folder_that_cannot_be_written_is_an_error_that_gives_its_path(tmp_path, archive):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"file/pix2pix/maps/1\.0\.0: cannot be written \(Not a d"):
         build(tmp_path / "file", archive)
 
 
-def test_a_folder_without_a_set_in_its_place_is_named(tmp_path, archive):
+def test_a_folder_without_a_prepared_set_is_an_error_that_gives_its_path(tmp_path, archive):
     (tmp_path / "pix2pix/maps/1.0.0").mkdir(parents=True)
     with pytest.raises(InputError, match=r"maps/1\.0\.0: holds no prepared set; delete"):
         build(tmp_path, archive)
@@ -308,7 +292,7 @@ def broken_description(folder):
 
 
 @pytest.mark.parametrize("damage", [broken_records, missing_records, broken_description])
-def test_a_prepared_set_that_is_damaged_is_named_with_its_folder(tmp_path, archive, damage):
+def test_a_damaged_set_is_an_error_that_gives_its_folder(tmp_path, archive, damage):
     build(tmp_path, archive)
     damage(tmp_path / "pix2pix/maps/1.0.0")
     with pytest.raises(InputError, match=r"pix2pix[:/]maps.*delete") as error:

@@ -15,7 +15,7 @@ def test_splits_are_found_by_their_usual_names(tmp_path, split, own):
     assert source.names == tuple(f"{own}_{number:06d}" for number in range(COUNTS[own]))
 
 
-def test_all_splits_can_be_had_in_a_row(tmp_path):
+def test_all_splits_can_be_read_in_sequence(tmp_path):
     source = build(tmp_path, split="all")
     assert len(source) == len(set(source.names)) == sum(COUNTS.values())
     places = [source.names.index(f"{split}/{split}_000001") for split in COUNTS]
@@ -23,14 +23,14 @@ def test_all_splits_can_be_had_in_a_row(tmp_path):
         np.testing.assert_array_equal(source[place][0], decoded(1))
 
 
-def test_a_missing_split_is_named_with_those_that_are_there(tmp_path):
+def test_a_missing_split_is_an_error_that_lists_the_others(tmp_path):
     with pytest.raises(
         InputError, match=r"tiny_train'.* val or validation or test, only train, ex"
     ):
         build(tmp_path, "tiny_train", "val")
 
 
-def test_many_threads_read_what_one_reads(tmp_path):
+def test_many_threads_read_the_same_as_one(tmp_path):
     build(tmp_path)
     expected = [build(tmp_path)[number] for number in range(7)]
     source = build(tmp_path)  # nothing is open yet: the threads open the files, too
@@ -42,7 +42,7 @@ def test_many_threads_read_what_one_reads(tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_format_without_random_access_is_named(tmp_path):
+def test_a_format_without_random_access_is_an_error(tmp_path):
     build(tmp_path)
     for path in (tmp_path / "tiny_masks" / "1.2.0").iterdir():
         if path.name == "dataset_info.json":
@@ -54,7 +54,7 @@ def test_a_format_without_random_access_is_named(tmp_path):
         build(tmp_path)
 
 
-def test_broken_records_are_named_with_their_folder(tmp_path):
+def test_broken_records_are_an_error_that_gives_their_folder(tmp_path):
     build(tmp_path)
     for path in (tmp_path / "tiny_masks" / "1.2.0").glob("*array_record*"):
         path.write_bytes(path.read_bytes()[:70])

@@ -21,7 +21,7 @@ def splits(names, parts, seed=0):
     return [choose_split(names, parts, split, seed) for split in SPLITS]
 
 
-def test_a_subset_has_the_pairs_chosen_in_their_order():
+def test_a_subset_has_the_chosen_pairs_in_their_order():
     subset = Subset(make_source([(4, 5), (6, 7), (8, 9)]), (2, 0))
     assert isinstance(subset, Source)
     assert subset.names == ("2.png", "0.png")
@@ -29,13 +29,13 @@ def test_a_subset_has_the_pairs_chosen_in_their_order():
     assert [subset.size(index) for index in range(len(subset))] == [(8, 9), (4, 5)]
 
 
-def test_a_subset_of_a_subset_is_one_of_the_whole():
+def test_a_subset_of_a_subset_is_a_subset_of_the_whole():
     subset = Subset(Subset(make_source([(4, 4)] * 5), (4, 2, 0)), range(2))
     assert subset.names == ("4.png", "2.png")
     assert numbers(subset) == [4, 2]
 
 
-def test_concatenated_sources_follow_each_other_under_their_names():
+def test_concatenated_sources_follow_each_other_with_prefixed_names():
     parts = {
         "train": make_source([(4, 4)] * 2),
         "none": make_source([]),
@@ -73,7 +73,7 @@ def test_600_pixels_have_four_patches_of_256_at_the_corners():
         ((4, 11), (2, 5), [(0, 0), (0, 6), (2, 0), (2, 6)]),
     ],
 )
-def test_as_many_patches_are_cut_as_fit_beside_each_other(size, patch, places):
+def test_as_many_patches_are_cut_as_fit_side_by_side(size, patch, places):
     patches = Patches(make_source([size]), patch, workers=1)
     assert [place[1:] for place in patches.places] == places
     seen = np.zeros(size, int)
@@ -90,7 +90,7 @@ def test_patches_of_several_pairs_follow_each_other():
     assert numbers(patches) == [0, 0, 1, 2, 2]
 
 
-def test_patches_of_names_without_suffix_and_in_folders():
+def test_patches_are_named_after_files_with_or_without_suffix_and_folder():
     source = MadeSource(make_source([(4, 8)] * 2).pairs, ("train_000001", "a/b.c.tif"))
     assert Patches(source, (4, 4), workers=1).names == (
         "train_000001_0_0",
@@ -100,20 +100,20 @@ def test_patches_of_names_without_suffix_and_in_folders():
     )
 
 
-def test_a_pair_smaller_than_a_patch_is_refused_by_name():
+def test_a_pair_smaller_than_a_patch_is_an_error_that_gives_its_name():
     message = r"1\.png: 7 x 9 pixels \(height, width\), smaller than data\.patch_size=\(8, 8\)"
     with pytest.raises(InputError, match=message):
         Patches(make_source([(8, 8), (7, 9)]), (8, 8), workers=1)
 
 
-def test_sides_of_different_size_have_no_patches():
+def test_sides_of_different_size_are_an_error():
     small, large = (make_source([size])[0][0] for size in ((8, 8), (16, 16)))
     patches = Patches(MadeSource([(small, large)], ("a.png",)), (4, 4), workers=1)
     with pytest.raises(InputError, match=r"a\.png: the source has 8 x 8 .*the target 16 x 16"):
         patches[0]
 
 
-def test_a_pair_that_cannot_be_read_says_so_when_it_is_read():
+def test_a_pair_that_cannot_be_read_is_an_error_only_when_it_is_read():
     patches = Patches(make_source([(4, 8)] * 3, broken=frozenset([1])), (4, 4), workers=2)
     assert len(patches) == 2 + 1 + 2
     assert patches[3][0][0, 0, 0] == 2
@@ -130,7 +130,7 @@ def test_splits_are_disjoint_and_in_order(parts):
 
 
 @pytest.mark.parametrize("parts", [SHARES, (0.5, 0.5, 0.0), (0, 0, 1), (1 / 3, 1 / 3, 1 / 3)])
-def test_shares_cover_every_name_and_come_out_about_right(parts):
+def test_shares_cover_every_name_and_are_about_right(parts):
     found = splits(NAMES, parts)
     assert sorted(itertools.chain(*found)) == list(range(1000))
     for split, share in zip(found, parts, strict=True):
@@ -138,7 +138,7 @@ def test_shares_cover_every_name_and_come_out_about_right(parts):
         assert abs(len(split) - 1000 * share) <= 5 * (1000 * share * (1 - share)) ** 0.5
 
 
-def test_names_that_are_added_or_removed_move_no_other():
+def test_adding_or_removing_names_does_not_move_the_others():
     before = splits(NAMES, SHARES)
     names = ["first.jpg", *NAMES[:300], "middle.jpg", *NAMES[500:], "last.jpg"]
     kept = set(names) & set(NAMES)
@@ -146,7 +146,7 @@ def test_names_that_are_added_or_removed_move_no_other():
         assert {names[i] for i in new} & kept == {NAMES[i] for i in old} & kept
 
 
-def test_a_names_place_does_not_depend_on_the_order():
+def test_the_split_of_a_name_does_not_depend_on_the_order():
     back = NAMES[::-1]
     for parts in (SHARES, COUNTS):
         for forth, found in zip(splits(NAMES, parts), splits(back, parts), strict=True):
@@ -154,7 +154,7 @@ def test_a_names_place_does_not_depend_on_the_order():
 
 
 @pytest.mark.parametrize("parts", [SHARES, COUNTS])
-def test_another_seed_splits_otherwise(parts):
+def test_another_seed_gives_another_split(parts):
     assert splits(NAMES, parts, seed=0) == splits(NAMES, parts, seed=0)
     assert splits(NAMES, parts, seed=0) != splits(NAMES, parts, seed=1)
 
@@ -164,7 +164,7 @@ def test_counts_are_exact(counts):
     assert tuple(map(len, splits(NAMES, counts))) == counts
 
 
-def test_more_pairs_than_there_are_cannot_be_asked_for():
+def test_counts_beyond_the_number_of_pairs_are_an_error():
     with pytest.raises(InputError, match=r"data\.split=\(900, 100, 1\): asks for 1001 .* are 1000"):
         choose_split(NAMES, (900, 100, 1), "train", 0)
 
@@ -177,7 +177,7 @@ def test_the_split_is_the_same_on_every_machine():
     assert choose_split(["größe/\udcff.jpg"], (1, 0, 0), "train", 0) == [0]
 
 
-def test_patches_of_one_pair_are_cut_from_one_reading_and_keep_no_more_than_themselves():
+def test_the_patches_of_a_pair_need_one_reading_and_do_not_keep_the_whole_pair():
     class Counting:
         names = ("a.png",)
         reads = 0

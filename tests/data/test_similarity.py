@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 from support.pictures import smooth
 
-from pix2pix_jax.data import similarity
 from pix2pix_jax.data.similarity import NEAR, near_duplicates, perceptual_hash, warn_across_splits
 from pix2pix_jax.images import pixels as images
 
@@ -65,7 +64,7 @@ def test_a_copy_has_nearly_the_same_hash(change):
         assert differ(image, change(image)) <= NEAR
 
 
-def test_other_and_mirrored_images_have_other_hashes():
+def test_different_and_mirrored_images_have_different_hashes():
     pictures = photos(16)
     others = [differ(a, b) for i, a in enumerate(pictures) for b in pictures[:i]]
     assert min(others) > NEAR
@@ -73,7 +72,7 @@ def test_other_and_mirrored_images_have_other_hashes():
     assert min(differ(image, image[:, ::-1]) for image in pictures) > NEAR
 
 
-def test_images_without_structure_are_alike_whatever_their_noise():
+def test_images_without_structure_have_hash_0_despite_noise():
     noise = np.random.default_rng(0).integers(-1, 2, (2, 64, 64, 3))
     for image in (*(200 + noise), *(np.zeros_like(noise))):
         assert perceptual_hash(image.astype(np.uint8)) == 0
@@ -106,32 +105,32 @@ def test_near_duplicates_by_hand():
     ]
 
 
-def test_pairs_are_as_far_apart_as_the_sides_that_differ_more():
+def test_the_distance_of_pairs_is_that_of_the_side_that_differs_more():
     pairs = hashes([0b0, 0b0], [0b1, 0b11], [0b1, 0b0])
     assert near_duplicates(pairs, distance=1) == [(0, 2, 1)]
     assert near_duplicates(pairs, distance=2) == [(0, 2, 1), (0, 1, 2), (1, 2, 2)]
 
 
-def test_near_duplicates_agree_with_counting_bit_by_bit(monkeypatch):
+@pytest.mark.parametrize("count", [60, 1100])  # more than a million comparisons are divided
+def test_near_duplicates_agree_with_counting_bit_by_bit(count):
     rng = np.random.default_rng(0)
-    first, second = (rng.integers(0, 2**63, 60).astype(np.uint64) for _ in range(2))
-    expected = {
-        (i, j, (int(a) ^ int(b)).bit_count())
-        for i, a in enumerate(first)
-        for j, b in enumerate(second)
-        if (int(a) ^ int(b)).bit_count() <= 26
-    }
+    first, second = (rng.integers(0, 2**63, count).astype(np.uint64) for _ in range(2))
+    distance = {60: 26, 1100: 18}[count]
+    expected = set()
+    for i, a in enumerate(first.tolist()):
+        for j, b in enumerate(second.tolist()):
+            bits = (a ^ b).bit_count()
+            if bits <= distance:
+                expected.add((i, j, bits))
     assert len(expected) > 20
-    for piece in (1, 100, 2**20):
-        monkeypatch.setattr(similarity, "_PIECE", piece)
-        found = near_duplicates(first, second, 26)
-        assert set(found) == expected
-        assert [bits for *_, bits in found] == sorted(bits for *_, bits in found)
-        inside = near_duplicates(np.concatenate([first, second]), distance=26)
-        assert {(i, j - 60, bits) for i, j, bits in inside if i < 60 <= j} == expected
+    found = near_duplicates(first, second, distance)
+    assert set(found) == expected
+    assert [bits for *_, bits in found] == sorted(bits for *_, bits in found)
+    inside = near_duplicates(np.concatenate([first, second]), distance=distance, most=10**6)
+    assert {(i, j - count, bits) for i, j, bits in inside if i < count <= j} == expected
 
 
-def test_only_the_nearest_are_kept_where_there_are_too_many():
+def test_only_the_nearest_are_kept_if_there_are_too_many():
     blank = np.zeros(300, np.uint64)
     blank[7] = 1
     found = near_duplicates(blank, most=50)
@@ -145,7 +144,7 @@ def test_no_hashes_have_no_duplicates(sides):
     assert near_duplicates(none) == near_duplicates(none, some) == near_duplicates(some, none) == []
 
 
-def test_warning_names_three_held_out_images_and_counts_each_once():
+def test_the_warning_lists_three_held_out_images_and_counts_each_once():
     train, val = hashes(0, 1, 2**40 - 1), hashes(3, 2**64 - 1, 0, 1, 5)
     names = ("a.png", "b.png", "c.png"), ("r.png", "s.png", "t.png", "u.png", "v.png")
     line = warn_across_splits(train, val, names)
@@ -155,6 +154,6 @@ def test_warning_names_three_held_out_images_and_counts_each_once():
     assert "\n" not in line
 
 
-def test_no_warning_where_nothing_is_alike():
+def test_there_is_no_warning_if_nothing_looks_alike():
     assert warn_across_splits(hashes(0), hashes(2**9 - 1), (("a",), ("b",))) is None
     assert "b ~ a" in warn_across_splits(hashes(0), hashes(2**8 - 1), (("a",), ("b",)))

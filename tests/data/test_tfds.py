@@ -52,20 +52,18 @@ def test_a_set_is_prepared_once(tmp_path, monkeypatch):
         ({"single": True, "target_feature": "depth"}, ("depth", "depth")),
     ],
 )
-def test_features_are_the_named_ones_or_the_next_in_the_order_of_definition(
-    tmp_path, options, features
-):
+def test_features_are_those_of_the_config_or_the_next_in_their_order(tmp_path, options, features):
     for _ in range(2):  # prepared now, and read from the disk
         assert build(tmp_path, "tiny_three", **options).features == features
 
 
-def test_a_set_with_one_image_gives_it_twice_to_derive_the_other_side(tmp_path):
+def test_a_single_image_is_given_twice_to_derive_the_other_side(tmp_path):
     first, second = build(tmp_path, "tiny_photos", single=True, target=RGB)[1]
     assert first is second
     np.testing.assert_array_equal(first, decoded(1))
 
 
-def test_images_of_16_bits_keep_all_of_them(tmp_path):
+def test_16_bit_images_keep_all_bits(tmp_path):
     _, depth = build(tmp_path, "tiny_three", target=DEEP)[2]
     assert depth.dtype == np.uint16
     np.testing.assert_array_equal(depth, photo(2)[..., :1].astype(np.uint16) * 256)
@@ -79,14 +77,14 @@ def test_masks_can_be_classes(tmp_path):
         build(tmp_path, source=Encoding(1, classes=3), **options)[3]
 
 
-def test_an_image_of_another_kind_is_named(tmp_path):
+def test_an_image_of_another_dtype_is_an_error_that_gives_its_name(tmp_path):
     with pytest.raises(
         InputError, match=r"train_000000 \(mask\): holds uint8 values, expected uin"
     ):
         build(tmp_path, target=DEEP)[0]
 
 
-def test_a_set_that_is_there_as_files_alone_needs_no_code_but_the_names_of_features(tmp_path):
+def test_a_set_without_its_code_can_be_read_if_the_features_are_given(tmp_path):
     class Unregistered(Tiny, skip_registration=True):
         name = "only_files"
         features = ("photo", "mask")
@@ -102,7 +100,7 @@ def test_a_set_that_is_there_as_files_alone_needs_no_code_but_the_names_of_featu
             build(tmp_path, "only_files", single=single)
 
 
-def test_a_version_that_is_named_is_read_by_its_files(tmp_path):
+def test_a_given_version_is_read_from_its_files(tmp_path):
     build(tmp_path, "tiny_photos", single=True)
     assert len(build(tmp_path, "tiny_photos:1.2.0", single=True)) == 7
 
@@ -118,7 +116,7 @@ def test_a_version_that_is_named_is_read_by_its_files(tmp_path):
         ("", r"cannot be opened"),
     ],
 )
-def test_an_unknown_name_is_named_with_near_ones(tmp_path, name, message):
+def test_an_unknown_name_is_an_error_that_suggests_similar_ones(tmp_path, name, message):
     with pytest.raises(InputError, match=message) as error:
         build(tmp_path, name)
     assert str(error.value).startswith(f"data.source='tfds:{name}': ")
@@ -141,9 +139,7 @@ def test_an_unknown_name_is_named_with_near_ones(tmp_path, name, message):
         ),
     ],
 )
-def test_features_that_do_not_fit_are_refused_before_anything_is_prepared(
-    tmp_path, name, options, message
-):
+def test_wrong_features_are_an_error_before_anything_is_prepared(tmp_path, name, options, message):
     with pytest.raises(InputError, match=message):
         build(tmp_path, name, **options)
     assert not list(tmp_path.iterdir())
@@ -175,7 +171,7 @@ def arrays(self, dl_manager):
         (arrays, r"\(needs TensorFlow for this set\); pip install tensorflow, or on a machine"),
     ],
 )
-def test_a_set_that_cannot_be_prepared_here_is_named_with_the_way_out(
+def test_a_set_that_cannot_be_prepared_here_is_an_error_that_says_what_to_do(
     tmp_path, monkeypatch, generate, message
 ):
     if "TensorFlow" in message and importlib.util.find_spec("tensorflow"):
@@ -189,13 +185,13 @@ def test_a_set_that_cannot_be_prepared_here_is_named_with_the_way_out(
     assert not [path for path in (tmp_path / "tiny_masks").rglob("*") if path.is_file()]
 
 
-def test_a_folder_without_a_set_in_its_place_is_named(tmp_path):
+def test_a_folder_without_a_prepared_set_is_an_error_that_gives_its_path(tmp_path):
     (tmp_path / "tiny_masks" / "1.2.0").mkdir(parents=True)
     with pytest.raises(InputError, match=r"1\.2\.0 holds no prepared set; delete"):
         build(tmp_path)
 
 
-def test_a_broken_description_is_named(tmp_path):
+def test_a_broken_description_is_an_error(tmp_path):
     build(tmp_path)
     (tmp_path / "tiny_masks" / "1.2.0" / "dataset_info.json").write_text("{")
     with pytest.raises(InputError, match=r"tiny_masks': its description is broken .*delete"):

@@ -19,7 +19,7 @@ def noise(*shape):
         ((0, 0, 255), (32.30, 79.19, -107.86)),
     ],
 )
-def test_known_colours_have_their_lab(colour, expected):
+def test_lab_of_known_colours(colour, expected):
     lab = rgb_to_lab(np.array([[colour]], np.uint8))
     assert lab.dtype == np.float32
     np.testing.assert_allclose(lab[0, 0], expected, rtol=0, atol=0.02)

@@ -60,7 +60,7 @@ def test_a_range_is_what_becomes_minus_one_and_one(dtype, limits, values, expect
     np.testing.assert_array_equal(encoding.from_network(found), stored)
 
 
-def test_float32_survives_to_a_few_parts_in_ten_millions():
+def test_float32_survives_to_a_few_parts_in_ten_million():
     encoding = Encoding(2, "float32", -110.0, 110.0)
     stored = np.random.default_rng(0).uniform(-110, 110, (9, 9, 2)).astype(np.float32)
     found = encoding.from_network(encoding.to_network(stored))
@@ -69,7 +69,7 @@ def test_float32_survives_to_a_few_parts_in_ten_millions():
 
 
 @pytest.mark.parametrize(("encoding", "top"), [(PHOTO, 255), (DEEP, 65535)])
-def test_what_is_out_of_range_is_clipped_and_rounded_to_the_nearest_level(encoding, top):
+def test_values_are_clipped_and_rounded_to_the_nearest_level(encoding, top):
     values = np.array([-np.inf, -9, -1.001, 1.001, 9, np.inf], np.float32).reshape(1, -1, 1)
     found = encoding.from_network(np.repeat(values, encoding.channels, -1))
     assert found[0, :, 0].tolist() == [0, 0, 0, top, top, top]
@@ -78,7 +78,7 @@ def test_what_is_out_of_range_is_clipped_and_rounded_to_the_nearest_level(encodi
     assert found[0, :, 0].tolist() == [10, 11]
 
 
-def test_a_batch_is_converted_as_its_images_are():
+def test_a_batch_is_converted_like_its_images():
     batch = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), np.uint8)
     whole = PHOTO.to_network(batch)
     for one, image in zip(whole, batch, strict=True):
@@ -86,7 +86,7 @@ def test_a_batch_is_converted_as_its_images_are():
     np.testing.assert_array_equal(PHOTO.from_network(whole), batch)
 
 
-def test_classes_become_one_channel_each_and_void_none():
+def test_each_class_becomes_a_channel_and_void_has_none():
     labels = np.array([[0, 4, 255]], np.uint8)[..., None]
     found = LABELS.to_network(labels)
     assert LABELS.depth == 5
@@ -108,7 +108,7 @@ def test_every_class_survives_the_way_to_the_network_and_back(classes):
 
 
 @pytest.mark.parametrize("wrong", [5, 254])
-def test_a_class_out_of_range_is_refused_by_name(tmp_path, wrong):
+def test_a_class_out_of_range_is_an_error_that_gives_the_name(tmp_path, wrong):
     labels = np.array([[0, wrong, 255]], np.uint8)
     message = (
         rf"a\.png: holds class {wrong}; data\.source_classes=5 has 0 to 4, and 255 for no class"
@@ -120,13 +120,13 @@ def test_a_class_out_of_range_is_refused_by_name(tmp_path, wrong):
         LABELS.read(tmp_path / "a.png")
 
 
-def test_classes_beyond_8_bits_are_refused_and_not_wrapped_round(tmp_path):
+def test_classes_beyond_8_bits_are_an_error_and_do_not_wrap_around(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 257]], np.uint16))
     with pytest.raises(InputError, match=r"a\.tif: holds class 257; data\.source_classes=5"):
         LABELS.read(tmp_path / "a.tif")
 
 
-def test_labels_of_16_bits_that_fit_are_read(tmp_path):
+def test_16_bit_labels_in_range_are_read(tmp_path):
     labels = np.array([[0, 4, 255]], np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", labels)
     found = LABELS.read(tmp_path / "a.tif")
@@ -134,7 +134,7 @@ def test_labels_of_16_bits_that_fit_are_read(tmp_path):
     np.testing.assert_array_equal(found[..., 0], labels)
 
 
-def test_read_takes_the_kind_that_it_is_and_no_other(tmp_path):
+def test_a_file_of_another_dtype_is_an_error_that_gives_its_name(tmp_path):
     deep = np.array([[0, 1, 65535]], np.uint16)[..., None]
     image_files.write(tmp_path / "deep.png", deep)
     np.testing.assert_array_equal(DEEP.read(tmp_path / "deep.png"), deep)
@@ -151,7 +151,7 @@ def test_read_takes_the_kind_that_it_is_and_no_other(tmp_path):
         DEEP.read(tmp_path / "photo.png", name="pair 7")
 
 
-def test_read_changes_channels_by_rule(tmp_path):
+def test_reading_converts_channels(tmp_path):
     gray = np.array([[0, 100]], np.uint8)[..., None]
     image_files.write(tmp_path / "gray.png", gray)
     np.testing.assert_array_equal(PHOTO.read(tmp_path / "gray.png"), gray.repeat(3, -1))
@@ -166,13 +166,13 @@ def test_read_changes_channels_by_rule(tmp_path):
         np.zeros((2, 2, 3), np.float32),
     ],
 )
-def test_check_refuses_another_kind(image):
+def test_an_array_of_another_dtype_or_depth_is_an_error(image):
     kind = f"a: {image.shape[-1]} channels of {image.dtype}, expected 3 of uint8"
     with pytest.raises(InputError, match=kind):
         PHOTO.check(image, "a")
 
 
-def test_resize_makes_no_class_that_was_not_there():
+def test_resizing_makes_no_new_classes():
     labels = np.array([[0, 4], [0, 4]], np.uint8)[..., None]
     assert np.unique(LABELS.resize(labels, (7, 9))).tolist() == [0, 4]
     assert len(np.unique(Encoding(1).resize(labels * 60, (7, 9)))) > 2
@@ -193,7 +193,7 @@ def test_resize_makes_no_class_that_was_not_there():
         (4, (4,), [0, 1, 2]),
     ],
 )
-def test_a_picture_shows_the_bands_chosen(channels, bands, shown):
+def test_a_picture_shows_the_chosen_bands(channels, bands, shown):
     image = np.arange(channels, dtype=np.uint8)[None, None] * 10
     found = Encoding(channels).show(image, bands)
     assert found.dtype == np.uint8
@@ -214,7 +214,7 @@ def test_a_picture_shows_the_range_as_black_to_white(encoding, values, shown):
 
 
 @pytest.mark.parametrize("classes", [2, 19, 255])
-def test_a_picture_shows_each_class_in_a_colour_of_its_own(classes):
+def test_a_picture_shows_each_class_in_its_own_colour(classes):
     labels = np.append(np.arange(classes), 255).astype(np.uint8).reshape(1, -1, 1)
     found = Encoding(1, "uint8", classes=classes).show(labels)
     assert found.shape == (1, classes + 1, 3)
@@ -222,7 +222,7 @@ def test_a_picture_shows_each_class_in_a_colour_of_its_own(classes):
     assert len(np.unique(found[0], axis=0)) == classes + 1
 
 
-def test_the_config_means_encodings():
+def test_encodings_are_built_from_the_config():
     found = encodings(
         source_channels=1, source_dtype="uint16", target_channels=4, target_dtype="float32"
     )
@@ -231,7 +231,7 @@ def test_the_config_means_encodings():
     assert encodings(source_classes=5)[0] == LABELS
 
 
-def test_lab_has_one_channel_and_two_or_is_refused():
+def test_lab_with_other_channels_than_one_and_two_is_an_error():
     source, target = encodings(lab=True, source_channels=1, target_channels=2)
     # Isola et al., 2017: L / 50 - 1 and ab / 110.
     assert source.to_network(np.full((1, 1, 1), 75, np.float32)).item() == pytest.approx(0.5)

@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back_bit_by_bit(tmp_path, dtype, channels, size
 @pytest.mark.parametrize(
     ("dtype", "png"), [("uint8", {1, 3, 4}), ("uint16", {1}), ("float32", set())]
 )
-def test_suffix_is_png_where_png_holds_the_image(dtype, png):
+def test_the_suffix_is_png_if_png_can_hold_the_image(dtype, png):
     found = {channels: image_files.suffix_of(dtype, channels) for channels in (1, 2, 3, 4, 5)}
     assert found == {channels: ".png" if channels in png else ".tif" for channels in found}
 
@@ -59,7 +59,7 @@ def test_palettes_are_looked_up(tmp_path, name):
     np.testing.assert_array_equal(label_files.read_labels(tmp_path / name)[..., 0], INDICES)
 
 
-def test_a_transparent_colour_of_a_palette_is_white_where_alpha_is_not_wanted(tmp_path):
+def test_a_transparent_palette_colour_becomes_white_without_alpha(tmp_path):
     palette_image(INDICES, COLOURS).save(tmp_path / "a.png", transparency=1)
     found = image_files.read_stored(tmp_path / "a.png")
     np.testing.assert_array_equal(found[..., :3], COLOURS[INDICES])
@@ -71,7 +71,7 @@ def test_a_transparent_colour_of_a_palette_is_white_where_alpha_is_not_wanted(tm
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize(("mode", "colour"), [("RGBA", (0, 100, 200)), ("LA", (100,))])
-def test_alpha_is_kept_or_laid_over_white(tmp_path, suffix, mode, colour):
+def test_alpha_is_kept_or_composited_over_white(tmp_path, suffix, mode, colour):
     image = Image.new(mode, (3, 1))
     for x, alpha in enumerate((255, 0, 51)):
         image.putpixel((x, 0), (*colour, alpha))
@@ -102,7 +102,7 @@ def test_one_bit_becomes_black_and_white(tmp_path, name):
     np.testing.assert_array_equal(found[..., 0], bits)
 
 
-def test_16_bits_of_gray_are_kept_and_refused_where_8_are_expected(tmp_path):
+def test_16_bit_gray_is_kept_and_an_error_if_8_bits_are_expected(tmp_path):
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(levels).save(tmp_path / "deep.png")
     found = image_files.read(tmp_path / "deep.png", 1, "uint16")
@@ -112,7 +112,7 @@ def test_16_bits_of_gray_are_kept_and_refused_where_8_are_expected(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_16_bits_of_colour_in_a_png_are_kept(tmp_path, channels):
+def test_16_bit_colour_in_a_png_is_kept(tmp_path, channels):
     cv2 = pytest.importorskip("cv2")
     pixels = noise(5, 8, channels, dtype="uint16")
     order = [2, 1, 0, 3][:channels]
@@ -161,7 +161,7 @@ def test_a_fourth_sample_is_kept_whether_it_is_alpha_or_not(tmp_path, extra):
     np.testing.assert_array_equal(image_files.read_stored(tmp_path / "a.tif"), image)
 
 
-def test_premultiplied_alpha_is_taken_back(tmp_path):
+def test_premultiplied_alpha_is_undone(tmp_path):
     image = np.array([[[50, 100, 0, 127], [0, 0, 0, 0], [9, 8, 7, 255]]], np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb", extrasamples=[1])
     found = image_files.read_stored(tmp_path / "a.tif")
@@ -210,7 +210,7 @@ def test_class_indices_are_the_values_of_a_gray_image(tmp_path, name):
 @pytest.mark.parametrize(
     "image", [noise(3, 4, 3), noise(3, 4, 4), noise(3, 4, 2), noise(3, 4, 1, dtype="float32")]
 )
-def test_an_image_of_colours_has_no_class_indices(tmp_path, image):
+def test_a_colour_image_is_not_a_label_map(tmp_path, image):
     path = tmp_path / f"a{image_files.suffix_of(str(image.dtype), image.shape[-1])}"
     image_files.write(path, image)
     message = rf"{path}: {image.shape[-1]} channels of {image.dtype}; class indices .* or a palette"
@@ -219,7 +219,7 @@ def test_an_image_of_colours_has_no_class_indices(tmp_path, image):
 
 
 @pytest.mark.parametrize(("name", "head"), [("a.jpg", 700), ("a.png", 60)])
-def test_size_of_reads_the_head_alone_and_names_what_it_cannot_read(tmp_path, name, head):
+def test_size_of_reads_only_the_header_and_names_files_it_cannot_read(tmp_path, name, head):
     Image.fromarray(noise(32, 20, 3)).save(tmp_path / name)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:head])
     assert image_files.size_of(tmp_path / name) == (32, 20)
@@ -228,7 +228,7 @@ def test_size_of_reads_the_head_alone_and_names_what_it_cannot_read(tmp_path, na
         image_files.size_of(tmp_path / "b.jpg")
 
 
-def test_a_binary_file_is_read_and_called_by_the_name_given(tmp_path):
+def test_errors_call_a_binary_file_by_the_given_name(tmp_path):
     image_files.write(tmp_path / "a.png", noise(32, 20, 3))
     expected = image_files.read_stored(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
@@ -241,7 +241,7 @@ def test_a_binary_file_is_read_and_called_by_the_name_given(tmp_path):
         label_files.read_labels(io.BytesIO(content), name="set/7")
 
 
-def test_gray_becomes_rgb_and_rgb_gray_where_that_is_wanted(tmp_path):
+def test_gray_and_rgb_are_converted_into_each_other_on_request(tmp_path):
     gray, red = noise(4, 4, 1), np.full((4, 4, 3), (255, 0, 0), np.uint8)
     image_files.write(tmp_path / "gray.png", gray)
     image_files.write(tmp_path / "red.png", red)
@@ -252,7 +252,7 @@ def test_gray_becomes_rgb_and_rgb_gray_where_that_is_wanted(tmp_path):
     np.testing.assert_array_equal(found, np.full((4, 4, 1), 76))
 
 
-def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     old = noise(4, 4, 3)
     image_files.write(tmp_path / "image.png", old)
 
@@ -268,7 +268,7 @@ def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
 
 
-def test_find_lists_images_of_all_subfolders_in_order(tmp_path):
+def test_find_lists_the_images_of_all_sub_folders_in_order(tmp_path):
     wanted = ["a.jpg", "b.PNG", "c.npy", "d.tif", "sub/a.jpeg", "sub/deep/c.JPG", "sub/e.webp"]
     for name in [*wanted, ".hidden.jpg", "notes.txt", "sub/.DS_Store", "jpg", ".git/a.png"]:
         path = tmp_path / name
@@ -283,7 +283,7 @@ def test_find_in_a_missing_folder_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize("bands", [2, 5])
-def test_bands_that_a_writer_did_not_name_are_the_last_axis_where_they_are_fewer(tmp_path, bands):
+def test_an_unnamed_axis_of_a_tiff_holds_the_bands_if_it_is_the_shorter_one(tmp_path, bands):
     pixels = np.arange(20 * 30 * bands, dtype=np.uint16).reshape(20, 30, bands)
     tifffile.imwrite(tmp_path / "last.tif", pixels)
     tifffile.imwrite(tmp_path / "first.tif", np.moveaxis(pixels, -1, 0))

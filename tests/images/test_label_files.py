@@ -6,7 +6,7 @@ from pix2pix_jax.images.label_files import read_labels
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_gray_of_few_bits_holds_its_indices_not_stretched_ones(tmp_path, bits):
+def test_gray_of_few_bits_keeps_its_indices_unstretched(tmp_path, bits):
     # Written by hand: Pillow writes gray of 8 bits, or of one.
     indices = np.arange(16, dtype=np.uint8).reshape(4, 4) % 2**bits
     path = tmp_path / "map.png"
@@ -14,13 +14,13 @@ def test_gray_of_few_bits_holds_its_indices_not_stretched_ones(tmp_path, bits):
     np.testing.assert_array_equal(read_labels(path)[..., 0], indices)
 
 
-def test_a_mask_of_booleans_has_two_classes(tmp_path):
+def test_a_one_bit_mask_has_two_classes(tmp_path):
     mask = np.eye(4, dtype=bool)
     Image.fromarray(mask).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "mask.png")[..., 0], mask)
 
 
-def test_a_transparent_gray_is_an_index_like_others(tmp_path):
+def test_a_transparent_gray_level_is_an_index_like_any_other(tmp_path):
     indices = np.arange(16, dtype=np.uint8).reshape(4, 4)
     Image.fromarray(indices).save(tmp_path / "map.png", transparency=3)
     np.testing.assert_array_equal(read_labels(tmp_path / "map.png")[..., 0], indices)

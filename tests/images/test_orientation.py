@@ -64,7 +64,7 @@ def test_orientation_of_a_tiff_is_applied(tmp_path, orientation, compression, dt
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_orientation_of_a_png_with_16_bits_of_colour_is_applied(tmp_path, orientation):
+def test_orientation_of_a_16_bit_colour_png_is_applied(tmp_path, orientation):
     cv2 = pytest.importorskip("cv2")
     pixels, path = noise(5, 8, 3, dtype="uint16"), tmp_path / "deep.png"
     cv2.imwrite(str(path), pixels[..., ::-1])

@@ -13,7 +13,7 @@ def noise(*shape, dtype=np.uint8):
     return (values * images.white(np.dtype(dtype))).astype(dtype)
 
 
-def test_to_uint8_clips_what_is_out_of_range():
+def test_to_uint8_clips_values_out_of_range():
     values = np.array([-np.inf, -9.0, -1.001, 1.001, 9.0, np.inf], np.float32)
     assert images.to_uint8(values).tolist() == [0, 0, 0, 255, 255, 255]
 
@@ -24,13 +24,13 @@ def test_to_uint8_rounds_to_the_nearest_level():
 
 
 @pytest.mark.parametrize(("dtype", "white"), [("uint8", 255), ("uint16", 65535), ("float32", 1)])
-def test_white_is_the_largest_whole_number_or_one(dtype, white):
+def test_white_is_the_largest_integer_or_one(dtype, white):
     assert images.white(np.dtype(dtype)) == white
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 9])
-def test_an_image_with_the_channels_wanted_is_left_alone(dtype, channels):
+def test_an_image_that_has_the_channels_already_is_returned_unchanged(dtype, channels):
     image = noise(3, 2, channels, dtype=dtype)
     assert images.as_channels(image, channels, "a.tif") is image
 
@@ -53,7 +53,7 @@ def test_an_image_with_the_channels_wanted_is_left_alone(dtype, channels):
         ([0, 0, 0, 1], 1, [4]),
     ],
 )
-def test_channels_change_by_rule(dtype, full, pixel, channels, expected):
+def test_channels_are_converted_by_rule(dtype, full, pixel, channels, expected):
     image = np.full((2, 3, len(pixel)), np.array(pixel) * full / 5).astype(dtype)
     found = images.as_channels(image, channels, "a.tif")
     assert found.dtype == dtype
@@ -78,7 +78,7 @@ def test_the_luma_of_16_bits_agrees_with_that_of_8():
 
 
 @pytest.mark.parametrize(("there", "channels"), [(5, 3), (3, 5), (3, 2), (1, 2), (2, 5), (9, 1)])
-def test_channels_without_a_rule_are_refused_by_name(there, channels):
+def test_channels_without_a_rule_are_an_error_that_gives_the_name(there, channels):
     message = rf"a\.tif: has {there} channels, expected {channels}; set data\.source_channels"
     with pytest.raises(InputError, match=message):
         images.as_channels(noise(2, 2, there), channels, "a.tif")
@@ -113,7 +113,7 @@ def test_resize_of_other_dtypes_agrees_with_that_of_8_bits_to_a_level(size, chan
     np.testing.assert_allclose(np.rint(found / scale), images.resize(pixels, size), rtol=0, atol=1)
 
 
-def test_resize_of_many_bands_is_that_of_each_band():
+def test_many_bands_are_resized_like_single_ones():
     pixels = noise(16, 12, 5, dtype=np.uint16)
     found = images.resize(pixels, (9, 20))
     for band in range(5):
@@ -131,7 +131,7 @@ def test_resize_keeps_16_bits_within_their_range():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_nearest_repeats_and_drops_whole_pixels(dtype, channels):
+def test_nearest_neighbour_repeats_and_drops_whole_pixels(dtype, channels):
     pixels = noise(4, 6, channels, dtype=dtype)
     twice = images.resize(pixels, (8, 12), nearest=True)
     np.testing.assert_array_equal(twice, pixels.repeat(2, 0).repeat(2, 1))
@@ -142,6 +142,6 @@ def test_nearest_repeats_and_drops_whole_pixels(dtype, channels):
     ("size", "rows", "columns"),
     [((2, 3), slice(1, 3), slice(2, 5)), ((4, 7), slice(0, 4), slice(0, 7))],
 )
-def test_centre_crop_cuts_the_middle(size, rows, columns):
+def test_a_centre_crop_is_the_middle(size, rows, columns):
     pixels = noise(4, 7, 3)
     np.testing.assert_array_equal(images.centre_crop(pixels, size), pixels[rows, columns])

@@ -33,12 +33,12 @@ def refuses(path, message):
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32])
-def test_other_whole_numbers_in_a_tiff_are_refused(tmp_path, kind):
+def test_other_integers_in_a_tiff_are_an_error(tmp_path, kind):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4), kind))
     refuses(tmp_path / "a.tif", f"holds {np.dtype(kind)} values; choose from float32, uint16, ui")
 
 
-def test_a_codec_that_is_missing_is_named_with_the_extra_that_brings_it(tmp_path, monkeypatch):
+def test_a_missing_codec_is_an_error_that_gives_the_extra(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", noise(9, 9, 5), photometric="minisblack")
 
     def decode(*_, **__):
@@ -65,12 +65,12 @@ def test_a_codec_that_is_missing_is_named_with_the_extra_that_brings_it(tmp_path
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_an_array_that_is_no_image_is_refused(tmp_path, array, message):
+def test_an_array_that_is_not_an_image_is_an_error(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
     refuses(tmp_path / "a.npy", message)
 
 
-def test_values_that_are_not_finite_are_refused_in_a_tiff(tmp_path):
+def test_values_in_a_tiff_that_are_not_finite_are_an_error(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, np.nan]], np.float32))
     refuses(tmp_path / "a.tif", "holds values that are not finite")
 
@@ -105,7 +105,7 @@ def tiff_that_claims(path, side):
     ],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_a_file_that_claims_too_many_pixels_is_refused(tmp_path, name, make, message):
+def test_a_file_that_claims_too_many_pixels_is_an_error(tmp_path, name, make, message):
     make(tmp_path / name)
     refuses(tmp_path / name, message)
     with pytest.raises(InputError, match=message):
@@ -113,7 +113,7 @@ def test_a_file_that_claims_too_many_pixels_is_refused(tmp_path, name, make, mes
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
-def test_the_limit_is_that_of_height_times_width(tmp_path, monkeypatch, name):
+def test_the_limit_is_on_height_times_width(tmp_path, monkeypatch, name):
     image = noise(6, 9, 1 if name == "a.png" else 2)
     image_files.write(tmp_path / name, image)
     monkeypatch.setattr(image_files, "MAX_PIXELS", 54)
@@ -122,7 +122,7 @@ def test_the_limit_is_that_of_height_times_width(tmp_path, monkeypatch, name):
     refuses(tmp_path / name, "9 x 6 pixels, more than the 53 allowed")
 
 
-def test_the_values_of_many_bands_have_a_limit_of_their_own(tmp_path, monkeypatch):
+def test_the_values_of_many_bands_have_their_own_limit(tmp_path, monkeypatch):
     image_files.write(tmp_path / "a.tif", noise(6, 9, 5))
     monkeypatch.setattr(image_files, "MAX_PIXELS", 60)
     refuses(tmp_path / "a.tif", "270 values, more than the 240 allowed")
@@ -184,7 +184,9 @@ def save_npz(path):
         ("a.npy", lambda path: None, "No such file"),
     ],
 )
-def test_file_that_cannot_be_read_is_named_in_one_line(tmp_path, name, make, message):
+def test_a_file_that_cannot_be_read_is_a_one_line_error_that_gives_its_name(
+    tmp_path, name, make, message
+):
     path = tmp_path / name
     make(path)
     refuses(path, message)

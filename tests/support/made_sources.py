@@ -1,4 +1,4 @@
-"""Sources in memory for the tests of the data path, whose pixels say where they come from."""
+"""Sources in memory, whose pixels say where they come from."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from pix2pix_jax.core.errors import InputError
 
 @dataclasses.dataclass
 class MadeSource:
-    """Pairs in memory; those whose number is in `broken` cannot be read."""
+    """Pairs in memory; pairs whose number is in `broken` cannot be read."""
 
     pairs: list
     names: tuple
@@ -32,13 +32,13 @@ class MadeSource:
 
 
 def places(number, size):
-    """Return an image of 8 bits whose channels are its number, and each pixel's row and column."""
+    """Return an 8-bit image whose channels are its number, and each pixel's row and column."""
     rows, columns = np.indices(size)
     return np.stack([np.full(size, number), rows, columns], axis=-1).astype(np.uint8)
 
 
 def make_source(sizes, **options):
-    """Make pairs of such sizes: sources as `places` has them, targets their complement."""
+    """Make pairs of the given sizes: sources from `places`, targets their complement."""
     sources = [places(number, size) for number, size in enumerate(sizes)]
     names = tuple(f"{number}.png" for number in range(len(sizes)))
     return MadeSource([(image, 255 - image) for image in sources], names, **options)

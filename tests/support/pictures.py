@@ -1,4 +1,4 @@
-"""Pictures for the tests of metrics: drawn ones, and real ones where there are any."""
+"""Pictures for the tests of metrics: drawn ones, and real ones if available."""
 
 import os
 import pathlib
@@ -18,15 +18,15 @@ def smooth(seed, n=2, height=64, width=48, channels=3, detail=8):
 
 
 def spoiled(target, seed=99, share=0.3):
-    """Mix pictures with others: what a middling generator makes."""
+    """Mix pictures with others, like the answers of a mediocre generator."""
     return (1 - share) * target + np.float32(share) * smooth(seed, *target.shape)
 
 
 def real(pattern, count=3):
     """Read both halves of some pairs, in [-1, 1].
 
-    PIX2PIX_TEST_DATA names a folder with data sets of side-by-side pairs, such as
-    facades/test/*.jpg; without it the test is skipped.
+    The environment variable PIX2PIX_TEST_DATA is a folder with data sets of side-by-side pairs,
+    such as facades/test/*.jpg; without it the test is skipped.
     """
     root = os.environ.get("PIX2PIX_TEST_DATA")
     files = sorted(pathlib.Path(root).glob(pattern))[:count] if root else []

@@ -32,7 +32,7 @@ def test_swapped_and_mirrored_partners_are_unlike(pairs):
 
 
 @pytest.mark.parametrize(("down", "right"), [(0, 8), (-6, 0), (12, -10)])
-def test_a_displaced_partner_is_told_with_where_it_lies(pairs, down, right):
+def test_a_displaced_partner_is_found_with_its_displacement(pairs, down, right):
     first, second = pairs[3]
     moved = [*pairs[:3], (first, np.roll(second, (down, right), axis=(0, 1))), *pairs[4:]]
     found = judge(moved)
@@ -41,7 +41,7 @@ def test_a_displaced_partner_is_told_with_where_it_lies(pairs, down, right):
     assert not any(alignment.displaced for alignment in found[:3] + found[4:])
 
 
-def test_direction_counts_but_not_from_dark_to_bright(pairs):
+def test_the_direction_of_an_edge_matters_but_not_which_side_is_bright(pairs):
     field = edge_field(pairs[0][1])
     np.testing.assert_allclose(edge_field(255 - pairs[0][1]), field, atol=1e-3)
     turned = edge_field(np.ascontiguousarray(np.rot90(pairs[0][1])))

@@ -60,7 +60,7 @@ def findings(root, source="", *, wrong=None):
 
 
 @pytest.mark.parametrize("source", ["side_by_side", "folders", "single"])
-def test_a_good_set_has_nothing_wrong_and_its_layout_is_told(request, source):
+def test_a_good_set_has_no_findings_and_its_layout_is_recognized(request, source):
     root = request.getfixturevalue(source)
     report = check(str(root))
     assert report.layout.source == source
@@ -71,7 +71,7 @@ def test_a_good_set_has_nothing_wrong_and_its_layout_is_told(request, source):
     assert {one.sizes for one in report.seen} == {((64, 64),) * (1 if source == "single" else 2)}
 
 
-def test_table_by_hand(single, folders, tmp_path):
+def test_the_table_by_hand(single, folders, tmp_path):
     Image.fromarray(np.zeros((10, 20), np.uint8)).save(single / "val" / "wide.png")
     (single / "train" / "broken.jpg").write_text("hello")
     lines = format_result(check(str(single), "single"), 5).splitlines()
@@ -99,7 +99,7 @@ def test_table_by_hand(single, folders, tmp_path):
     assert lines[-1] == "nothing is wrong"
 
 
-def test_unreadable_odd_and_unequal_pairs_are_named(side_by_side, tmp_path):
+def test_unreadable_files_and_odd_widths_are_errors(side_by_side, tmp_path):
     (side_by_side / "train" / "empty.png").write_bytes(b"")
     save(side_by_side / "train" / "odd.png", np.zeros((8, 15, 3), np.uint8))
     cases = findings(side_by_side, wrong=True)["cannot be used"]
@@ -108,7 +108,7 @@ def test_unreadable_odd_and_unequal_pairs_are_named(side_by_side, tmp_path):
     assert "odd.png: 15 pixels wide" in cases[1]
 
 
-def test_partners_that_are_missing_or_of_another_size_are_named(folders):
+def test_partners_that_are_missing_or_of_another_size_are_errors(folders):
     (folders / "B" / "train" / "2.png").unlink()
     (folders / "A" / "val" / "1.png").unlink()
     save(folders / "B" / "train" / "3.png", np.zeros((32, 64, 3), np.uint8))
@@ -122,7 +122,7 @@ def test_partners_that_are_missing_or_of_another_size_are_named(folders):
     }
 
 
-def test_another_dtype_on_one_side_is_wrong_but_not_between_sides(folders):
+def test_mixed_dtypes_are_an_error_within_a_side_but_not_between_sides(folders):
     for path in image_files.find(folders / "A"):
         save(path, image_files.read(path, 1).astype(np.uint16) * 257)
     assert findings(folders) == {}
@@ -132,7 +132,7 @@ def test_another_dtype_on_one_side_is_wrong_but_not_between_sides(folders):
     }
 
 
-def test_other_channels_are_wrong_only_where_no_rule_converts_them(single):
+def test_other_channels_are_an_error_only_if_they_cannot_be_converted(single):
     gray = image_files.read(single / "train" / "0.png", 1)
     save(single / "train" / "0.png", gray)
     assert findings(single) == {}
@@ -142,7 +142,7 @@ def test_other_channels_are_wrong_only_where_no_rule_converts_them(single):
     }
 
 
-def test_the_same_pixels_in_two_splits_are_wrong_and_in_one_split_are_not(side_by_side, pairs):
+def test_the_same_pixels_are_an_error_in_two_splits_but_not_in_one(side_by_side, pairs):
     both = np.hstack(pairs["train"][0])
     save(side_by_side / "train" / "twin.png", both)
     assert findings(side_by_side, wrong=True) == {}
@@ -154,20 +154,20 @@ def test_the_same_pixels_in_two_splits_are_wrong_and_in_one_split_are_not(side_b
     }
 
 
-def test_one_equal_side_is_no_identical_pair(side_by_side, pairs):
+def test_pairs_with_only_one_equal_side_are_not_identical(side_by_side, pairs):
     (photo, plan), (_, other) = pairs["train"][0], pairs["train"][1]
     save(side_by_side / "val" / "8.png", np.hstack([photo, other]))
     save(side_by_side / "val" / "9.png", np.hstack([other, plan]))
     assert findings(side_by_side, wrong=True) == {}
 
 
-def test_blank_images_of_two_forms_are_not_identical(tmp_path):
+def test_blank_images_of_different_shape_are_not_identical(tmp_path):
     save(tmp_path / "train" / "tall.png", np.zeros((8, 4, 3), np.uint8))
     save(tmp_path / "val" / "wide.png", np.zeros((4, 8, 3), np.uint8))
     assert findings(tmp_path, "single", wrong=True) == {}
 
 
-def test_near_duplicates_are_named_with_their_distance(side_by_side, pairs):
+def test_near_duplicates_are_listed_with_their_distance(side_by_side, pairs):
     for split, first in (("train", 0), ("val", 1)):
         brighter = np.hstack(pairs["train"][first]) // 2 + 100
         save(side_by_side / split / "near.png", brighter.astype(np.uint8))
@@ -183,7 +183,7 @@ def test_near_duplicates_are_named_with_their_distance(side_by_side, pairs):
     assert int(across.cases[0].split("(")[1].split()[0]) <= 8
 
 
-def test_wrong_partners_are_named(pairs, tmp_path):
+def test_wrong_and_displaced_partners_are_listed(pairs, tmp_path):
     source = SyntheticPairs(20, 64, 1, "train")
     found = [source[index] for index in range(20)]
     photos, maps = zip(*found, strict=True)
@@ -199,7 +199,7 @@ def test_wrong_partners_are_named(pairs, tmp_path):
     assert displaced.cases == ("train/07.png: B is 6 pixels too far right",)
 
 
-def test_a_set_whose_sides_show_other_things_is_one_finding(pairs, tmp_path):
+def test_a_set_whose_sides_show_different_things_is_one_finding(pairs, tmp_path):
     source = SyntheticPairs(12, 64, 1, "train")
     for number in range(12):
         both = np.hstack([source[number][0], source[(number + 1) % 12][1]])
@@ -216,7 +216,7 @@ def test_a_set_with_nothing_readable_is_reported(tmp_path):
     assert "all    1       1    -" in format_result(report, 3)
 
 
-def test_files_outside_of_the_splits_are_looked_at(single):
+def test_files_outside_the_splits_are_listed(single):
     save(single / "valid" / "0.png", np.zeros((4, 4, 3), np.uint8))
     assert findings(single) == {"in no split, not used in training": (f"{single}/valid/0.png",)}
 
@@ -230,7 +230,7 @@ def test_files_outside_of_the_splits_are_looked_at(single):
         ("A", "B", "all"),
     ],
 )
-def test_folders_are_found_in_each_form(tmp_path, first, second, split):
+def test_folders_are_found_in_each_layout(tmp_path, first, second, split):
     for folder in (first, second):
         save(tmp_path / folder / "sub" / "x.png", np.zeros((4, 4, 3), np.uint8))
     (item,) = find_layout(str(tmp_path)).items
@@ -253,7 +253,7 @@ def test_files_without_splits_are_one_split(tmp_path):
         (lambda root: save(root / "x.png", np.zeros((4, 4, 3), np.uint8)), "folders", "trainA"),
     ],
 )
-def test_a_root_without_such_images_is_refused(tmp_path, make, source, message):
+def test_a_root_without_such_images_is_an_error(tmp_path, make, source, message):
     make(tmp_path / "nowhere")
     with pytest.raises(InputError, match=message):
         check(str(tmp_path / "nowhere"), source)

@@ -62,7 +62,7 @@ def test_combine_puts_a_left_and_b_right(folders, tmp_path):
         np.testing.assert_array_equal(both[:, 4:], noise(6, 4, 3, seed=seed + 9))
 
 
-def test_combine_names_files_without_a_partner(folders, tmp_path):
+def test_combine_lists_files_without_a_partner(folders, tmp_path):
     (tmp_path / "B" / "train" / "1.tif").unlink()
     save(tmp_path / "B" / "more.png", noise(2, 2, 3))
     with pytest.raises(InputError, match=r"A/train/1\.png, .*B/more\.png: no partner"):
@@ -70,7 +70,7 @@ def test_combine_names_files_without_a_partner(folders, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_combine_resizes_b_only_where_told(folders, tmp_path):
+def test_combine_resizes_b_only_on_request(folders, tmp_path):
     save(tmp_path / "B" / "val" / "1.tif", np.full((12, 9, 3), 7, np.uint8))
     message = r"val/1\.png \(6 x 4\) and .*val/1\.tif \(12 x 9\): differ in size .*--resize"
     with pytest.raises(InputError, match=message):
@@ -81,7 +81,7 @@ def test_combine_resizes_b_only_where_told(folders, tmp_path):
     np.testing.assert_array_equal(both[:, 4:], np.full((6, 4, 3), 7, np.uint8))
 
 
-def test_combine_gives_gray_and_colour_one_number_of_channels(folders, tmp_path):
+def test_combine_gives_gray_and_colour_the_same_number_of_channels(folders, tmp_path):
     gray = noise(6, 4, 1)
     save(tmp_path / "A" / "val" / "1.png", gray)
     combine(*folders)
@@ -100,7 +100,7 @@ def test_combine_keeps_16_bits_and_refuses_to_mix_them_with_8(folders, tmp_path)
     np.testing.assert_array_equal(both, np.hstack([deep, deep[::-1]]))
 
 
-def test_quality_makes_jpeg_files_of_8_bits_alone(folders, tmp_path):
+def test_quality_writes_jpeg_files_of_8_bits_only(folders, tmp_path):
     for side in "AB":
         save(tmp_path / side / "flat.png", np.full((8, 8, 3), 90, np.uint8))
     combine(*folders, quality=95)
@@ -125,7 +125,7 @@ def test_jpeg_keeps_colours_that_change_from_pixel_to_pixel(folders, tmp_path):
 
 
 @pytest.mark.parametrize("existing", ["val/1.png", "val/1.tif", "val/1.jpg"])
-def test_nothing_is_written_where_one_file_exists(folders, tmp_path, existing):
+def test_nothing_is_written_if_one_file_exists(folders, tmp_path, existing):
     old = tmp_path / "out" / existing
     old.parent.mkdir(parents=True)
     old.write_text("precious")
@@ -162,14 +162,14 @@ def test_no_command_replaces_a_file_or_writes_into_its_input(root, tmp_path, wor
 
 
 @pytest.mark.parametrize("output", ["A", "A/inner", "B/../A/x"])
-def test_an_output_inside_of_the_input_is_refused(folders, tmp_path, output):
+def test_an_output_inside_the_input_is_an_error(folders, tmp_path, output):
     before = files(tmp_path)
     with pytest.raises(InputError, match=r"is inside the input folder .*A; choose"):
         combine(*folders[:2], str(tmp_path / output), overwrite=True)
     assert files(tmp_path) == before
 
 
-def test_two_files_with_one_output_are_refused(root, tmp_path):
+def test_two_files_with_the_same_output_are_an_error(root, tmp_path):
     save(root / "val" / "3.tif", noise(6, 8, 3))
     with pytest.raises(InputError, match="val/3: two files would be written there"):
         derive(str(root), str(tmp_path / "out"), Derivation("gray"), overwrite=True)
@@ -177,7 +177,7 @@ def test_two_files_with_one_output_are_refused(root, tmp_path):
 
 @pytest.mark.parametrize("parts", [(0.5, 0.3, 0.2), (9, 4, 2)])
 @pytest.mark.parametrize("seed", [0, 7])
-def test_split_chooses_what_the_config_would(root, tmp_path, parts, seed):
+def test_split_makes_the_same_choice_as_the_config(root, tmp_path, parts, seed):
     counts = split(str(root), str(tmp_path / "out"), parts, seed=seed)
     assert list(counts) == ["train", "val", "test"]
     config = config_for(root, split=parts)
@@ -200,7 +200,7 @@ def test_split_can_link(root, tmp_path):
         assert (tmp_path / "out" / "train" / name).samefile(root / name)
 
 
-def test_split_links_what_a_symbolic_link_means(root, tmp_path):
+def test_split_links_the_target_of_a_symbolic_link(root, tmp_path):
     (root / "train" / "0.png").rename(tmp_path / "real.png")
     (root / "train" / "0.png").symlink_to(tmp_path / "real.png")
     split(str(root), str(tmp_path / "out"), (20, 0, 0), link=True)
@@ -226,7 +226,7 @@ def test_split_keeps_the_pairs_of_folders(folders, tmp_path):
         np.testing.assert_array_equal(image_files.read(second), pair[1])
 
 
-def test_split_refuses_more_than_there_are(root, tmp_path):
+def test_split_into_more_pairs_than_there_are_is_an_error(root, tmp_path):
     with pytest.raises(InputError, match="asks for 21 pairs, there are 20"):
         split(str(root), str(tmp_path / "out"), (20, 1, 0))
     assert not (tmp_path / "out").exists()
@@ -244,7 +244,7 @@ def test_patches_are_those_that_training_takes(root, tmp_path, size):
             np.testing.assert_array_equal(both, np.hstack(source[index]))
 
 
-def test_patches_refuse_pairs_that_are_smaller_or_of_odd_width(root, tmp_path):
+def test_patches_of_a_pair_that_is_smaller_or_of_odd_width_are_an_error(root, tmp_path):
     with pytest.raises(InputError, match=r"train/0\.png: 6 x 4 pixels .*smaller"):
         patches(str(root), str(tmp_path / "out"), (7, 4))
     save(root / "train" / "odd.png", noise(6, 9, 3))
@@ -274,7 +274,7 @@ def test_derive_writes_folders_that_training_reads(root, tmp_path):
         assert all(map(np.array_equal, source[index], expected))
 
 
-def test_derive_refuses_lab(root, tmp_path):
+def test_deriving_lab_is_an_error(root, tmp_path):
     with pytest.raises(InputError, match=r"float32.*data\.source=single and derive\.kind=lab"):
         derive(str(root), str(tmp_path / "out"), Derivation("lab"))
 
@@ -284,7 +284,7 @@ def test_derive_refuses_lab(root, tmp_path):
     [lambda root, output: combine(root, root, output), *EACH.values()],
     ids=["combine", *EACH],
 )
-def test_a_missing_or_empty_input_is_one_line(tmp_path, work):
+def test_a_missing_or_empty_input_is_an_error(tmp_path, work):
     output = str(tmp_path / "out")
     with pytest.raises(InputError, match="nowhere: there is no such folder"):
         work(str(tmp_path / "nowhere"), output)
@@ -293,7 +293,7 @@ def test_a_missing_or_empty_input_is_one_line(tmp_path, work):
         work(str(tmp_path / "nowhere"), output)
 
 
-def test_a_broken_file_ends_the_work_and_is_named(root, tmp_path):
+def test_a_broken_file_ends_the_work_with_an_error_that_gives_its_name(root, tmp_path):
     (root / "train" / "5.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(InputError, match=r"train/5\.png: "):
         derive(str(root), str(tmp_path / "out"), Derivation("gray"))

@@ -32,7 +32,7 @@ def names(folder):
     return [path.name for path in image_files.find(folder)]
 
 
-def test_every_third_frame_is_written_as_it_is(video, tmp_path):
+def test_every_third_frame_is_written_unchanged(video, tmp_path):
     result = extract_frames(video, str(tmp_path / "out"), every=3)
     assert result == Extracted(images=4, frames=10, claimed=10)
     assert names(tmp_path / "out") == [f"talk_{number:06d}.png" for number in (0, 3, 6, 9)]
@@ -43,7 +43,7 @@ def test_every_third_frame_is_written_as_it_is(video, tmp_path):
         assert abs(image[:, 36:] - 20 * number).max() < 12
 
 
-def test_size_takes_the_middle_square(video, tmp_path):
+def test_size_takes_the_square_in_the_middle(video, tmp_path):
     extract_frames(video, str(tmp_path), every=COUNT, size=24)
     image = image_files.read(tmp_path / "talk_000000.png").astype(int)
     assert image.shape == (24, 24, 3)
@@ -51,7 +51,7 @@ def test_size_takes_the_middle_square(video, tmp_path):
     assert abs(image[:, 14:]).max() < 20
 
 
-def test_quality_makes_jpeg_files(video, tmp_path):
+def test_quality_writes_jpeg_files(video, tmp_path):
     extract_frames(video, str(tmp_path / "out"), every=5, quality=90)
     assert names(tmp_path / "out") == ["talk_000000.jpg", "talk_000005.jpg"]
 
@@ -108,7 +108,7 @@ def test_crops_by_hand(box, top, left, side, portrait):
     assert crop[0, 0, :2].tolist() == [top, left]
 
 
-def test_images_that_are_there_stay(video, tmp_path):
+def test_existing_images_are_kept(video, tmp_path):
     extract_frames(video, str(tmp_path), every=9)
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
     with pytest.raises(InputError, match=r"talk_000000\.png, .*exists; .*--overwrite"):
@@ -118,7 +118,7 @@ def test_images_that_are_there_stay(video, tmp_path):
     assert image_files.size_of(tmp_path / "talk_000009.png") == (8, 8)
 
 
-def test_images_of_frames_that_are_not_wanted_now_are_refused(video, tmp_path):
+def test_images_left_by_a_call_with_other_settings_are_an_error(video, tmp_path):
     out = tmp_path / "out"
     extract_frames(video, str(out), every=3)
     before = {name: (out / name).read_bytes() for name in names(out)}
@@ -145,7 +145,7 @@ def test_a_video_that_ends_early_is_read_as_far_as_it_goes(video, tmp_path):
     assert 0 < result.images == result.frames < result.claimed == 10
 
 
-def test_a_name_that_is_a_pattern_is_a_name(video, tmp_path):
+def test_a_file_name_is_never_taken_for_a_pattern(video, tmp_path):
     video = (tmp_path / "talk.avi").rename(tmp_path / "[t]alk.avi")
     (tmp_path / "talk_000000.png").write_text("of another video")
     assert extract_frames(str(video), str(tmp_path), every=9).images == 2
@@ -153,7 +153,7 @@ def test_a_name_that_is_a_pattern_is_a_name(video, tmp_path):
         extract_frames(str(video), str(tmp_path))
 
 
-def test_a_video_without_frames_is_refused(tmp_path):
+def test_a_video_without_frames_is_an_error(tmp_path):
     path = tmp_path / "none.avi"
     cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48)).release()
     with pytest.raises(InputError, match=r"none\.avi: .*(cannot be read|no frame)"):
@@ -161,7 +161,7 @@ def test_a_video_without_frames_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 4096])
-def test_what_is_no_video_is_refused_and_nothing_is_written(tmp_path, content):
+def test_a_file_that_is_not_a_video_is_an_error_and_nothing_is_written(tmp_path, content):
     (tmp_path / "talk.mp4").write_bytes(content)
     with pytest.raises(InputError, match=r"talk\.mp4: .*(cannot be read|no frame)"):
         extract_frames(str(tmp_path / "talk.mp4"), str(tmp_path / "out"))
@@ -182,7 +182,7 @@ def test_the_cascade_of_opencv_4_finds_a_face():
     assert 40 < top < 110 < top + height < 220
 
 
-def test_a_network_is_given_each_frame_in_its_size(monkeypatch, tmp_path):
+def test_a_network_gets_each_frame_at_its_own_size(monkeypatch, tmp_path):
     calls = []
 
     class Network:
@@ -207,7 +207,7 @@ def test_a_network_is_given_each_frame_in_its_size(monkeypatch, tmp_path):
     assert calls == [(str(model), "", 0.7), (64, 48), (20, 10)]
 
 
-def test_a_file_that_is_no_such_network_is_refused(tmp_path):
+def test_a_file_that_is_not_such_a_network_is_an_error(tmp_path):
     model = tmp_path / "face.onnx"
     model.write_bytes(b"no network")
     with pytest.raises(InputError, match=r"face\.onnx: not a YuNet network"):
