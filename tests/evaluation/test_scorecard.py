@@ -41,7 +41,7 @@ def test_images_without_a_value_are_not_counted():
     assert score.count == 2
 
 
-def test_a_score_that_there_is_not_is_null_in_json(tmp_path):
+def test_a_missing_score_is_null_in_json(tmp_path):
     nothing = Evaluation(("a",), {"class_iou": np.array([np.nan])}, {"class_iou": float("nan")})
     write_scorecard(Scorecard({}, nothing, {}), tmp_path)
     text = (tmp_path / "metrics.json").read_text()

@@ -48,7 +48,7 @@ def form_of(kind, **data):
 
 
 def write_config(folder, **data):
-    """Write the config of a run, whose data lies in `folder/data`."""
+    """Write the config of a run whose data is in `folder/data`."""
     config = default_config()
     config.data.root = str(folder / "data")
     config.data.image_size, config.data.resize = (16,), "resize"
@@ -141,7 +141,7 @@ def test_label_maps_are_sources_too(tmp_path):
 
 @pytest.mark.parametrize("fit", ["resize", "pad"])
 @pytest.mark.parametrize("size", [SIZE, (21, 10)])
-def test_a_colour_photo_is_coloured_anew_from_its_gray(tmp_path, fit, size):
+def test_a_colour_photo_is_colourised_from_its_gray(tmp_path, fit, size):
     generator = make_generator(form_of("gray", source_channels=1), fit)
     colour = save(tmp_path / "in" / "a.png", photo(size))
     gray = images.as_channels(photo(size), 1, "a.png")

@@ -11,7 +11,7 @@ from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics
 
 
 def some_images(count=3, height=40, width=57):
-    """Draw smooth colours: noise would look alike to the network."""
+    """Draw smooth colours: to the network, all noise looks the same."""
     coarse = np.random.default_rng(1).integers(0, 256, (count, 4, 4, 3)).astype(np.float32)
     smooth = jax.image.resize(coarse, (count, height, width, 3), "linear")
     return np.asarray(smooth).astype(np.uint8)
