@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarking.cases import MAPS_EPOCHS, MAPS_PAIRS
+from pix2pix_jax.core.columns import align
 
 Row = dict[str, Any]
 _NONE = "-"
@@ -29,33 +30,10 @@ def render(results: dict[str, Any]) -> str:
     return "\n\n".join([*parts, "\n".join(_notes(results, measured))])
 
 
-def align(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Set rows under a heading, in columns as wide as their longest entry.
-
-    Args:
-        heading: Names of the columns; those that begin with `<` are set to the left.
-        rows: As many texts as there are columns, each.
-
-    Returns:
-        The lines.
-    """
-    names = [name.lstrip("<") for name in heading]
-    columns = list(zip(names, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    lines = []
-    for row in [names, *rows]:
-        cells = [
-            text.ljust(width) if name.startswith("<") else text.rjust(width)
-            for name, text, width in zip(heading, row, widths, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-_NAMED = ("batch", "<dtype", "<program", "<pairs from")
-_SPEED = (*_NAMED, "compile s", "first step s", "ms/step", "<quartiles", "images/s", "waiting")
+_WHAT = ("batch", "<dtype", "<program", "<pairs from")
+_SPEED = (*_WHAT, "compile s", "first step s", "ms/step", "<quartiles", "images/s", "waiting")
 _COST = (
-    *_NAMED,
+    *_WHAT,
     *("GFLOP/step", "by XLA", "TFLOP/s", "of measured", "of data sheet"),
     *("memory GB", "in a save", "inference/s", "maps run"),
 )

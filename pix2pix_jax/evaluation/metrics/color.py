@@ -3,19 +3,14 @@
 import numpy as np
 from jaxtyping import Float, Integer
 
-from pix2pix_jax.core.errors import require
 from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
+from pix2pix_jax.images.color import rgb_to_lab
 
 AXES = ("L", "a", "b")
 # Bins of one unit of Lab, centred on whole numbers: gray, whose a and b are rounding noise around
 # 0, falls into one bin. L is 0 to 100, a and b are -128 to 127.
 _BINS = 256
 _LEAST = np.array([0, -128, -128])
-
-# sRGB's curve (IEC 61966-2-1) at the 256 levels. OpenCV's own conversion from sRGB interpolates in
-# a coarse table: it is up to 0.4 units off, which changes scores by 0.03.
-_SRGB = np.linspace(0, 1, 256)
-_LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
 
 # Counts of fake and target, in that order.
 Histograms = Integer[np.ndarray, "*batch 3 2 bins"]
@@ -33,8 +28,7 @@ def lab_histograms(fake: Images, target: Images) -> Integer[np.ndarray, "n 3 2 b
         one unit.
 
     Raises:
-        InputError: The shapes differ, the images are neither gray nor RGB or not finite, or OpenCV
-            is not installed.
+        InputError: The shapes differ, or the images are neither gray nor RGB, or not finite.
     """
     check_pair(fake, target)
     sides = [_histograms(rgb_levels(side, "Lab histograms")) for side in (fake, target)]
@@ -58,10 +52,9 @@ def intersection(histograms: Histograms, axis: str) -> Float[np.ndarray, "*batch
 
 
 def _histograms(levels: np.ndarray) -> Integer[np.ndarray, "n 3 bins"]:
-    cv2 = require("cv2", "opencv")
     counts = np.zeros((len(levels), len(AXES), _BINS), np.int64)
     for i, image in enumerate(levels):
-        lab = cv2.cvtColor(_LINEAR[image].astype(np.float32), cv2.COLOR_LRGB2LAB)
+        lab = rgb_to_lab(image)
         bins = np.clip(np.rint(lab).astype(np.int64) - _LEAST, 0, _BINS - 1)
         for axis in range(len(AXES)):
             counts[i, axis] = np.bincount(bins[..., axis].ravel(), minlength=_BINS)

@@ -19,7 +19,7 @@ from pix2pix_jax.evaluation.metrics.table import (
 )
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, (3, 6, 5, 3)).astype(np.float32)
-NEED_OPENCV = ("keypoint_ratio", "lab_l", "lab_a", "lab_b")
+NEED_OPENCV = ("keypoint_ratio",)
 OF_IMAGES = sorted(names_per("image"))
 
 
