@@ -173,7 +173,8 @@ def _draw_hole(seed: int, name: str, size: tuple[int, ...], share: float) -> tup
     # As shares of the image's, the sides are sqrt(share * stretch) and sqrt(share / stretch): <= 1.
     stretch = min(_MOST_STRETCH, 1 / share) ** rng.uniform(-1, 1)
     height = min(max(round(size[0] * math.sqrt(share * stretch)), 1), size[0])
-    width = min(max(round(share * size[0] * size[1] / height), 1), size[1] - (height == size[0]))
+    widest = size[1] - 1 if height == size[0] else size[1]
+    width = min(max(round(share * size[0] * size[1] / height), 1), widest)
     top, left = rng.integers(0, (size[0] - height, size[1] - width), endpoint=True)
     return slice(top, top + height), slice(left, left + width)
 

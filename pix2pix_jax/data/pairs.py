@@ -59,8 +59,10 @@ class Pairs:
     @property
     def gigabytes(self) -> float:
         """Memory that the pairs take, in GB of 10^9 bytes."""
-        held = self.cached if self.arrays is None else (self.arrays,)
-        return sum(side.nbytes for pair in held or () for side in pair) / 1e9
+        held: Sequence[Pair | PairBatch] = self.cached or ()
+        if self.arrays is not None:
+            held = (self.arrays,)
+        return sum(side.nbytes for pair in held for side in pair) / 1e9
 
     def __getitem__(self, index: int) -> Pair:
         """Return one pair, from memory or from its file."""
@@ -117,37 +119,27 @@ def load_pairs(
     """
     read = functools.partial(_read_pair, source, form=form, shaping=shaping)
     sample = _first_readable(source, read, on_error)
-    fits = len(source) * sum(side.nbytes for side in sample) <= cache_gigabytes * 1e9
+    count = len(source)
+    fits = count * sum(side.nbytes for side in sample) <= cache_gigabytes * 1e9
     if not fits and on_error == "fail":
-        return Pairs(source, form, shaping, tuple(range(len(source))))
-    uniform = shaping.uniform or not shaping.training
-    slots: list[Pair] = []
-    if fits and uniform:
-        first, second = (np.empty((len(source), *side.shape), side.dtype) for side in sample)
-        slots = [(first[index], second[index]) for index in range(len(source))]
-    elif fits:
-        slots = [sample] * len(source)
-
-    def load(index: int) -> InputError | None:
-        try:
-            pair = read(index)
-        except InputError as error:
-            return error
-        if fits and uniform:
-            slots[index][0][...], slots[index][1][...] = pair
-        elif fits:
-            slots[index] = pair
-        return None
-
-    keep = _load_all(load, len(source), workers, on_error, label)
-    pairs = Pairs(source, form, shaping, tuple(keep))
+        return Pairs(source, form, shaping, tuple(range(count)))
+    read_all = functools.partial(_read_all, read, count, workers, on_error, label)
     if not fits:
-        return pairs
-    if not uniform:
-        return dataclasses.replace(pairs, cached=tuple(slots[index] for index in keep))
-    if len(keep) < len(source):
+        keep = read_all(lambda index, pair: None)
+        return Pairs(source, form, shaping, tuple(keep))
+    if shaping.training and not shaping.uniform:
+        cached: dict[int, Pair] = {}
+        keep = read_all(cached.__setitem__)
+        return Pairs(source, form, shaping, tuple(keep), cached=tuple(cached[i] for i in keep))
+    first, second = (np.empty((count, *side.shape), side.dtype) for side in sample)
+
+    def store(index: int, pair: Pair) -> None:
+        first[index], second[index] = pair
+
+    keep = read_all(store)
+    if len(keep) < count:
         first, second = first[keep], second[keep]
-    return dataclasses.replace(pairs, arrays=(first, second))
+    return Pairs(source, form, shaping, tuple(keep), arrays=(first, second))
 
 
 def build_pairs(
@@ -186,17 +178,30 @@ def build_pairs(
     )
 
 
-def _load_all(
-    load: Callable[[int], InputError | None], count: int, workers: int, on_error: str, label: str
+def _read_all(
+    read: Callable[[int], Pair],
+    count: int,
+    workers: int,
+    on_error: str,
+    label: str,
+    store: Callable[[int, Pair], None],
 ) -> list[int]:
-    """Load pairs in threads behind a progress bar.
+    """Read and store pairs in threads behind a progress bar.
 
     Returns:
-        Numbers of the pairs that could be loaded.
+        Numbers of the pairs that could be read.
 
     Raises:
-        InputError: A pair could not be loaded, and `on_error` is `fail`.
+        InputError: A pair could not be read, and `on_error` is `fail`.
     """
+
+    def load(index: int) -> InputError | None:
+        try:
+            store(index, read(index))
+        except InputError as error:
+            return error
+        return None
+
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(load, range(count))
         bar = tqdm(results, f"reading {label}", count, unit="pair", disable=None, leave=False)

@@ -37,7 +37,8 @@ def shrink_luma(image: Stored, side: int) -> Float[np.ndarray, "side side"]:
     if np.issubdtype(image.dtype, np.integer):
         return small / np.float32(images.white(image.dtype))
     low, high = small.min(), small.max()
-    return (small - low) / ((high - low) or np.float32(1))
+    span = high - low if high > low else np.float32(1)
+    return (small - low) / span
 
 
 def perceptual_hash(image: Stored) -> np.uint64:

@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from pix2pix_jax.core.files import atomic_path, write_json
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import atomic_path, refuse_inside, write_json
 
 
 def test_nothing_is_shown_until_the_block_ends(tmp_path):
@@ -56,3 +57,18 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
         write_json(path, {"when": object()})
     assert json.loads(path.read_text()) == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("output", ["data", "data/new", "other/../data/x"])
+def test_an_output_inside_a_folder_that_is_read_is_an_error(tmp_path, output):
+    place, folder = tmp_path / output, tmp_path / "data"
+    message = f"^--output {place}: is inside the data set {folder}; choose another folder$"
+    with pytest.raises(InputError, match=message):
+        refuse_inside(place, folder, "the data set", flag="--output")
+    with pytest.raises(InputError, match=f"^{place}: is inside the data set"):
+        refuse_inside(str(place), str(folder), "the data set")
+
+
+@pytest.mark.parametrize("output", ["data2", ".", "other"])
+def test_an_output_outside_a_folder_is_accepted(tmp_path, output):
+    refuse_inside(tmp_path / output, tmp_path / "data", "the data set")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,3 +86,16 @@ def test_the_epoch_of_a_traced_step_equals_that_of_the_number():
     traced = jax.jit(timeline.epoch)
     for step in range(5, 15):
         assert traced(jnp.int32(step)) == timeline.epoch(step)
+
+
+@pytest.mark.parametrize(("step", "epochs"), [(10, 4), (13, 5), (16, 6), (11, 4.3333)])
+def test_epochs_are_whole_numbers_only_if_they_are_complete(step, epochs):
+    found = Timeline(7, 2, seed=0, first_step=10, first_epoch=4).epochs_done(step)
+    assert found == epochs
+    assert isinstance(found, type(epochs))
+
+
+def test_a_timeline_is_restored_from_what_a_checkpoint_records():
+    timeline = Timeline(7, 2, seed=3, first_step=10, first_epoch=4)
+    assert Timeline.from_meta({**dataclasses.asdict(timeline), "other": 1}) == timeline
+    assert Timeline.from_meta({"imported": True}) is None
