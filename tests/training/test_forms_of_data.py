@@ -1,4 +1,6 @@
-"""Whole runs on data of many forms: trained, scored, drawn, and used for an image of the form."""
+"""Whole runs on data of many forms: trained, scored, and used to translate such an image."""
+
+import logging
 
 import jax
 import numpy as np
@@ -46,7 +48,9 @@ def assert_same_generator(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-def test_rectangular_crops_of_bands_train_alike_from_memory_and_from_files(config, tmp_path):
+def test_rectangular_crops_of_many_bands_train_the_same_from_memory_and_from_files(
+    config, tmp_path
+):
     save_folders(tmp_path / "data", [(5, "uint16"), (1, "float32")], SIZES)
     data = config.data
     data.source_channels, data.source_dtype = 5, "uint16"
@@ -69,7 +73,7 @@ def test_rectangular_crops_of_bands_train_alike_from_memory_and_from_files(confi
         assert grid.size == (3 * 32 + 8, 2 * 16 + 4)
 
 
-def test_label_maps_train_in_mosaics_of_batch_1_alike_from_memory_and_from_files(config, tmp_path):
+def test_label_maps_in_mosaics_train_the_same_from_memory_and_from_files(config, tmp_path):
     save_folders(tmp_path / "data", [(1, "uint8"), (3, "uint8")], SIZES)
     for path in (tmp_path / "data" / "A").rglob("*.png"):
         image_files.write(path, image_files.read_stored(path) % 4)
@@ -84,7 +88,8 @@ def test_label_maps_train_in_mosaics_of_batch_1_alike_from_memory_and_from_files
     assert_same_generator(*(generator.variables for generator in generators))
 
 
-def test_patches_of_split_single_images_train(config, tmp_path, capsys):
+def test_runs_train_on_patches_of_single_images_split_by_the_config(config, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     (tmp_path / "data" / "flowers").mkdir(parents=True)
     for number in range(6):
         path = tmp_path / "data" / "flowers" / f"{number}.png"
@@ -96,15 +101,15 @@ def test_patches_of_split_single_images_train(config, tmp_path, capsys):
     config.data.split = (3, 2, 1)
     result = train_and_evaluate(config, tmp_path / "run")
     assert result.step == 3
-    # Four patches of each image; of the broken one, one that is skipped.
-    assert "train pairs: skipped 1 of 9 pairs" in capsys.readouterr().out
+    # Each image has four patches; the broken one counts as one, which is skipped.
+    assert "train pairs: skipped 1 of 9 pairs" in caplog.text
     run = prepare_run(config, tmp_path / "other")
     assert run.splits.train.names[0].startswith("flowers/")
     assert [len(pairs) for pairs in (run.splits.train, run.splits.val)] == [8, 8]
 
 
 @pytest.mark.parametrize("resize", ["resize", "scale_width", "scale_width_and_crop", "none"])
-def test_every_mode_of_shaping_trains(config, tmp_path, resize):
+def test_runs_train_with_every_other_resize_mode(config, tmp_path, resize):
     save_folders(tmp_path / "data", [(3, "uint8"), (3, "uint8")], [(16, 32)] * 4)
     config.data.resize, config.train.steps = resize, 1
     result = train_and_evaluate(config, tmp_path / "run")
