@@ -16,6 +16,7 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_scoring_flags
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.core.errors import require
+from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
 from pix2pix_jax.reports.comparison_page import write_comparison
@@ -49,7 +50,8 @@ def main() -> None:
     flags = parse_arguments()
     output = pathlib.Path(flags.output)
     metrics = cli.split_names(flags.metrics)
-    wanted = choose_wanted(metrics, flags.palette, flags.inception_weights)
+    code = OwnCode(given={"eval.metrics": metrics})
+    wanted = choose_wanted(metrics, flags.palette, flags.inception_weights, code=code)
     labels = label_runs(flags.runs, cli.split_names(flags.labels))
     require("matplotlib", "plots")  # before the work, not after it
     folders = [RunFolder(run, trust_code=flags.trust_code) for run in flags.runs]
@@ -60,7 +62,7 @@ def main() -> None:
     runs = collect(folders, labels, flags.checkpoint, wanted, options, output)
     names = choose_images(runs, flags.images)
     images = translate_images(runs, names, options) if names else []
-    for fault in write_comparison(runs, metrics, images, options, output):
+    for fault in write_comparison(runs, wanted.names, images, options, output):
         logger.warning(fault)
     print((output / "comparison.md").read_text().split("\n\n")[2])
     print(f"written to {output}: comparison.html, .md, .csv and pictures")

@@ -15,7 +15,13 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from pix2pix_jax.models.convolutions import conv, depth_to_space, up_conv
-from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, kernel_init, make_norm
+from pix2pix_jax.models.initial import KERNEL, ONES, ZEROS
+from pix2pix_jax.models.layers import (
+    NORMS_WITH_OFFSET,
+    Dtype,
+    by_channel,
+    make_norm,
+)
 
 Function = Callable[[Array], Array]
 
@@ -68,16 +74,17 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
         """Convolve, and add the bias."""
         side, features = self.kernel_size, self.features * self.expansion
-        kernel = self.param("kernel", kernel_init, (side, side, x.shape[-1], features))
+        kernel = self.param("kernel", KERNEL, (side, side, x.shape[-1], features))
         if self.spectral_norm:
-            vector = self.variable("batch_stats", "u", jnp.ones, (features,))
+            vector = self.variable("batch_stats", "u", ONES, None, (features,))
             kernel, new_vector = spectral_normalize(kernel, vector.value)
             updating = self.train and not self.is_initializing()
             if updating and self.is_mutable_collection("batch_stats"):
                 vector.value = new_vector
         y = self.convolve(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
-            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+            bias = self.param("bias", ZEROS, (self.features,))
+            y = y + by_channel(bias.astype(self.dtype))
         return y
 
 

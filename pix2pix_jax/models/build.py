@@ -14,55 +14,13 @@ from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
 from pix2pix_jax.models.hybrid import Hybrid
-from pix2pix_jax.models.initial import Shapes, abstract_variables
+from pix2pix_jax.models.initial import Blueprint, Shapes, make_blueprint
 from pix2pix_jax.models.layers import NORMS
 from pix2pix_jax.models.resnet import ResNet
+from pix2pix_jax.models.sizes import check_multiple, check_patches, halvings, unet_levels
 from pix2pix_jax.models.unet import DROPOUT_PLACEMENTS, UNet
 
 Shape = tuple[int, int, int]  # height, width, channels
-
-# A U-Net of fewer levels sees too little of an image to be what anyone expects.
-_LEAST_AUTOMATIC_LEVELS = 4
-
-
-def halvings(size: tuple[int, int]) -> int:
-    """Return how often both sides can be halved without a rest."""
-    return min((side & -side).bit_length() - 1 for side in size)
-
-
-def unet_levels(levels: int, image_size: tuple[int, int]) -> int:
-    """Choose or check the depth of the U-Net.
-
-    Args:
-        levels: Depth wanted; 0: as many as the sides can be halved.
-        image_size: Height and width of the images.
-
-    Returns:
-        The depth.
-
-    Raises:
-        InputError: The sides cannot be halved so often. The message says which sizes can.
-    """
-    possible = halvings(image_size)
-    wanted = levels or max(possible, _LEAST_AUTOMATIC_LEVELS)
-    if wanted < 2:
-        raise InputError(f"model.levels={levels}: a U-Net needs at least 2, or 0 for automatic")
-    if wanted <= possible:
-        return wanted
-    unit = 2**wanted
-    near = [f"({h}, {w})" for h, w in _sizes_around(image_size, unit)]
-    shallower = f", or model.levels at most {possible}" if possible >= 2 else ""
-    raise InputError(
-        f"data.image_size={image_size}: the U-Net halves each side {wanted} times (model.levels), "
-        f"so sides must be multiples of {unit}: choose {' or '.join(near)}{shallower}"
-    )
-
-
-def _sizes_around(size: tuple[int, int], unit: int) -> list[tuple[int, ...]]:
-    """Return the sizes of multiples of `unit` just below (where there is one) and above."""
-    below = tuple(max(side // unit, 1) * unit for side in size)
-    above = tuple(-(-side // unit) * unit for side in size)
-    return sorted({below, above})
 
 
 def _build_unet(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
@@ -75,14 +33,14 @@ def _build_unet(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -
 
 
 def _build_resnet(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
-    _check_multiple("resnet", image_size, 4, 8)
+    check_multiple("resnet", image_size, 4, 8)
     return ResNet(blocks=model.blocks, **shared)
 
 
 def _build_hybrid(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
     # At one pixel instance norm would leave nothing of the image.
     unit = 2**model.downsamplings
-    _check_multiple("hybrid", image_size, unit, 2 * unit)
+    check_multiple("hybrid", image_size, unit, 2 * unit)
     return Hybrid(blocks=model.blocks, downsamplings=model.downsamplings, **shared)
 
 
@@ -151,7 +109,7 @@ def build_generator(
 
 
 def _build_patch(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
-    _check_patches(model.discriminator_layers, 1, image_size)
+    check_patches(model.discriminator_layers, 1, image_size)
     return PatchGAN(layers=model.discriminator_layers, **shared)
 
 
@@ -161,7 +119,7 @@ def _build_pixel(model: ConfigDict, image_size: tuple[int, int], **shared: Any) 
 
 def _build_multiscale(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
     layers, scales = model.discriminator_layers, model.discriminator_scales
-    _check_patches(layers, scales, image_size)
+    check_patches(layers, scales, image_size)
     return MultiscaleGAN(scales, partial(PatchGAN, layers=layers, **shared))
 
 
@@ -233,17 +191,28 @@ class Networks:
     target_shape: Shape
 
     @functools.cached_property
-    def generator_shapes(self) -> Shapes:
-        """Shapes of the generator's parameters and batch statistics."""
-        return abstract_variables(self.generator, (1, *self.source_shape))
+    def generator_blueprint(self) -> Blueprint:
+        """The generator's variables before they have values."""
+        return make_blueprint(self.generator, (1, *self.source_shape))
 
     @functools.cached_property
-    def discriminator_shapes(self) -> Shapes | None:
-        """Shapes of the discriminator's parameters and batch statistics; None without one."""
+    def discriminator_blueprint(self) -> Blueprint | None:
+        """The discriminator's variables before they have values; None without one."""
         if self.discriminator is None:
             return None
         images = (1, *self.source_shape), (1, *self.target_shape)
-        return abstract_variables(self.discriminator, *images)
+        return make_blueprint(self.discriminator, *images)
+
+    @property
+    def generator_shapes(self) -> Shapes:
+        """Shapes of the generator's parameters and batch statistics."""
+        return self.generator_blueprint.shapes
+
+    @property
+    def discriminator_shapes(self) -> Shapes | None:
+        """Shapes of the discriminator's parameters and batch statistics; None without one."""
+        blueprint = self.discriminator_blueprint
+        return None if blueprint is None else blueprint.shapes
 
 
 def build_networks(
@@ -285,25 +254,3 @@ def build_networks(
 def _check_choice(key: str, value: Any, choices: Any) -> None:
     if value not in choices:
         raise InputError(f"{key}={value!r}: choose from {', '.join(sorted(choices))}")
-
-
-def _check_multiple(generator: str, image_size: tuple[int, int], unit: int, least: int) -> None:
-    if all(side % unit == 0 and side >= least for side in image_size):
-        return
-    sizes = [size for size in _sizes_around(image_size, unit) if min(size) >= least]
-    near = " or ".join(f"({h}, {w})" for h, w in sizes or [(least, least)])
-    raise InputError(
-        f"data.image_size={image_size}: model.generator={generator!r} needs sides that are "
-        f"multiples of {unit}, at least {least}: choose {near}"
-    )
-
-
-def _check_patches(layers: int, scales: int, size: tuple[int, int]) -> None:
-    # Two layers of stride 1 follow, each of which takes one pixel off; halving rounds up.
-    least = 2 ** (scales - 1) * (3 * 2**layers - 1) + 1
-    if min(size) < least:
-        keys = f"model.discriminator_layers={layers}"
-        keys += f", model.discriminator_scales={scales}" if scales > 1 else ""
-        raise InputError(
-            f"{keys}, data.image_size={size}: no patch is left; sides must be at least {least}"
-        )

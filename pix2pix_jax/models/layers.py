@@ -4,7 +4,6 @@ Arrays are NHWC. Parameters and norm statistics are float32; `dtype` is the dtyp
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.models.initial import ONES, SCALE, ZEROS
 
 Dtype = Any
 NORMS = ("batch", "group", "instance", "instance_affine", "none")
@@ -22,18 +22,15 @@ NORMS_WITH_OFFSET = ("batch", "group", "instance_affine")
 _GROUPS = 32  # Wu & He, 2018
 EPSILON = 1e-5
 
-# Isola et al., 2017, appendix 6.2: weights from a Gaussian of mean 0 and deviation 0.02.
-kernel_init = nn.initializers.normal(0.02)
-
 
 def widen(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Convert to float32 what has fewer bits: statistics and results need them."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def scale_init(key: Key[Array, ""], shape: Sequence[int], dtype: Dtype = jnp.float32) -> Array:
-    """Draw batch-norm scales from N(1, 0.02), as the reference does."""
-    return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+def by_channel(values: Float[Array, " c"]) -> Float[Array, "1 1 1 c"]:
+    """Give one value per channel the axes of NHWC."""
+    return values.reshape(1, 1, 1, -1)
 
 
 class InstanceNorm(nn.Module):
@@ -55,8 +52,9 @@ class InstanceNorm(nn.Module):
         variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
         x = centered * lax.rsqrt(variance + EPSILON)
         if self.affine:
-            scale = self.param("scale", scale_init, (x.shape[-1],))
-            x = x * scale + self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+            scale = self.param("scale", SCALE, (x.shape[-1],))
+            bias = self.param("bias", ZEROS, (x.shape[-1],))
+            x = x * by_channel(scale) + by_channel(bias)
         return x.astype(self.dtype)
 
 
@@ -78,7 +76,8 @@ class GroupNorm(nn.Module):
             epsilon=EPSILON,
             use_fast_variance=False,
             dtype=self.dtype,
-            scale_init=scale_init,
+            scale_init=SCALE,
+            bias_init=ZEROS,
         )
         return layer(widen(x))
 
@@ -105,10 +104,10 @@ class BatchNorm(nn.Module):
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
         """Normalise every channel; with `train`, by the batch at hand, updating the statistics."""
         channels = (x.shape[-1],)
-        scale = self.param("scale", scale_init, channels)
-        bias = self.param("bias", nn.initializers.zeros, channels)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
-        running_var = self.variable("batch_stats", "var", jnp.ones, channels)
+        scale = self.param("scale", SCALE, channels)
+        bias = self.param("bias", ZEROS, channels)
+        running_mean = self.variable("batch_stats", "mean", ZEROS, None, channels)
+        running_var = self.variable("batch_stats", "var", ONES, None, channels)
         x = widen(x)
         if train:
             mean, var, count = self._batch_statistics(x)
@@ -119,7 +118,8 @@ class BatchNorm(nn.Module):
                 running_var.value = keep * running_var.value + (1 - keep) * unbiased
         else:
             mean, var = running_mean.value, running_var.value
-        return ((x - mean) * (lax.rsqrt(var + EPSILON) * scale) + bias).astype(self.dtype)
+        x = (x - by_channel(mean)) * by_channel(lax.rsqrt(var + EPSILON) * scale)
+        return (x + by_channel(bias)).astype(self.dtype)
 
     def _batch_statistics(
         self, x: Float[Array, "n h w c"]
@@ -127,11 +127,13 @@ class BatchNorm(nn.Module):
         """Return mean and biased variance over the global batch, and how many values each has."""
         count = x.shape[0] * x.shape[1] * x.shape[2]
         mean = jnp.mean(x, axis=(0, 1, 2))
-        if self.axis_name is None:
-            return mean, jnp.mean(jnp.square(x - mean), axis=(0, 1, 2)), count
-        mean = lax.pmean(mean, self.axis_name)
-        var = lax.pmean(jnp.mean(jnp.square(x - mean), axis=(0, 1, 2)), self.axis_name)
-        return mean, var, count * lax.axis_size(self.axis_name)
+        if self.axis_name is not None:
+            mean = lax.pmean(mean, self.axis_name)
+            count *= lax.axis_size(self.axis_name)
+        var = jnp.mean(jnp.square(x - by_channel(mean)), axis=(0, 1, 2))
+        if self.axis_name is not None:
+            var = lax.pmean(var, self.axis_name)
+        return mean, var, count
 
 
 def make_norm(kind: str, *, axis_name: str | None, dtype: Dtype, name: str) -> nn.Module:

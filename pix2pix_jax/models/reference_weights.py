@@ -12,8 +12,9 @@ from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.models.build import Networks, unet_levels
+from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.reference_layers import Architecture, entries
+from pix2pix_jax.models.sizes import unet_levels
 
 _GENERATORS = ("unet", "resnet")
 _LEAST_LEVELS = 5  # of the reference's U-Net

@@ -5,16 +5,13 @@ all its elements, so that its scale depends neither on the image size nor on the
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
-
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 
 Logits = Float[Array, "*shape"]
 Scalar = Float[Array, ""]
@@ -86,7 +83,13 @@ class GanLoss:
     gradient_penalty: bool = False
 
 
-def _with_labels(loss: Callable[..., Array], label_smoothing: float) -> GanLoss:
+def with_labels(loss: Callable[..., Array], label_smoothing: float) -> GanLoss:
+    """Return the objective of a GAN whose loss compares logits with labels.
+
+    Args:
+        loss: One of `LABELLED_GAN_LOSSES`.
+        label_smoothing: See `vanilla_gan_loss`.
+    """
     # One-sided: the generator aims at the whole label.
     return GanLoss(
         partial(loss, target_is_real=True, label_smoothing=label_smoothing),
@@ -226,106 +229,3 @@ def gradient_penalty(
     gradients = jax.grad(lambda *images: jnp.sum(critic(*images)), argnums=(0, 1))(source, mixed)
     squares = sum(jnp.sum(jnp.square(part), axis=(1, 2, 3)) for part in gradients)
     return jnp.mean(jnp.square(jnp.sqrt(squares + 1e-12) - 1))
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtraLoss:
-    """A loss of one's own, added to the generator's (`loss.extra`).
-
-    Attributes:
-        name: Its name, for metrics: `g_loss_<name>`.
-        function: `(source, target, fake)`, images in [-1, 1], to a scalar.
-        weight: Its weight.
-    """
-
-    name: str
-    function: Callable[[Array, Array, Array], Array]
-    weight: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Losses:
-    """The objective of both networks.
-
-    Attributes:
-        gan: The GAN's objective; `NO_GAN`: regression alone.
-        reconstruction: Loss of fake and target.
-        reconstruction_name: Its name, for metrics: `g_loss_<name>`.
-        reconstruction_weight: Its weight beside the generator's GAN loss (lambda in Isola et al.,
-            2017, eq. 4).
-        discriminator_weight: Weight of the sum of the discriminator's two losses; 0.5 slows the
-            discriminator against the generator (section 3.3).
-        feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
-        gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
-        extra: Losses of one's own.
-    """
-
-    gan: GanLoss
-    reconstruction: Callable[[Array, Array], Array] = l1_loss
-    reconstruction_name: str = "l1"
-    reconstruction_weight: float = 100.0
-    discriminator_weight: float = 0.5
-    feature_matching_weight: float = 0.0
-    gradient_penalty_weight: float = 10.0
-    extra: tuple[ExtraLoss, ...] = ()
-
-
-def build_losses(
-    gan: str,
-    reconstruction: str,
-    label_smoothing: float,
-    extra: Sequence[str] = (),
-    extra_weights: Sequence[int | float] = (),
-    *,
-    code: OwnCode = NO_OWN_CODE,
-    **weights: float,
-) -> Losses:
-    """Build the objective from the section `loss` of a configuration.
-
-    Args:
-        gan: `vanilla`, `lsgan`, `hinge`, `wgangp`, or `none` for regression alone.
-        reconstruction: One of `RECONSTRUCTION_LOSSES`.
-        label_smoothing: See `vanilla_gan_loss`; for `vanilla` and `lsgan` only.
-        extra: References to own losses.
-        extra_weights: A weight for each of them; (): 1 for all.
-        code: What may run of own code.
-        **weights: Weights, see `Losses`.
-
-    Raises:
-        InputError: A name is unknown, or labels are smoothed for a loss without labels.
-    """
-    labelled = {
-        name: _with_labels(loss, label_smoothing) for name, loss in LABELLED_GAN_LOSSES.items()
-    }
-    gan_losses = {**labelled, **UNLABELLED_GAN_LOSSES, "none": NO_GAN}
-    if gan not in gan_losses:
-        raise InputError(f"loss.gan={gan!r}: choose from {', '.join(sorted(gan_losses))}")
-    if reconstruction not in RECONSTRUCTION_LOSSES:
-        choices = ", ".join(sorted(RECONSTRUCTION_LOSSES))
-        raise InputError(f"loss.reconstruction={reconstruction!r}: choose from {choices}")
-    if label_smoothing and gan not in labelled:
-        raise InputError(
-            f"loss.label_smoothing={label_smoothing}: loss.gan={gan!r} has no labels; "
-            f"choose {' or '.join(sorted(labelled))}, or 0"
-        )
-    own = _build_extra(extra, extra_weights or [1.0] * len(extra), reconstruction, code)
-    return Losses(
-        gan_losses[gan], RECONSTRUCTION_LOSSES[reconstruction], reconstruction, extra=own, **weights
-    )
-
-
-def _build_extra(
-    references: Sequence[str], weights: Sequence[int | float], reconstruction: str, code: OwnCode
-) -> tuple[ExtraLoss, ...]:
-    """Load own losses, and check that each has a name of its own."""
-    taken, found = {"gan", "features", reconstruction}, []
-    for reference, weight in zip(references, weights, strict=True):
-        name = reference.rpartition(":")[2]
-        if name in taken:
-            raise InputError(
-                f"loss.extra={reference!r}: there is a loss g_loss_{name} already; rename it"
-            )
-        taken.add(name)
-        function = code.function(reference, "loss.extra", "source", "target", "fake")
-        found.append(ExtraLoss(name, function, float(weight)))
-    return tuple(found)

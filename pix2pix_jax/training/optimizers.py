@@ -111,9 +111,10 @@ def scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformat
         mu = jax.tree.map(lambda m, g: m + (1 - b1) * (g - m), state.mu, grads)
         nu = jax.tree.map(lambda v, g: (1 - b2) * g * g + b2 * v, state.nu, grads)
         count = optax.safe_increment(state.count)
+        taken = count.astype(jnp.float32)
 
         def direction(m: jax.Array, v: jax.Array) -> jax.Array:
-            return (m / (1 - b1**count)) / (jnp.sqrt(v / (1 - b2**count)) + eps)
+            return (m / (1 - b1**taken)) / (jnp.sqrt(v / (1 - b2**taken)) + eps)
 
         state = optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
         return jax.tree.map(direction, mu, nu), state

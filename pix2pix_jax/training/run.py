@@ -22,7 +22,7 @@ from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.training.halts import Halts, build_halts
-from pix2pix_jax.training.losses import Losses, build_losses
+from pix2pix_jax.training.objectives import Losses, build_losses
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedule
 from pix2pix_jax.training.start import check_init_from, refuse_other_networks, resume_timeline
 from pix2pix_jax.training.state import TrainState, create_train_state

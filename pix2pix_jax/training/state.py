@@ -80,16 +80,18 @@ def create_train_state(
         g_tx: Optimiser of the generator.
         d_tx: Optimiser of the discriminator.
         seed: Seed of everything random in the run.
-        initializer: Of the kernels of our own layers, one of `models.initial.INITIALIZERS`.
+        initializer: Of kernels declared with `models.initial.KERNEL`, one of `INITIALIZERS`.
         with_ema: Whether a moving average of the generator's parameters is kept.
 
     Returns:
         The state. Under `jax.eval_shape` it is the abstract state that a restore asks for.
     """
-    # One tree, so that the two networks' arrays have different names and thus different values.
-    abstract = {"g": networks.generator_shapes, "d": networks.discriminator_shapes or ({}, {})}
-    drawn = jax.tree.map(jnp.asarray, draw_variables(abstract, seed, initializer))
-    (g_params, g_batch_stats), (d_params, d_batch_stats) = drawn["g"], drawn["d"]
+    blueprints = {"g": networks.generator_blueprint}
+    if networks.discriminator_blueprint is not None:
+        blueprints["d"] = networks.discriminator_blueprint
+    drawn = jax.tree.map(jnp.asarray, draw_variables(blueprints, seed, initializer))
+    g_params, g_batch_stats = drawn["g"]
+    d_params, d_batch_stats = drawn.get("d", ({}, {}))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         rng=jax.random.key(seed),

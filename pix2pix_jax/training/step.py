@@ -19,8 +19,8 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.data.augment import Augment
-from pix2pix_jax.training.losses import Losses
 from pix2pix_jax.training.objectives import (
+    Losses,
     Metrics,
     apply_in_training,
     discriminator_loss,

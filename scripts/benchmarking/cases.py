@@ -13,7 +13,8 @@ from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import own_keys
 from pix2pix_jax.core.validation import resolve
-from pix2pix_jax.models.build import build_networks, halvings, unet_levels
+from pix2pix_jax.models.build import build_networks
+from pix2pix_jax.models.sizes import halvings, unet_levels
 from pix2pix_jax.training.run import refuse_impossible
 
 # resident: the pairs lie on the device; cached: in the host's memory; streamed: in files

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.imported_runs import PATCH, import_twins
 from support.scripts import refused, run_script
 from support.torch_twins import UNetTwin, torch
 
+from pix2pix_jax import train_and_evaluate
 from pix2pix_jax.core import weight_files
 
 
@@ -58,3 +60,31 @@ def test_a_mistake_is_one_line_and_status_2(imported, arguments, message):
     flags = ("--workdir", "run", "--format", "torch")
     assert refused(run_script("export", *flags, *arguments, folder=imported), message)
     assert not (imported / arguments[1]).exists()
+
+
+def test_the_networks_of_class_index_sources_have_a_channel_for_each_class(
+    tmp_path, tiny_config, one_device
+):
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for side, shape, high in (("A", (32, 32), 8), ("B", (32, 32, 3), 256)):
+            folder = tmp_path / "data" / side / split
+            folder.mkdir(parents=True)
+            for number in range(2):
+                pixels = rng.integers(0, high, shape, np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    tiny_config.data.source, tiny_config.data.root = "folders", str(tmp_path / "data")
+    tiny_config.data.source_classes = 8
+    tiny_config.model.levels, tiny_config.train.steps = 5, 1
+    train_and_evaluate(tiny_config, tmp_path / "run")
+
+    shapes = {}
+    for network in ("generator", "discriminator"):
+        flags = ("--format", "torch", "--network", network, "--output", f"{network}.npz")
+        status, out, error = run_script("export", "--workdir", "run", *flags, folder=tmp_path)
+        assert status == 0, error
+        shapes[network] = weight_files.read(tmp_path / f"{network}.npz"), out
+    generator, said = shapes["generator"]
+    assert generator["model.model.0.weight"].shape == (4, 8, 4, 4)
+    assert "8 -> 3 channels" in said
+    assert shapes["discriminator"][0]["model.0.weight"].shape == (4, 8 + 3, 4, 4)

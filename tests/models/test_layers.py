@@ -9,7 +9,6 @@ from support.networks import draw
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.blocks import ACTIVATIONS, Block, Conv, leaky_relu, spectral_normalize
 from pix2pix_jax.models.convolutions import conv, down_conv
-from pix2pix_jax.models.initial import draw_variables
 from pix2pix_jax.models.layers import (
     EPSILON,
     NORMS,
@@ -28,8 +27,7 @@ def norm_of(kind, dtype=jnp.float32):
 
 
 def initial(module, x, **arguments):
-    init = partial(module.init, **arguments)
-    return draw_variables(jax.eval_shape(init, jax.random.key(0), x), 0)
+    return module.init(jax.random.key(0), x, **arguments)
 
 
 def apply(module, variables, x, **arguments):

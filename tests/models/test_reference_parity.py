@@ -10,7 +10,7 @@ from support.torch_twins import NORMS, PatchTwin, UNetTwin, arrays_of, nchw, net
 from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import to_weights
-from pix2pix_jax.training.losses import build_losses
+from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.state import create_train_state
 from pix2pix_jax.training.step import StepParts, make_train_step
 

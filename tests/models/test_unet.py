@@ -8,8 +8,9 @@ import pytest
 from support.networks import count, draw, mask_shapes, trace, variables_of
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.models.build import build_generator, unet_levels
+from pix2pix_jax.models.build import build_generator
 from pix2pix_jax.models.initial import abstract_variables
+from pix2pix_jax.models.sizes import unet_levels
 from pix2pix_jax.models.unet import UNet
 
 

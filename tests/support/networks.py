@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pix2pix_jax.models.initial import abstract_variables, draw_variables
+from pix2pix_jax.models.initial import draw_variables, make_blueprint
 
 
 def count(tree):
@@ -19,9 +19,9 @@ def draw(number, *shape):
 
 def variables_of(module, *images):
     """Return initial values of a generator or discriminator for images such as these."""
-    params, stats = abstract_variables(module, *(image.shape for image in images))
-    drawn = draw_variables({"params": params, "batch_stats": stats}, 0)
-    return jax.tree.map(jnp.asarray, drawn)
+    blueprint = make_blueprint(module, *(image.shape for image in images))
+    params, stats = draw_variables({"": blueprint}, 0)[""]
+    return jax.tree.map(jnp.asarray, {"params": params, "batch_stats": stats})
 
 
 def equations(jaxpr):

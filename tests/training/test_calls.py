@@ -13,7 +13,7 @@ from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training.calls import compile_train_step, make_looped_call, make_single_call
-from pix2pix_jax.training.losses import build_losses
+from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.state import create_train_state
 from pix2pix_jax.training.step import StepParts, make_train_step
 

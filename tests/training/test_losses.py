@@ -8,7 +8,6 @@ import pytest
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.training.losses import (
-    build_losses,
     charbonnier_loss,
     critic_value,
     feature_matching_loss,
@@ -18,6 +17,7 @@ from pix2pix_jax.training.losses import (
     mean_over_scales,
     vanilla_gan_loss,
 )
+from pix2pix_jax.training.objectives import build_losses
 
 
 def random_array(seed, *shape):

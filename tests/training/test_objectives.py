@@ -4,16 +4,15 @@ import pytest
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
-from pix2pix_jax.models.initial import abstract_variables, draw_variables
-from pix2pix_jax.training.losses import build_losses
-from pix2pix_jax.training.objectives import discriminator_loss
+from pix2pix_jax.models.initial import draw_variables, make_blueprint
+from pix2pix_jax.training.objectives import build_losses, discriminator_loss
 
 SHAPE = (2, 32, 32, 3)
 
 
 @pytest.mark.parametrize("network", [PatchGAN(base_features=4, layers=2), MultiscaleGAN(2)])
 def test_fake_and_target_judged_as_one_batch_give_the_same_gradients(network, monkeypatch):
-    params, _ = draw_variables(abstract_variables(network, SHAPE, SHAPE), 0)
+    params, _ = draw_variables({"d": make_blueprint(network, SHAPE, SHAPE)}, 0)["d"]
     rng = np.random.default_rng(0)
     source, target, fake = jax.numpy.asarray(rng.uniform(-1, 1, (3, *SHAPE)), "float32")
     losses = build_losses(**default_config().loss)

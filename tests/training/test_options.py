@@ -12,11 +12,10 @@ from support.networks import variables_of
 from pix2pix_jax import InputError, load_generator, train_and_evaluate
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
-from pix2pix_jax.models.initial import INITIALIZERS, draw_variables
+from pix2pix_jax.models.initial import INITIALIZERS, KERNEL
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.training.losses import build_losses
-from pix2pix_jax.training.objectives import discriminator_loss
+from pix2pix_jax.training.objectives import build_losses, discriminator_loss
 from pix2pix_jax.training.run import prepare_run
 from pix2pix_jax.training.state import create_train_state
 from pix2pix_jax.training.step import (
@@ -222,8 +221,7 @@ def test_the_moving_average_by_hand(regression_step):
 
 @pytest.mark.parametrize("kind", INITIALIZERS)
 def test_initialisers_have_the_spread_they_promise(kind):
-    leaf = jax.ShapeDtypeStruct((4, 4, 32, 64), jnp.float32)
-    kernel = draw_variables({"kernel": leaf}, 0, kind)["kernel"]
+    kernel = KERNEL.draw(np.random.default_rng(0), (4, 4, 32, 64), kind)
     matrix = kernel.reshape(-1, 64)
     if kind == "orthogonal":
         np.testing.assert_allclose(matrix.T @ matrix, np.eye(64), atol=1e-5)

@@ -16,7 +16,8 @@ from pix2pix_jax.models.discriminators import PatchGAN
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training import step as train_step_module
 from pix2pix_jax.training.calls import compile_train_step
-from pix2pix_jax.training.losses import build_losses, l1_loss
+from pix2pix_jax.training.losses import l1_loss
+from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.state import create_train_state
 from pix2pix_jax.training.step import StepParts, example_keys, make_train_step
 

@@ -19,14 +19,14 @@ from pix2pix_jax.data.preparation.output import (
     check_output,
     find_named,
     in_threads,
+    join_sides,
     write_image,
     writing,
 )
 from pix2pix_jax.data.selection import Patches, choose_split
-from pix2pix_jax.data.sources import SPLITS, Pair, SideBySide, split_in_halves
+from pix2pix_jax.data.sources import SPLITS, SideBySide, split_in_halves
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
-from pix2pix_jax.images.pixels import Stored
 
 LAYOUTS = ("side_by_side", "folders")  # of the pairs that `derive` writes
 
@@ -39,24 +39,6 @@ def _stem(name: str) -> str:
 def _name(item: Item) -> str:
     """Return the path of an item in the output: with its split, if it has one."""
     return item.name if item.split == WHOLE else item.title
-
-
-def _side_by_side(pair: Pair, what: object) -> Stored:
-    """Put two sides into one image, in RGB or RGBA if their numbers of channels differ.
-
-    Raises:
-        InputError: The sides differ in dtype or height, or have no common number of channels.
-    """
-    first, second = pair
-    if first.dtype != second.dtype:
-        raise InputError(
-            f"{what}: {first.dtype} and {second.dtype} do not fit into one file; keep the two "
-            "folders, and train with data.source=folders"
-        )
-    if first.shape[-1] != second.shape[-1]:
-        channels = max(first.shape[-1], second.shape[-1], 3)
-        first, second = (images.as_channels(side, channels, what) for side in pair)
-    return np.concatenate([first, second], axis=1)
 
 
 def combine(
@@ -101,7 +83,7 @@ def combine(
         ours, theirs = found.pairs[stem]
         left = image_files.read_stored(ours)
         right = images.resize(image_files.read_stored(theirs), left.shape[:2])
-        write_image(pathlib.Path(output, stem), _side_by_side((left, right), ours), quality)
+        write_image(pathlib.Path(output, stem), join_sides((left, right), ours), quality)
 
     in_threads(work, stems, "combining")
     return len(stems)
@@ -298,7 +280,7 @@ def derive(
 
     def work(item: Item) -> None:
         pair = derivation(image_files.read_stored(item.paths[0]), item.name)
-        files = (_side_by_side(pair, item.paths[0]),) if layout == "side_by_side" else pair
+        files = (join_sides(pair, item.paths[0]),) if layout == "side_by_side" else pair
         for side, file in zip(sides, files, strict=True):
             write_image(pathlib.Path(output, side + _stem(_name(item))), file, quality)
 

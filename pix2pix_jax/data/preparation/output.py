@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path, refuse_inside
+from pix2pix_jax.data.sources import Pair
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.pixels import Stored
 
 T = TypeVar("T")
@@ -147,3 +150,21 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
     Image.fromarray(flat).save(memory, "JPEG", quality=quality, subsampling=0)
     with writing(target), atomic_path(target) as temporary:
         temporary.write_bytes(memory.getvalue())
+
+
+def join_sides(pair: Pair, what: object) -> Stored:
+    """Put two sides into one image, in RGB or RGBA if their numbers of channels differ.
+
+    Raises:
+        InputError: The sides differ in dtype or height, or have no common number of channels.
+    """
+    first, second = pair
+    if first.dtype != second.dtype:
+        raise InputError(
+            f"{what}: {first.dtype} and {second.dtype} do not fit into one file; keep the two "
+            "folders, and train with data.source=folders"
+        )
+    if first.shape[-1] != second.shape[-1]:
+        channels = max(first.shape[-1], second.shape[-1], 3)
+        first, second = (images.as_channels(side, channels, what) for side in pair)
+    return np.concatenate([first, second], axis=1)

@@ -1,0 +1,83 @@
+"""Which image sizes fit which network."""
+
+from pix2pix_jax.core.errors import InputError
+
+# A U-Net with fewer levels sees too little of an image.
+_LEAST_AUTOMATIC_LEVELS = 4
+
+
+def halvings(size: tuple[int, int]) -> int:
+    """Return how often both sides can be halved without a remainder."""
+    return min((side & -side).bit_length() - 1 for side in size)
+
+
+def unet_levels(levels: int, image_size: tuple[int, int]) -> int:
+    """Choose or check the depth of the U-Net.
+
+    Args:
+        levels: Depth wanted; 0: as many as the sides can be halved.
+        image_size: Height and width of the images.
+
+    Returns:
+        The depth.
+
+    Raises:
+        InputError: The sides cannot be halved so often. The message says which sizes can.
+    """
+    possible = halvings(image_size)
+    wanted = levels or max(possible, _LEAST_AUTOMATIC_LEVELS)
+    if wanted < 2:
+        raise InputError(f"model.levels={levels}: a U-Net needs at least 2, or 0 for automatic")
+    if wanted <= possible:
+        return wanted
+    unit = 2**wanted
+    near = [f"({h}, {w})" for h, w in _sizes_around(image_size, unit)]
+    shallower = f", or model.levels at most {possible}" if possible >= 2 else ""
+    raise InputError(
+        f"data.image_size={image_size}: the U-Net halves each side {wanted} times (model.levels), "
+        f"so sides must be multiples of {unit}: choose {' or '.join(near)}{shallower}"
+    )
+
+
+def _sizes_around(size: tuple[int, int], unit: int) -> list[tuple[int, ...]]:
+    """Return the sizes of multiples of `unit` just below, if there is one, and above."""
+    below = tuple(max(side // unit, 1) * unit for side in size)
+    above = tuple(-(-side // unit) * unit for side in size)
+    return sorted({below, above})
+
+
+def check_multiple(generator: str, image_size: tuple[int, int], unit: int, least: int) -> None:
+    """Raise InputError unless both sides are multiples of `unit`, and at least `least`.
+
+    Args:
+        generator: Name of the generator, for the message.
+        image_size: Height and width of the images.
+        unit: What the sides must be multiples of.
+        least: Smallest side.
+    """
+    if all(side % unit == 0 and side >= least for side in image_size):
+        return
+    sizes = [size for size in _sizes_around(image_size, unit) if min(size) >= least]
+    near = " or ".join(f"({h}, {w})" for h, w in sizes or [(least, least)])
+    raise InputError(
+        f"data.image_size={image_size}: model.generator={generator!r} needs sides that are "
+        f"multiples of {unit}, at least {least}: choose {near}"
+    )
+
+
+def check_patches(layers: int, scales: int, size: tuple[int, int]) -> None:
+    """Raise InputError if an image is too small for a PatchGAN.
+
+    Args:
+        layers: Strided layers.
+        scales: Scales, each half the size of the one before.
+        size: Height and width of the images.
+    """
+    # Two layers of stride 1 follow, each of which takes one pixel off; halving rounds up.
+    least = 2 ** (scales - 1) * (3 * 2**layers - 1) + 1
+    if min(size) < least:
+        keys = f"model.discriminator_layers={layers}"
+        keys += f", model.discriminator_scales={scales}" if scales > 1 else ""
+        raise InputError(
+            f"{keys}, data.image_size={size}: no patch is left; sides must be at least {least}"
+        )
