@@ -145,3 +145,56 @@ def test_own_code_that_does_not_fit_is_one_line(
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not pathlib.Path("run").exists()
+
+
+NET = """import flax.linen as nn
+
+
+class own(nn.Module):
+    @nn.compact
+    def __call__(self, {arguments}):
+        return {result}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "result", "message"),
+    [
+        ("generator", "source", "source", "called as module(source, train=..., dropout_keys=...)"),
+        (
+            "generator",
+            "source, *, train, dropout_keys=None",
+            "nn.Conv(5, (3, 3))(source)",
+            "gives (2, 32, 32, 5), expected (2, 32, 32, 3)",
+        ),
+        ("discriminator", "source, image", "source", "called as module(source, image, train=...)"),
+        ("discriminator", "source, image, *, train", "source", "expected a tuple of scales"),
+    ],
+)
+def test_an_own_network_that_gives_something_else_is_one_line(
+    key, arguments, result, message, tmp_path, tiny_config, one_device, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("mine.py").write_text(NET.format(arguments=arguments, result=result))
+    override(tiny_config, f"model.{key}", "mine.py:own")
+    with pytest.raises(InputError) as caught:
+        train_and_evaluate(tiny_config, "run")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("def own(source, target, fake):\n    return fake", "expected one number"),
+        ("def l1(source, target, fake):\n    return fake.sum()", "g_loss_l1 already"),
+    ],
+)
+def test_an_own_loss_that_is_no_number_or_takes_a_name_is_one_line(
+    body, message, tmp_path, tiny_config, one_device, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("mine.py").write_text(body + "\n")
+    override(tiny_config, "loss.extra", f"mine.py:{'l1' if 'l1' in body else 'own'}")
+    with pytest.raises(InputError, match=message):
+        train_and_evaluate(tiny_config, "run")

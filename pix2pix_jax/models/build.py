@@ -9,13 +9,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
 from pix2pix_jax.models.hybrid import Hybrid
 from pix2pix_jax.models.initial import Blueprint, Shapes, make_blueprint
 from pix2pix_jax.models.layers import NORMS
+from pix2pix_jax.models.own_networks import check_discriminator, check_generator
 from pix2pix_jax.models.resnet import ResNet
 from pix2pix_jax.models.sizes import check_multiple, check_patches, halvings, unet_levels
 from pix2pix_jax.models.unet import DROPOUT_PLACEMENTS, UNet
@@ -243,12 +243,24 @@ def build_networks(
     if adversarial:
         discriminator = build_discriminator(model, image_size=size, axis_name=axis_name, code=code)
     source_channels = data.source_classes or data.source_channels
-    return Networks(
+    networks = Networks(
         generator,
         discriminator,
         source_shape=(*size, source_channels),
         target_shape=(*size, data.target_channels),
     )
+    if axis_name is None:  # batch norm over devices cannot be traced without them
+        _check_own(model, networks)
+    return networks
+
+
+def _check_own(model: ConfigDict, networks: Networks) -> None:
+    """Raise InputError if an own network does not give what a step expects."""
+    shapes = networks.source_shape, networks.target_shape
+    if is_own(model.generator):
+        check_generator(networks.generator, model.generator, *shapes)
+    if is_own(model.discriminator) and networks.discriminator is not None:
+        check_discriminator(networks.discriminator, model.discriminator, *shapes)
 
 
 def _check_choice(key: str, value: Any, choices: Any) -> None:

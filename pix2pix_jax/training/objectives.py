@@ -262,6 +262,11 @@ def regression_loss(
     metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
     loss = losses.reconstruction_weight * reconstruction
     for extra in losses.extra:
-        metrics[f"g_loss_{extra.name}"] = value = extra.function(source, target, fake)
+        value = extra.function(source, target, fake)
+        if jnp.shape(value) != ():
+            raise InputError(
+                f"loss.extra: {extra.name} returns shape {jnp.shape(value)}, expected one number"
+            )
+        metrics[f"g_loss_{extra.name}"] = value
         loss += extra.weight * value
     return loss, metrics
