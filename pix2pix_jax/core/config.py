@@ -15,8 +15,8 @@ from pix2pix_jax.core.errors import InputError
 def default_config() -> ConfigDict:
     """Return the paper's settings, with the embedded data set; each key with its meaning."""
     config = ConfigDict()
-    config.seed = 0  # of everything random: initial values, order, augmentation, dropout
-    config.compilation_cache = "~/.cache/pix2pix_jax"  # '' switches it off
+    config.seed = 0  # for everything random: initial values, order, augmentation, dropout
+    config.compilation_cache = "~/.cache/pix2pix_jax"  # '' switches the cache off
     _add_data(config)
     _add_networks(config)
     _add_training(config)
@@ -25,90 +25,99 @@ def default_config() -> ConfigDict:
 
 def _add_data(config: ConfigDict) -> None:
     config.data = ConfigDict()
-    # Where pairs come from: side_by_side, folders, single, synthetic, tfds:<name>, pix2pix:<name>
+    # Source of the pairs: side_by_side, folders, single, synthetic, tfds:<name>, pix2pix:<name>
     config.data.source = "synthetic"
-    config.data.root = ""  # folder of the data set; of tfds and pix2pix: where it is kept
-    config.data.archive = ""  # of pix2pix:<name>: a local .tar.gz, or a folder that has it
-    config.data.direction = "AtoB"  # A is left, or in folder A; BtoA swaps source and target
+    config.data.root = ""  # folder of the data set; for tfds and pix2pix: where it is kept
+    config.data.archive = ""  # for pix2pix:<name>: a local .tar.gz, or the folder that holds it
+    config.data.direction = "AtoB"  # A is the left half or folder A; BtoA swaps source and target
     config.data.tfds_source = ""  # image feature of tfds:<name>; '': its first
     config.data.tfds_target = ""  # '': its second, or its only one
-    config.data.unpaired = "fail"  # an A without its B in folders: fail, or skip and count
-    config.data.split = ()  # shares (0.7, 0.15, 0.15) or counts of all files; (): folders as given
-    config.data.max_pairs = 0  # at most so many pairs of each split; 0: all
-    config.data.patch_size = ()  # cut each pair into as many patches of that size as fit; (): whole
+    config.data.unpaired = "fail"  # a file without a partner in folders: fail, or skip and count
+    config.data.split = ()  # shares such as (0.7, 0.15, 0.15), or counts; (): use the split folders
+    config.data.max_pairs = 0  # largest number of pairs per split; 0: all
+    config.data.patch_size = ()  # cut each pair into patches of this size; (): keep it whole
     # resize_and_crop (load_size, then a random crop), resize, crop, scale_width,
     # scale_width_and_crop (load_size's width), none
     config.data.resize = "resize_and_crop"
-    config.data.image_size = (256, 256)  # height and width that the networks see; one number: both
+    config.data.image_size = (
+        256,
+        256,
+    )  # height and width that the networks see; one number: a square
     config.data.load_size = ()  # size that crops are cut from; (): image_size * 286 / 256
     config.data.source_channels = 3  # 1 gray, 3 RGB, 4 RGBA; any number from .npy and .tif
     config.data.target_channels = 3
-    config.data.source_dtype = "uint8"  # what files hold: uint8, uint16, float32
+    config.data.source_dtype = "uint8"  # dtype of the files: uint8, uint16, float32
     config.data.target_dtype = "uint8"
-    config.data.source_range = ()  # values that become -1 and 1; (): the dtype's range, float: 0, 1
+    config.data.source_range = ()  # values that become -1 and 1; (): the dtype's range, or 0, 1
     config.data.target_range = ()
-    config.data.source_classes = 0  # the source's pixels are indices of so many classes; 0: colours
-    config.data.synthetic_pairs = (400, 40, 40)  # train, val and test pairs of source 'synthetic'
-    config.data.on_error = "fail"  # a file that cannot be read: fail, or skip and count
+    config.data.source_classes = 0  # number of classes if pixels are class indices; 0: colours
+    config.data.synthetic_pairs = (400, 40, 40)  # train, val and test pairs, for source 'synthetic'
+    config.data.on_error = "fail"  # on a file that cannot be read: fail, or skip and count
     config.data.cache_gigabytes = (
-        4.0  # decoded pairs stay in memory up to this, are streamed beyond
+        4.0  # decoded pairs are kept in memory up to this size, else streamed
     )
-    # On an accelerator they lie on each device up to this share of its memory; 0: they do not
+    # On an accelerator, pairs that fit into this share of its memory are kept there; 0: never
     config.data.device_share = 0.3
     config.data.workers = 8  # threads that read and decode
 
-    config.derive = ConfigDict()  # of single images (and tfds with one): what the source is made by
+    config.derive = (
+        ConfigDict()
+    )  # for single images (and tfds with one): how the other side is made
     config.derive.kind = ""  # gray, lab, edges, blur, downscale, mask
     config.derive.edge_low = 100.0  # Canny's thresholds
     config.derive.edge_high = 200.0
     config.derive.edge_blur = 0.0  # Gaussian before Canny, in pixels
-    config.derive.blur_sigma = 2.0  # of blur, in pixels
+    config.derive.blur_sigma = 2.0  # for blur, in pixels
     config.derive.downscale = 4  # factor
-    config.derive.mask_share = 0.25  # area of the hole
+    config.derive.mask_share = 0.25  # area of the hole, as a share of the image
 
-    config.augment = ConfigDict()  # of training pairs: the same geometric draw for both sides
+    config.augment = ConfigDict()  # for training pairs: both sides get the same geometric change
     config.augment.flip = True  # mirror half of the pairs left to right
     config.augment.vertical_flip = False  # and top to bottom
     config.augment.rotate = False  # by 0, 90, 180 or 270 degrees; square images only
     config.augment.color_jitter = (0.0, 0.0, 0.0)  # strengths of brightness, contrast, saturation
     config.augment.jitter_side = "source"  # source, target, both
-    config.augment.cutout = 0.0  # side of a hole in the source, as a share of the image's
-    config.augment.mosaic = 0.0  # share of examples that are put together from four pairs
+    config.augment.cutout = (
+        0.0  # side of a square hole in the source, as a share of the image's side
+    )
+    config.augment.mosaic = 0.0  # share of examples that are composed of four pairs
     config.augment.extra = ()  # own augmentations: file.py:name or package.module:name
 
 
 def _add_networks(config: ConfigDict) -> None:
     config.model = ConfigDict()
     config.model.generator = "unet"  # unet, resnet, hybrid
-    config.model.base_features = 64  # of the outermost layer of either network
+    config.model.base_features = 64  # features of the outermost layer, in both networks
     config.model.norm = "instance"  # instance, instance_affine, batch, group, none
     config.model.activation = "relu"  # relu, leaky_relu, swish, mish, gelu
     config.model.upsample = "transposed"  # transposed, nearest, pixel_shuffle
     config.model.dropout = 0.5  # rate, in the U-Net's decoder or in the residual blocks
     config.model.dropout_placement = "reference"  # of the U-Net: reference, paper
-    config.model.levels = 0  # how often the U-Net halves the image; 0: as often as it can
+    config.model.levels = 0  # how many times the U-Net halves the image; 0: as often as possible
     config.model.unet_skips = True  # False: the paper's encoder-decoder
     config.model.blocks = 9  # residual blocks of resnet and hybrid
     config.model.downsamplings = 3  # strided convolutions of hybrid
     config.model.discriminator = "patch"  # patch, pixel, multiscale
-    config.model.discriminator_features = 0  # of its first layer; 0: base_features
+    config.model.discriminator_features = 0  # features of its first layer; 0: base_features
     config.model.discriminator_layers = 3  # stride-2 layers of the PatchGAN; 3: 70x70 patches
     config.model.discriminator_scales = 2  # of multiscale
     config.model.discriminator_norm = ""  # '': as norm
-    config.model.conditional = True  # the discriminator sees the source, too
-    config.model.spectral_norm = False  # of the discriminator's kernels
+    config.model.conditional = True  # the discriminator also sees the source
+    config.model.spectral_norm = False  # for the discriminator's kernels
     config.model.initializer = "normal"  # normal, xavier, kaiming, orthogonal
-    # Less memory for more time: the generator's blocks are computed again. Not on a CPU
+    # Compute the generator's blocks again, not keep them: less memory, more time; not on CPUs
     config.model.remat = False
-    config.model.dtype = "float32"  # of computation: float32, bfloat16; parameters are float32
+    config.model.dtype = (
+        "float32"  # dtype of computation: float32, bfloat16; parameters are float32
+    )
 
     config.loss = ConfigDict()
     config.loss.gan = "vanilla"  # vanilla, lsgan, hinge, wgangp; none: no discriminator
     config.loss.reconstruction = "l1"  # l1, l2, charbonnier
     config.loss.reconstruction_weight = 100.0  # lambda of the paper's eq. 4
-    config.loss.discriminator_weight = 0.5  # of the sum of the discriminator's two losses
+    config.loss.discriminator_weight = 0.5  # weight of the sum of the discriminator's two losses
     config.loss.feature_matching_weight = 0.0  # L1 of the discriminator's features; pix2pixHD: 10
-    config.loss.gradient_penalty_weight = 10.0  # of wgangp
+    config.loss.gradient_penalty_weight = 10.0  # for wgangp
     config.loss.label_smoothing = 0.0  # real images' label is 1 - this (vanilla, lsgan)
     # Own losses of the generator's output: file.py:name or package.module:name
     config.loss.extra = ()
@@ -125,41 +134,51 @@ def _add_training(config: ConfigDict) -> None:
 
     config.lr = ConfigDict()
     config.lr.schedule = "linear"  # linear, constant, cosine, step
-    config.lr.decay_epochs = 100  # linear: over the last so many; step: after each; 0: never
+    config.lr.decay_epochs = (
+        100  # linear: length of the decay at the end; step: epochs between drops; 0: never
+    )
 
     config.train = ConfigDict()
     config.train.batch_size = 1  # pairs per device
     config.train.global_batch_size = 0  # pairs over all devices; 0: batch_size * devices
     config.train.epochs = 200
-    config.train.steps = 0  # instead of epochs, where not 0
-    config.train.steps_per_call = 0  # steps in one call of the device; 0: 1 on the CPU, else 20
-    # A device's pairs are seen in so many parts: less memory, not on a CPU
+    config.train.steps = 0  # length of the run in steps, instead of epochs; 0: use epochs
+    config.train.steps_per_call = 0  # steps per call of the device; 0: 1 on the CPU, 20 elsewhere
+    # Number of parts that a device's batch is processed in: less memory; not on CPUs
     config.train.accumulate = 1
-    config.train.ema_decay = 0.0  # of the generator's moving average, which sampling uses; 0: none
-    config.train.init_from = ""  # folder of a run whose networks a new run starts with
+    config.train.ema_decay = (
+        0.0  # decay of the generator's moving average, used for sampling; 0: none
+    )
+    config.train.init_from = ""  # folder of a run; a new run starts with its networks
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every_epochs = 10
-    config.checkpoint.keep = 3  # newest ones kept, besides the best
-    config.checkpoint.best_metric = "l1"  # of the validation pairs: one of eval.metrics
-    config.checkpoint.keep_period_epochs = 0  # also keep every multiple of so many epochs; 0: none
+    config.checkpoint.keep = 3  # number of newest checkpoints kept, besides the best
+    config.checkpoint.best_metric = (
+        "l1"  # decides which one is the best: a metric of eval.metrics, on validation pairs
+    )
+    config.checkpoint.keep_period_epochs = (
+        0  # also keep every multiple of this many epochs; 0: none
+    )
 
     config.eval = ConfigDict()
-    config.eval.batch_size = 8  # images at once, over all devices
-    config.eval.max_images = 0  # at most so many validation pairs; 0: all
-    config.eval.train_images = 0  # so many training pairs, without augmentation, are scored as well
+    config.eval.batch_size = 8  # images per batch, over all devices
+    config.eval.max_images = 0  # largest number of validation pairs; 0: all
+    config.eval.train_images = (
+        0  # number of training pairs, without augmentation, that are also scored
+    )
     config.eval.metrics = ("l1", "psnr")  # docs/evaluation.md lists them
-    config.eval.palette = "cityscapes"  # of label metrics: cityscapes, or a JSON file
-    config.eval.every_epochs = 1  # 0: only with eval.every_steps, checkpoints and at the end
-    config.eval.every_steps = 0  # also within epochs; 0: not
+    config.eval.palette = "cityscapes"  # for label metrics: cityscapes, or a JSON file
+    config.eval.every_epochs = 1  # 0: only with eval.every_steps, at checkpoints and at the end
+    config.eval.every_steps = 0  # also evaluate every this many steps; 0: no
     config.eval.mode = "paper"  # paper: dropout on, batch norm by each image; deterministic
 
     config.log = ConfigDict()
-    config.log.every_steps = 100  # rows of metrics.csv between epochs' ends
-    config.log.grid_images = 4  # validation pairs in the image grids
-    config.log.bands = ()  # channels that pictures show, one or three; (): the first
+    config.log.every_steps = 100  # steps between rows of metrics.csv
+    config.log.grid_images = 4  # number of validation pairs in the sample pictures
+    config.log.bands = ()  # one or three channels that pictures show; (): the first ones
     config.log.tensorboard = True
-    config.log.report = True  # report.html in the workdir, where the extra report is installed
+    config.log.report = True  # write report.html into the workdir
     config.log.wandb = False  # Weights & Biases (extra wandb)
     config.log.wandb_project = "pix2pix_jax"
 

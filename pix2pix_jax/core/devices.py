@@ -145,7 +145,7 @@ def spread(tree: PyTree) -> PyTree:
 
 
 def held_here(tree: PyTree) -> PyTree:
-    """Return arrays that lie whole on the devices of all processes as they lie on this process's.
+    """Return this process's view of arrays that are held whole on every device of all processes.
 
     Nothing is copied: buffers are shared with `tree`.
     """

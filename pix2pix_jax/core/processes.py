@@ -13,7 +13,7 @@ from jax import lax
 from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.errors import InputError
 
-_LAG = 2  # so many calls after it was noted, all processes have heard of a signal
+_LAG = 2  # number of calls after which every process has heard of a signal
 
 
 def initialize(

@@ -134,7 +134,7 @@ def augment(
 def _move(
     key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation
 ) -> Real[Array, "h2 w2 c"]:
-    """Crop, mirror and rotate an image; the same key moves one of the same size alike."""
+    """Crop, mirror and rotate an image; a key moves all images of one size in the same way."""
     crop_key, flip_key = jax.random.split(key)
     if image.shape[:2] != options.image_size:
         spare = jnp.array(image.shape[:2]) - jnp.array(options.image_size)

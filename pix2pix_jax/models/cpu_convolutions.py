@@ -1,8 +1,8 @@
 """Convolutions for the CPU: a gather or a scatter of pixels and one matrix product each.
 
-For the gradients of a convolution XLA's CPU backend lays the kernel out anew. Where kernels are
-larger than images, as inside a U-Net, that takes longer than the arithmetic. A product takes the
-kernel as it lies, and so do the gradients that follow from it: they are products too.
+For the gradients of a convolution, XLA's CPU backend copies the kernel into another layout. If
+kernels are larger than images, as inside a U-Net, that takes longer than the arithmetic. A product
+takes the kernel as it is stored, and so do its gradients, which are products too.
 
 Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
 """
@@ -71,7 +71,7 @@ def product_up_conv(
 def _product(
     windows: Float[Array, "n h w taps in"], kernel: Float[Array, "k k in out"]
 ) -> Float[Array, "n h w out"]:
-    # Written as matrices: of products over more axes XLA lays out the kernel's gradient anew.
+    # Written as matrices: with more axes XLA would copy the kernel's gradient into another layout.
     *places, taps, features_in = windows.shape
     rows = windows.reshape(-1, taps * features_in)
     return (rows @ kernel.reshape(taps * features_in, -1)).reshape(*places, -1)

@@ -36,7 +36,7 @@ class Feed:
 
     Attributes:
         examples: The training examples that this process makes.
-        path: `resident`: all pairs lie on each device; `cached`: in the host's memory; `streamed`:
+        path: `resident`: all pairs are held on each device; `cached`: in host memory; `streamed`:
             in files.
         steps_per_call: Most steps in a call.
         step: The step as a call, to be compiled.
@@ -194,7 +194,7 @@ def _many() -> bool:
 def _by_device(array: Shaped[np.ndarray, "..."], axis: int) -> Shaped[np.ndarray, "..."]:
     """Divide an axis of examples among this process's devices, whose axis comes first.
 
-    There is none where there is one device.
+    With a single device there is no such axis.
     """
     if not _many():
         return array

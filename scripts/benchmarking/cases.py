@@ -17,7 +17,7 @@ from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.models.sizes import halvings, unet_levels
 from pix2pix_jax.training.run import refuse_impossible
 
-# resident: the pairs lie on the device; cached: in the host's memory; streamed: in files
+# resident: pairs are kept on the device; cached: in host memory; streamed: read from files
 DATA_PATHS = ("resident", "cached", "streamed")
 DTYPES = ("float32", "bfloat16")
 MAPS_PAIRS, MAPS_EPOCHS = 1096, 200  # the paper's maps run

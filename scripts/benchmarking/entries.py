@@ -25,7 +25,7 @@ class Plan:
         repetitions: Repetitions after one to warm up.
         malloc: Whether ours runs with malloc set as for training.
         save: Whether memory is measured during a save as well.
-        cache: Folder of compiled programs; '' compiles anew.
+        cache: Folder of compiled programs; '' compiles again.
         clone: Folder of the user's clone of the reference; None: there is no peer.
         variants: Variants of the peer, besides the plain one: names of `peers.VARIANTS`.
     """

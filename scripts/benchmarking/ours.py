@@ -40,7 +40,7 @@ class Trainer:
             case: The case.
             root: Folder of the data set.
             steps: Steps of a repetition: no call of the device goes beyond its end.
-            cache: Folder of compiled programs; '' compiles anew.
+            cache: Folder of compiled programs; '' compiles again.
         """
         self._case, self._root, self._steps, self._cache = case, root, steps, cache
         self._run: Run

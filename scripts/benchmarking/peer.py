@@ -173,7 +173,7 @@ class Peer:
             self._torch.cuda.synchronize()
 
     def run(self) -> Answer:
-        """Take the steps of one repetition on one batch that lies in memory."""
+        """Take the steps of one repetition on one batch that is kept in memory."""
         return self._time(lambda: self._batch)
 
     def run_loop(self) -> Answer:

@@ -77,10 +77,10 @@ def one_line(error: Exception) -> str:
 
 
 def take_peak_memory() -> float:
-    """Return this process's largest resident memory since the last call, and start anew.
+    """Return this process's largest resident memory since the last call, and reset it.
 
     Returns:
-        GB of 10^9 bytes. Where the system does not start anew, the largest of all so far.
+        GB of 10^9 bytes. If the system cannot reset it, the largest so far.
     """
     if not _STATUS.exists():
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others kibibytes
