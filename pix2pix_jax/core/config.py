@@ -39,10 +39,7 @@ def _add_data(config: ConfigDict) -> None:
     # resize_and_crop (load_size, then a random crop), resize, crop, scale_width,
     # scale_width_and_crop (load_size's width), none
     config.data.resize = "resize_and_crop"
-    config.data.image_size = (
-        256,
-        256,
-    )  # height and width that the networks see; one number: a square
+    config.data.image_size = (256, 256)  # height and width for the networks; one number: a square
     config.data.load_size = ()  # size that crops are cut from; (): image_size * 286 / 256
     config.data.source_channels = 3  # 1 gray, 3 RGB, 4 RGBA; any number from .npy and .tif
     config.data.target_channels = 3
@@ -53,16 +50,14 @@ def _add_data(config: ConfigDict) -> None:
     config.data.source_classes = 0  # number of classes if pixels are class indices; 0: colours
     config.data.synthetic_pairs = (400, 40, 40)  # train, val and test pairs, for source 'synthetic'
     config.data.on_error = "fail"  # on a file that cannot be read: fail, or skip and count
-    config.data.cache_gigabytes = (
-        4.0  # decoded pairs are kept in memory up to this size, else streamed
-    )
+    # Decoded pairs are kept in memory up to this size, else streamed
+    config.data.cache_gigabytes = 4.0
     # On an accelerator, pairs that fit into this share of its memory are kept there; 0: never
     config.data.device_share = 0.3
     config.data.workers = 8  # threads that read and decode
 
-    config.derive = (
-        ConfigDict()
-    )  # for single images (and tfds with one): how the other side is made
+    # For single images (and tfds with one): how the other side is made
+    config.derive = ConfigDict()
     config.derive.kind = ""  # gray, lab, edges, blur, downscale, mask
     config.derive.edge_low = 100.0  # Canny's thresholds
     config.derive.edge_high = 200.0
@@ -77,9 +72,8 @@ def _add_data(config: ConfigDict) -> None:
     config.augment.rotate = False  # by 0, 90, 180 or 270 degrees; square images only
     config.augment.color_jitter = (0.0, 0.0, 0.0)  # strengths of brightness, contrast, saturation
     config.augment.jitter_side = "source"  # source, target, both
-    config.augment.cutout = (
-        0.0  # side of a square hole in the source, as a share of the image's side
-    )
+    # Side of a square hole in the source, as a share of the image's side
+    config.augment.cutout = 0.0
     config.augment.mosaic = 0.0  # share of examples that are composed of four pairs
     config.augment.extra = ()  # own augmentations: file.py:name or package.module:name
 
@@ -107,9 +101,8 @@ def _add_networks(config: ConfigDict) -> None:
     config.model.initializer = "normal"  # normal, xavier, kaiming, orthogonal
     # Compute the generator's blocks again, not keep them: less memory, more time; not on CPUs
     config.model.remat = False
-    config.model.dtype = (
-        "float32"  # dtype of computation: float32, bfloat16; parameters are float32
-    )
+    # Dtype of computation: float32, bfloat16; parameters are float32
+    config.model.dtype = "float32"
 
     config.loss = ConfigDict()
     config.loss.gan = "vanilla"  # vanilla, lsgan, hinge, wgangp; none: no discriminator
@@ -134,9 +127,8 @@ def _add_training(config: ConfigDict) -> None:
 
     config.lr = ConfigDict()
     config.lr.schedule = "linear"  # linear, constant, cosine, step
-    config.lr.decay_epochs = (
-        100  # linear: length of the decay at the end; step: epochs between drops; 0: never
-    )
+    # Linear: length of the decay at the end; step: epochs between drops; 0: never
+    config.lr.decay_epochs = 100
 
     config.train = ConfigDict()
     config.train.batch_size = 1  # pairs per device
@@ -146,27 +138,23 @@ def _add_training(config: ConfigDict) -> None:
     config.train.steps_per_call = 0  # steps per call of the device; 0: 1 on the CPU, 20 elsewhere
     # Number of parts that a device's batch is processed in: less memory; not on CPUs
     config.train.accumulate = 1
-    config.train.ema_decay = (
-        0.0  # decay of the generator's moving average, used for sampling; 0: none
-    )
+    # Decay of the generator's moving average, used for sampling; 0: none
+    config.train.ema_decay = 0.0
     config.train.init_from = ""  # folder of a run; a new run starts with its networks
 
     config.checkpoint = ConfigDict()
     config.checkpoint.every_epochs = 10
     config.checkpoint.keep = 3  # number of newest checkpoints kept, besides the best
-    config.checkpoint.best_metric = (
-        "l1"  # decides which one is the best: a metric of eval.metrics, on validation pairs
-    )
-    config.checkpoint.keep_period_epochs = (
-        0  # also keep every multiple of this many epochs; 0: none
-    )
+    # Decides which one is the best: a metric of eval.metrics, on validation pairs
+    config.checkpoint.best_metric = "l1"
+    # Also keep every multiple of this many epochs; 0: none
+    config.checkpoint.keep_period_epochs = 0
 
     config.eval = ConfigDict()
     config.eval.batch_size = 8  # images per batch, over all devices
     config.eval.max_images = 0  # largest number of validation pairs; 0: all
-    config.eval.train_images = (
-        0  # number of training pairs, without augmentation, that are also scored
-    )
+    # Number of training pairs, without augmentation, that are also scored
+    config.eval.train_images = 0
     config.eval.metrics = ("l1", "psnr")  # docs/evaluation.md lists them
     config.eval.palette = "cityscapes"  # for label metrics: cityscapes, or a JSON file
     config.eval.every_epochs = 1  # 0: only with eval.every_steps, at checkpoints and at the end
