@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN

@@ -25,7 +25,7 @@ EPSILON = 1e-5
 
 def widen(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Convert to float32 what has fewer bits: statistics and results need them."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
 def by_channel(values: Float[Array, " c"]) -> Float[Array, "1 1 1 c"]:

@@ -94,7 +94,7 @@ def make_looped_call(train_step: TrainStep) -> CallStep:
 
         start = (state, jnp.zeros(len(names), jnp.float32), jnp.float32(-1))
         state, total, first_bad = lax.fori_loop(0, count, body, start)
-        return state, _pack(names, total / count, first_bad)
+        return state, _pack(names, total / count.astype(jnp.float32), first_bad)
 
     return call
 

@@ -10,7 +10,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import DISCRIMINATORS, build_discriminator
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN, _halve
-from pix2pix_jax.models.initial import abstract_variables, draw_variables
+from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.layers import NORMS
 
 SMALLEST = {
@@ -78,11 +78,8 @@ def seen_pixels(module, side, row, column, scale=0):
     Batch norm by running statistics mixes no pixels; kernels of ones let no path cancel another.
     """
     shape = (1, side, side, 1)
-    params, stats = abstract_variables(module, shape, shape)
-    variables = {
-        "params": jax.tree.map(lambda leaf: jnp.ones(leaf.shape), params),
-        "batch_stats": jax.tree.map(jnp.asarray, draw_variables(stats, 0)),
-    }
+    variables = variables_of(module, *(jax.ShapeDtypeStruct(shape, jnp.float32),) * 2)
+    variables["params"] = jax.tree.map(jnp.ones_like, variables["params"])
 
     @jax.jit
     def gradient(*images):

@@ -27,7 +27,7 @@ def norm_of(kind, dtype=jnp.float32):
 
 
 def initial(module, x, **arguments):
-    return module.init(jax.random.key(0), x, **arguments)
+    return module.init(jax.random.key(0), jnp.asarray(x), **arguments)
 
 
 def apply(module, variables, x, **arguments):

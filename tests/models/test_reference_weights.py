@@ -25,7 +25,7 @@ from pix2pix_jax import InputError, default_config
 from pix2pix_jax.core.config_files import set_value
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks
-from pix2pix_jax.models.initial import abstract_variables, draw_variables
+from pix2pix_jax.models.initial import abstract_variables, draw_variables, make_blueprint
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import (
     configure,
@@ -91,7 +91,7 @@ def test_our_variables_come_back_bit_by_bit_through_the_references_names(name, n
         if name in DISCRIMINATORS
         else [(1, 128, 128, architecture.in_channels)]
     )
-    drawn = draw_variables(abstract_variables(module, *shapes), 0)
+    drawn = draw_variables({"": make_blueprint(module, *shapes)}, 0)[""]
     back = to_variables(to_weights(*drawn, architecture), architecture)
     jax.tree.map(np.testing.assert_array_equal, back, tuple(drawn))
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pix2pix_jax.models.initial import draw_variables, make_blueprint
+from pix2pix_jax.models.initial import abstract_variables, draw_variables, make_blueprint
 
 
 def count(tree):
