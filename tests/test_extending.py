@@ -1,5 +1,6 @@
 """docs/extending.md: every example is complete, and trains."""
 
+import hashlib
 import json
 import pathlib
 import re
@@ -198,3 +199,23 @@ def test_an_own_loss_that_is_no_number_or_takes_a_name_is_one_line(
     override(tiny_config, "loss.extra", f"mine.py:{'l1' if 'l1' in body else 'own'}")
     with pytest.raises(InputError, match=message):
         train_and_evaluate(tiny_config, "run")
+
+
+@pytest.mark.parametrize("name", ["other.py", "net.py"])
+def test_a_record_cannot_point_to_another_file_of_this_machine(
+    name, tmp_path, tiny_config, one_device, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    train_with_own_net(tiny_config)
+    pathlib.Path("net.py").unlink()
+    # A file whose content anybody may know: of another name, or where the system has its own.
+    public = tmp_path / "lib" / "python3.99" / name
+    public.parent.mkdir(parents=True)
+    public.write_text("raise SystemExit('this was run')\n")
+    path = pathlib.Path("run", "code", "code.json")
+    record = json.loads(path.read_text())
+    digest = hashlib.sha256(public.read_bytes()).hexdigest()
+    record["own_code"][0].update(path=str(public), sha256=digest)
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError):
+        load_generator("run")

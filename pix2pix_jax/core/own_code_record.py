@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import sys
 import sysconfig
 from collections.abc import Mapping
 from typing import Any
@@ -178,6 +179,8 @@ def _compare(reference: Reference, entry: Entry, folder: pathlib.Path) -> tuple[
         return code, f"{what} is in the run's own folder"
     if _is_installed(code.file):
         return code, f"{what} belongs to an installed package"
+    if reference.kind == "file" and original.name != pathlib.Path(reference.place).name:
+        return code, f"{what} is not the file that the config refers to"
     return code, "" if code.sha256 == entry.sha256 else f"{what} has changed"
 
 
@@ -185,6 +188,12 @@ def _is_inside(file: pathlib.Path, folder: pathlib.Path) -> bool:
     """Return whether a file is in a folder, however the two paths are spelt."""
     parents = file.absolute().parents
     return any(parent.is_dir() and parent.samefile(folder) for parent in parents)
+
+
+# Folders that hold the system's own files, such as another Python's library.
+_SYSTEM = tuple(
+    map(pathlib.Path, ("/usr", "/lib", "/lib64", "/opt", "/etc", "/Library", "/System"))
+)
 
 
 def _is_installed(file: pathlib.Path) -> bool:
@@ -195,9 +204,12 @@ def _is_installed(file: pathlib.Path) -> bool:
     """
     library = pathlib.Path(sysconfig.get_path("stdlib")).resolve()
     ours = pathlib.Path(__file__).resolve().parents[1]
-    packages = {"site-packages", "dist-packages"}
-    in_public = file.is_relative_to(library) or file.is_relative_to(ours)
-    return in_public or not packages.isdisjoint(file.parts)
+    public = (library, ours, *_SYSTEM, sys.base_prefix, sys.prefix)
+    named = any(
+        part in ("site-packages", "dist-packages") or part.startswith("python3.")
+        for part in file.parts
+    )
+    return named or any(file.is_relative_to(folder) for folder in public)
 
 
 def _copy_of(reference: Reference, entry: Entry, folder: pathlib.Path) -> pathlib.Path:

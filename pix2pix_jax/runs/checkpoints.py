@@ -233,7 +233,9 @@ class Checkpoints:
         args = {name: ocp.args.StandardRestore(_place(item)) for name, item in abstract.items()}
         try:
             return dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
-        except _ORBAX_ERRORS as error:
+        except jax.errors.JaxRuntimeError:
+            raise  # the device's memory is full, for example
+        except Exception as error:  # Orbax raises a bare Exception for a file that is cut short
             raise _damaged(place, error) from error
 
     def _refuse_other_shapes(self, item: pathlib.Path, abstract: PyTree) -> None:

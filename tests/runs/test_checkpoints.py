@@ -156,6 +156,18 @@ def test_a_damaged_checkpoint_is_named(tmp_path, item):
         read(checkpoints)
 
 
+def test_a_file_that_is_cut_short_is_damage(tmp_path):
+    save_all(tmp_path, {1: None})
+    files = [f for f in (tmp_path / "checkpoints" / "1" / "generator").rglob("d/*") if f.is_file()]
+    for file in files:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(InputError, match=r"is damaged and cannot be read \("),
+    ):
+        checkpoints.restore(1, abstract_items())
+
+
 def test_arrays_of_another_shape_are_not_called_damaged(tmp_path):
     save_all(tmp_path, {1: None})
     shapes = {"a": jax.ShapeDtypeStruct((3, 5), np.float32), "b": jax.ShapeDtypeStruct((), bool)}
