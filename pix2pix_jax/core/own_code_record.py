@@ -204,7 +204,7 @@ def _is_installed(file: pathlib.Path) -> bool:
     """
     library = pathlib.Path(sysconfig.get_path("stdlib")).resolve()
     ours = pathlib.Path(__file__).resolve().parents[1]
-    public = (library, ours, *_SYSTEM, sys.base_prefix, sys.prefix)
+    public = map(str, (library, ours, *_SYSTEM, sys.base_prefix, sys.prefix))
     named = any(
         part in ("site-packages", "dist-packages") or part.startswith("python3.")
         for part in file.parts
