@@ -167,8 +167,7 @@ class OwnCode:
         except InputError:
             raise
         except Exception as error:  # it is the user's code: whatever is wrong there is theirs
-            problem = describe_failure(self._find(wanted), error)
-            raise InputError(f"{wanted}: {problem}") from error
+            raise InputError(f"{wanted}: {self.describe_failure(wanted, error)}") from error
         if not isinstance(result, returns):
             raise InputError(f"{wanted}: returns {_kind(result)}; expected {_name(returns)}")
         return result
@@ -186,6 +185,15 @@ class OwnCode:
                 f"{_name(kind)}"
             )
         return value
+
+    def describe_failure(self, wanted: Reference, error: Exception) -> str:
+        """Say in one line what went wrong in own code that was loaded, and in which of its lines.
+
+        Args:
+            wanted: Its reference.
+            error: What it raised.
+        """
+        return describe_failure(self._find(wanted), error)
 
     def keep(self, config: ConfigDict) -> None:
         """Record a config's own code in the run's folder, with copies of the files.

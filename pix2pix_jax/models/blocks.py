@@ -1,4 +1,4 @@
-"""The block that all networks here are built of, and its variants.
+"""The block that all networks are built of, and its variants.
 
 Arrays are NHWC. Parameters are float32; `dtype` is the dtype of computation.
 """
@@ -48,16 +48,16 @@ ACTIVATIONS: dict[str, Function] = {
 
 
 class Conv(nn.Module):
-    """A convolution; which one, is an argument.
+    """A convolution whose form is an argument.
 
     Attributes:
         features: Output channels.
-        convolve: `down_conv`, `up_conv`, `conv` with stride and padding bound, or one like them.
+        convolve: `down_conv`, `up_conv`, `conv` with stride and padding bound, or similar.
         kernel_size: Side of the kernel.
-        expansion: How many times as many channels the kernel has as the output.
+        expansion: Output channels of the kernel for each channel of the result.
         use_bias: Whether a bias is added.
         spectral_norm: Whether the kernel is divided by its largest singular value.
-        train: Whether the estimate of that value is improved.
+        train: Whether the estimate of that value is updated.
         dtype: Dtype of computation.
     """
 
@@ -95,11 +95,11 @@ def spectral_normalize(
 
     Args:
         kernel: Weights, seen as a matrix of k * k * in rows and out columns.
-        vector: Estimate of the singular vector, of any length but 0; a step of the power iteration
-            makes it better.
+        vector: Estimate of the singular vector, of any norm but 0. One step of the power iteration
+            improves it.
 
     Returns:
-        The kernel and the better estimate. No gradient passes through the estimates.
+        The kernel and the improved estimate. No gradient passes through the estimates.
     """
     matrix = kernel.reshape(-1, kernel.shape[-1])
     left = lax.stop_gradient(_unit(matrix @ vector))
@@ -111,22 +111,22 @@ def _unit(vector: Array) -> Array:
     return vector / (jnp.linalg.norm(vector) + 1e-12)
 
 
-class Block(nn.Module):
-    """Activation, convolution, norm, activation; any of them may be missing.
+class ConvBlock(nn.Module):
+    """Activation, convolution, norm, activation; only the convolution is always there.
 
     Attributes:
         features: Output channels.
         convolve: The convolution, see `Conv`.
-        train: Whether batch norm uses the batch at hand.
+        train: Whether batch norm uses the statistics of the batch.
         before: Activation before the convolution.
         after: Activation after the norm.
-        norm: One of `layers.NORMS`; `none`: no norm.
+        norm: One of `layers.NORMS`.
         kernel_size: Side of the kernel.
         expansion: See `Conv`.
         use_bias: Whether the convolution has a bias.
         spectral_norm: See `Conv`.
         dtype: Dtype of computation.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
     """
 
     features: int
@@ -146,14 +146,14 @@ class Block(nn.Module):
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
         """Apply the block."""
         layer = Conv(
-            self.features,
-            self.convolve,
-            self.kernel_size,
-            self.expansion,
-            self.use_bias,
-            self.spectral_norm,
-            self.train,
-            self.dtype,
+            features=self.features,
+            convolve=self.convolve,
+            kernel_size=self.kernel_size,
+            expansion=self.expansion,
+            use_bias=self.use_bias,
+            spectral_norm=self.spectral_norm,
+            train=self.train,
+            dtype=self.dtype,
             name="conv",
         )
         x = layer(self.before(x))
@@ -163,15 +163,18 @@ class Block(nn.Module):
         return self.after(x)
 
 
-def block_of(generator: Any, *, train: bool) -> Callable[..., Block]:
-    """Bind what all blocks of a generator share: its norm, dtype, axis of devices and `remat`.
+def block_of(generator: Any, *, train: bool) -> Callable[..., ConvBlock]:
+    """Bind what all blocks of a generator share: its norm, dtype, device axis and `remat`.
 
     Args:
         generator: A module with these attributes.
-        train: Whether batch norm uses the batch at hand.
+        train: Whether batch norm uses the statistics of the batch.
+
+    Returns:
+        `ConvBlock` with these arguments bound.
     """
     return functools.partial(
-        nn.remat(Block) if generator.remat else Block,
+        nn.remat(ConvBlock) if generator.remat else ConvBlock,
         train=train,
         norm=generator.norm,
         use_bias=generator.norm not in NORMS_WITH_OFFSET,
@@ -194,8 +197,8 @@ class Upsampling:
     kernel_size: int
     expansion: int = 1
 
-    def bind(self, block: Callable[..., Block]) -> Callable[..., Block]:
-        """Return `block` with this upsampling as its convolution."""
+    def bind(self, block: Callable[..., ConvBlock]) -> Callable[..., ConvBlock]:
+        """Return `block` with this upsampling bound as its convolution."""
         return functools.partial(
             block,
             convolve=self.convolve,
@@ -210,7 +213,7 @@ def nearest_conv(x: Array, kernel: Array) -> Array:
 
 
 def shuffled_conv(x: Array, kernel: Array) -> Array:
-    """Convolve to four times the channels and spread them over the pixels (Shi et al., 2016)."""
+    """Convolve to four times the channels, then shuffle them into pixels (Shi et al., 2016)."""
     return depth_to_space(conv(x, kernel, padding=1))
 
 

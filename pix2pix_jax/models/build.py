@@ -1,7 +1,8 @@
-"""Builders of the networks from a configuration, with the choices that each key has."""
+"""Build the networks from a configuration."""
 
 import dataclasses
 import functools
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -39,22 +40,22 @@ def _build_resnet(model: ConfigDict, image_size: tuple[int, int], **shared: Any)
 
 
 def _build_hybrid(model: ConfigDict, image_size: tuple[int, int], **shared: Any) -> nn.Module:
-    # At one pixel instance norm would leave nothing of the image.
+    # Instance norm would leave nothing of an image of one pixel.
     unit = 2**model.downsamplings
     check_multiple("hybrid", image_size, unit, 2 * unit)
     return Hybrid(blocks=model.blocks, downsamplings=model.downsamplings, **shared)
 
 
 def size_multiple(model: ConfigDict, image_size: tuple[int, int]) -> int:
-    """Return what the sides of an image must be multiples of for a config's generator.
+    """Return what the sides of an image must be multiples of to fit the generator.
 
     Args:
         model: The section `model` of a configuration.
-        image_size: Height and width that it is trained with: they decide the levels of a U-Net.
+        image_size: Height and width that it is trained with, which decide the levels of a U-Net.
     """
     if model.generator == "unet":
         return 2 ** unet_levels(model.levels, image_size)
-    if is_own(model.generator):  # all that is known: it takes this size
+    if is_own(model.generator):  # nothing is known but that it takes this size
         return 2 ** halvings(image_size)
     return 2**model.downsamplings if model.generator == "hybrid" else 4
 
@@ -76,18 +77,18 @@ def build_generator(
         model: The section `model` of a configuration.
         image_size: Height and width of the images.
         out_channels: Channels of the target.
-        axis_name: Mapped axis of the devices in training; None for inference.
-        code: What may run of own code.
+        axis_name: Mapped axis over the devices in training; None for inference.
+        code: Loads own code.
 
     Returns:
         A module called as `(source, train=, dropout_keys=)`.
 
     Raises:
-        InputError: A name is unknown, or the image size does not fit the network.
+        InputError: A name is unknown, the image size does not fit the network, or own code cannot
+            be used.
     """
     name = model.generator
-    if not is_own(name):
-        _check_choice("model.generator", name, GENERATORS)
+    _check_choice("model.generator", name, GENERATORS, or_own=True)
     _check_choice("model.norm", model.norm, NORMS)
     _check_choice("model.activation", model.activation, ACTIVATIONS)
     _check_choice("model.upsample", model.upsample, UPSAMPLINGS)
@@ -143,18 +144,18 @@ def build_discriminator(
     Args:
         model: The section `model` of a configuration.
         image_size: Height and width of the images.
-        axis_name: Mapped axis of the devices in training.
-        code: What may run of own code.
+        axis_name: Mapped axis over the devices in training; None for inference.
+        code: Loads own code.
 
     Returns:
         A module called as `(source, image, train=)`.
 
     Raises:
-        InputError: A name is unknown, or the image is too small for the patches.
+        InputError: A name is unknown, the image is too small for the patches, or own code cannot be
+            used.
     """
     name = model.discriminator
-    if not is_own(name):
-        _check_choice("model.discriminator", name, DISCRIMINATORS)
+    _check_choice("model.discriminator", name, DISCRIMINATORS, or_own=True)
     _check_choice("model.discriminator_norm", model.discriminator_norm, NORMS)
     shared = {
         "base_features": model.discriminator_features,
@@ -176,13 +177,13 @@ def build_discriminator(
 
 @dataclasses.dataclass(frozen=True)
 class Networks:
-    """Both networks of a run, and the images that they work on.
+    """Both networks of a run, and the shapes of their images.
 
     Attributes:
         generator: The generator.
-        discriminator: The discriminator; None for regression alone (`loss.gan='none'`).
-        source_shape: Height, width and channels of a source as the networks see it: one channel for
-            each class if sources are class indices.
+        discriminator: The discriminator; None if there is none (`loss.gan='none'`).
+        source_shape: Height, width and channels of a source as the networks see it; if sources are
+            class indices, it has one channel for each class.
         target_shape: Height, width and channels of a target.
     """
 
@@ -224,17 +225,21 @@ def build_networks(
     axis_name: str | None = None,
     code: OwnCode = NO_OWN_CODE,
 ) -> Networks:
-    """Build the networks of a configuration; the one place where their shapes are worked out.
+    """Build the networks of a configuration, with their shapes.
 
     Args:
         model: The section `model` of a resolved configuration.
         data: The section `data`.
-        adversarial: Whether there is a discriminator.
-        axis_name: Mapped axis of the devices in training; None for inference.
-        code: What may run of own code.
+        adversarial: Whether to build a discriminator.
+        axis_name: Mapped axis over the devices in training; None for inference.
+        code: Loads own code.
+
+    Returns:
+        The networks.
 
     Raises:
-        InputError: See `build_generator` and `build_discriminator`.
+        InputError: See `build_generator` and `build_discriminator`; or an own network does not
+            return what a step needs.
     """
     size = data.image_size
     generator = build_generator(
@@ -251,19 +256,22 @@ def build_networks(
         target_shape=(*size, data.target_channels),
     )
     if axis_name is None:  # batch norm over devices cannot be traced without them
-        _check_own(model, networks)
+        _check_own(model, networks, code)
     return networks
 
 
-def _check_own(model: ConfigDict, networks: Networks) -> None:
-    """Raise InputError if an own network does not give what a step expects."""
-    shapes = networks.source_shape, networks.target_shape
+def _check_own(model: ConfigDict, networks: Networks, code: OwnCode) -> None:
+    """Raise InputError if an own network does not return what a step needs."""
+    shapes = {"source_shape": networks.source_shape, "target_shape": networks.target_shape}
     if is_own(model.generator):
-        check_generator(networks.generator, model.generator, *shapes)
+        check_generator(networks.generator, model.generator, code, **shapes)
     if is_own(model.discriminator) and networks.discriminator is not None:
-        check_discriminator(networks.discriminator, model.discriminator, *shapes)
+        check_discriminator(networks.discriminator, model.discriminator, code, **shapes)
 
 
-def _check_choice(key: str, value: Any, choices: Any) -> None:
-    if value not in choices:
-        raise InputError(f"{key}={value!r}: choose from {', '.join(sorted(choices))}")
+def _check_choice(key: str, value: str, choices: Collection[str], *, or_own: bool = False) -> None:
+    """Raise InputError unless a value is one of the choices, or may be, and is, own code."""
+    if value in choices or (or_own and is_own(value)):
+        return
+    own = ", or give own code as file.py:name or package.module:name" if or_own else ""
+    raise InputError(f"{key}={value!r}: choose from {', '.join(sorted(choices))}{own}")

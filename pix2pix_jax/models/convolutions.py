@@ -1,8 +1,8 @@
-"""The convolutions that all networks here are made of, as plain functions.
+"""The convolutions of all networks, as plain functions.
 
 Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
-Padding stands outside of the convolutions: inside, XLA's CPU backend takes up to 50 times longer
-for the gradient of the kernel. Where it is the default one, `cpu_convolutions` has faster forms.
+Images are padded before the convolutions, not inside: there, XLA's CPU backend takes up to 50 times
+longer for the gradient of the kernel. On the CPU, `cpu_convolutions` has faster forms.
 """
 
 import jax.numpy as jnp
@@ -62,15 +62,15 @@ def down_conv(
 def up_conv(
     x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]
 ) -> Float[Array, "n h2 w2 out"]:
-    """Double both sides: transposed convolution of stride 2, of a 4x4 or 3x3 kernel.
+    """Double both sides: transposed convolution of stride 2 with a 4x4 or 3x3 kernel.
 
-    The same as `flax.linen.ConvTranspose(out, (4, 4), (2, 2), 'SAME')` with the same kernel, in
+    It equals `flax.linen.ConvTranspose(out, (4, 4), (2, 2), 'SAME')` with the same kernel, but has
     the sub-pixel form (Shi et al., 2016, "Is the deconvolution layer the same as a convolutional
     layer?"): one 2x2 convolution to four times the channels, whose output is spread over a grid
-    twice as fine. The library's form takes some ten times longer on a CPU for the gradient of the
-    kernel; there it is `cpu_convolutions.product_up_conv`.
-    A 3x3 kernel is the reference's in its ResNet (padding 1, output padding 1): a 4x4 kernel whose
-    first row and column are zero.
+    twice as fine. On a CPU the library's form takes some ten times longer for the gradient of the
+    kernel; there this is `cpu_convolutions.product_up_conv`.
+    The reference's ResNet has 3x3 kernels (padding 1, output padding 1). Such a kernel is a 4x4 one
+    whose first row and column are zero.
 
     Args:
         x: Features.

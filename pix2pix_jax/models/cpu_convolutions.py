@@ -1,4 +1,4 @@
-"""Convolutions for the CPU: a gather or a scatter of pixels and one matrix product each.
+"""Convolutions for the CPU: each gathers or scatters pixels, and is one matrix product.
 
 For the gradients of a convolution, XLA's CPU backend copies the kernel into another layout. If
 kernels are larger than images, as inside a U-Net, that takes longer than the arithmetic. A product
@@ -16,13 +16,13 @@ from jaxtyping import Array, Float
 def pays_off(x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]) -> bool:
     """Tell whether `product_conv` and `product_down_conv` beat the library's convolution.
 
-    Gathering costs time by the size of the image, the library's layouts by that of the kernel.
+    The cost of gathering grows with the image, that of the library's layouts with the kernel.
     """
     return kernel.size > x.size
 
 
 def is_narrow(kernel: Float[Array, "k k in out"]) -> bool:
-    """Tell whether a pixel's products with the whole kernel are fewer than its channels."""
+    """Tell whether a pixel has fewer products with the whole kernel than channels."""
     height, width, features_in, features_out = kernel.shape
     return height * width * features_out < features_in
 
@@ -30,15 +30,15 @@ def is_narrow(kernel: Float[Array, "k k in out"]) -> bool:
 def product_conv(
     x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"], padding: int
 ) -> Float[Array, "n h2 w2 out"]:
-    """Convolve with stride 1; arguments and result as those of `convolutions.conv`."""
+    """Convolve with stride 1; arguments and result as in `convolutions.conv`."""
     return _product(_windows(x, kernel.shape[0], padding), kernel)
 
 
 def product_down_conv(
     x: Float[Array, "n h w in"], kernel: Float[Array, "4 4 in out"]
 ) -> Float[Array, "n h2 w2 out"]:
-    """Halve both sides; arguments and result as those of `convolutions.down_conv`."""
-    if x.shape[1:3] == (2, 2):  # The outer taps see nothing but padding.
+    """Halve both sides; arguments and result as in `convolutions.down_conv`."""
+    if x.shape[1:3] == (2, 2):  # the outer taps see nothing but padding
         return product_conv(x, kernel[1:3, 1:3], 0)
     return _product(_windows_of_stride_2(x), kernel)
 
@@ -46,9 +46,9 @@ def product_down_conv(
 def narrow_conv(
     x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"], padding: int
 ) -> Float[Array, "n h2 w2 out"]:
-    """Convolve with stride 1 to few channels; arguments and result as those of `product_conv`.
+    """Convolve with stride 1 to few channels; arguments and result as in `product_conv`.
 
-    Products first, then their sum over the window: so the image is not gathered.
+    It multiplies first, then sums over the window, so it does not gather the image.
     """
     side = kernel.shape[0]
     height, width = (length + 2 * padding - side + 1 for length in x.shape[1:3])
@@ -60,9 +60,9 @@ def narrow_conv(
 def product_up_conv(
     x: Float[Array, "n h w in"], kernel: Float[Array, "4 4 in out"]
 ) -> Float[Array, "n h2 w2 out"]:
-    """Double both sides; arguments and result as those of `convolutions.up_conv`."""
+    """Double both sides; arguments and result as in `convolutions.up_conv`."""
     n, height, width, _ = x.shape
-    if (height, width) == (1, 1):  # What the outer taps add lies outside of the image.
+    if (height, width) == (1, 1):  # what the outer taps add is outside of the image
         return _reversed_products(x, kernel[1:3, 1:3]).reshape(n, 2, 2, -1)
     y = jax.ShapeDtypeStruct((n, 2 * height, 2 * width, kernel.shape[3]), x.dtype)
     return jax.linear_transpose(_windows_of_stride_2, y)(_reversed_products(x, kernel))[0]
@@ -80,16 +80,16 @@ def _product(
 def _reversed_products(
     x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]
 ) -> Float[Array, "n h w taps out"]:
-    """Multiply every pixel by every tap of the kernel, the last tap first."""
+    """Multiply each pixel by each tap of the kernel, the last tap first."""
     height, width, features_in, features_out = kernel.shape
-    # Whole rows of `out` values move here, which costs no more than to copy them.
+    # Moves whole rows of `out` values, which costs no more than a copy.
     matrix = kernel.transpose(2, 0, 1, 3).reshape(features_in, -1)
     products = x.reshape(-1, features_in) @ matrix
     return products.reshape(*x.shape[:3], height * width, features_out)[:, :, :, ::-1]
 
 
 def _windows(x: Float[Array, "n h w c"], side: int, padding: int) -> Float[Array, "n h2 w2 taps c"]:
-    """Gather the pixels under each place of a square window; negative padding crops."""
+    """Gather the pixels at each position of a square window; negative padding crops."""
     around = (padding, padding, 0)
     x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), around, around, (0, 0, 0)))
     height, width = x.shape[1] - side + 1, x.shape[2] - side + 1
@@ -98,12 +98,12 @@ def _windows(x: Float[Array, "n h w c"], side: int, padding: int) -> Float[Array
 
 
 def _windows_of_stride_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 16 c"]:
-    """Gather the pixels under each place of a 4x4 window of stride 2, padding 1.
+    """Gather the pixels at each position of a 4x4 window with stride 2, padding 1.
 
-    A window is 2x2 blocks of 2x2 pixels: views of the image, no strided reads.
+    A window is 2x2 blocks of 2x2 pixels, which are views of the image instead of strided reads.
     """
     n, height, width, channels = x.shape
-    # Of an odd side no window reaches the padding at the end.
+    # If a side is odd, no window reaches the padding at its end.
     x = jnp.pad(x, ((0, 0), (1, 1 - height % 2), (1, 1 - width % 2), (0, 0)))
     blocks = x.reshape(n, height // 2 + 1, 2, width // 2 + 1, 2, channels)
     pairs = jnp.stack([blocks[:, :-1], blocks[:, 1:]], axis=2)

@@ -7,29 +7,30 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import Block, leaky_relu
+from pix2pix_jax.models.blocks import ConvBlock, leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv
 from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, widen
 
-# One scale of a discriminator: its logits, and the features of its hidden layers.
+# What a discriminator returns for one scale: logits, and the features of its hidden layers.
 Scale = tuple[Float[Array, "n _ _ 1"], tuple[Array, ...]]
 
 
 class PatchGAN(nn.Module):
-    """Real or fake for every overlapping patch (Isola et al., 2017, section 3.2.2).
+    """Real or fake for each overlapping patch (Isola et al., 2017, section 3.2.2).
 
-    `layers` 4x4 convolutions of stride 2 and two of stride 1, padding 1. Three layers judge patches
-    of 70x70 pixels: 2,767,809 parameters with instance norm and 6 input channels, 2,768,705 with
-    batch norm, 30x30 logits at 256x256 pixels. One to six layers: 16, 34, 70, 142, 286, 574 pixels.
+    It has `layers` 4x4 convolutions of stride 2 and two of stride 1, all with padding 1. With three
+    layers it judges patches of 70x70 pixels, has 2,767,809 parameters with instance norm and 6
+    input channels (2,768,705 with batch norm), and gives 30x30 logits at 256x256 pixels. One to six
+    layers judge patches of 16, 34, 70, 142, 286 and 574 pixels.
 
     Attributes:
-        base_features: Features of the first layer; they double up to eight times as many.
+        base_features: Features of the first layer; they double per layer, up to eightfold.
         layers: Number of stride-2 layers.
-        norm: One of `layers.NORMS`; the first and the last convolution have none.
-        conditional: Whether the source is judged along with the image.
+        norm: One of `layers.NORMS`, after all convolutions but the first and the last.
+        conditional: Whether it sees the source besides the image.
         spectral_norm: Whether every kernel is divided by its largest singular value.
         dtype: Dtype of computation; logits are float32.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
     """
 
     base_features: int = 64
@@ -49,7 +50,7 @@ class PatchGAN(nn.Module):
         Args:
             source: Input of the generator, in [-1, 1].
             image: Target or fake, in [-1, 1].
-            train: Whether batch norm uses the batch at hand (True) or running statistics.
+            train: Whether batch norm uses the statistics of the batch (True) or running ones.
 
         Returns:
             A tuple of one scale: the logits of the patches, above 0 for real, and the features of
@@ -59,7 +60,7 @@ class PatchGAN(nn.Module):
         hidden = partial(
             block, after=leaky_relu, norm=self.norm, use_bias=self.norm not in NORMS_WITH_OFFSET
         )
-        same = partial(conv, padding=1)  # of stride 1: it shrinks each side by one
+        same = partial(conv, padding=1)  # with stride 1 each side shrinks by one pixel
         x = jnp.concatenate([source, image], axis=-1) if self.conditional else image
         first = block(self.base_features, down_conv, after=leaky_relu, norm="none", name="conv_0")
         features = [first(x)]
@@ -72,17 +73,17 @@ class PatchGAN(nn.Module):
 
 
 class PixelGAN(nn.Module):
-    """Real or fake for every pixel by itself: 1x1 convolutions (Isola et al., 2017, section 4.4).
+    """Real or fake for each single pixel, by 1x1 convolutions (Isola et al., 2017, section 4.4).
 
-    8,897 parameters with instance norm and 6 input channels, 9,024 with batch norm.
+    It has 8,897 parameters with instance norm and 6 input channels, 9,024 with batch norm.
 
     Attributes:
         base_features: Features of the first layer; the second has twice as many.
-        norm: One of `layers.NORMS`, of the second layer.
-        conditional: Whether the source is judged along with the image.
+        norm: One of `layers.NORMS`, for the second layer.
+        conditional: Whether it sees the source besides the image.
         spectral_norm: Whether every kernel is divided by its largest singular value.
         dtype: Dtype of computation; logits are float32.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
     """
 
     base_features: int = 64
@@ -96,7 +97,7 @@ class PixelGAN(nn.Module):
     def __call__(
         self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
     ) -> tuple[Scale, ...]:
-        """Judge every pixel; arguments and result as those of `PatchGAN`."""
+        """Judge each pixel; arguments and result as in `PatchGAN`."""
         use_bias = self.norm not in NORMS_WITH_OFFSET
         block = partial(_block_of(self, train=train), convolve=conv, kernel_size=1)
         x = jnp.concatenate([source, image], axis=-1) if self.conditional else image
@@ -105,15 +106,15 @@ class PixelGAN(nn.Module):
         second = hidden(2 * self.base_features, norm=self.norm, use_bias=use_bias, name="conv_1")(
             first
         )
-        # The reference leaves this one's bias to the norm as well.
+        # As in the reference, this bias depends on the norm too.
         logits = block(1, norm="none", use_bias=use_bias, name="conv_2")(second)
         return ((widen(logits), (first, second)),)
 
 
-def _block_of(discriminator: PatchGAN | PixelGAN, *, train: bool) -> Callable[..., Block]:
+def _block_of(discriminator: PatchGAN | PixelGAN, *, train: bool) -> Callable[..., ConvBlock]:
     """Bind what all blocks of a discriminator share."""
     return partial(
-        Block,
+        ConvBlock,
         train=train,
         spectral_norm=discriminator.spectral_norm,
         dtype=discriminator.dtype,
@@ -125,7 +126,7 @@ class MultiscaleGAN(nn.Module):
     """The same PatchGAN at several scales of the image (Wang et al., 2018, pix2pixHD, section 3.2).
 
     Attributes:
-        scales: Number of scales; each next one sees the image at half the size.
+        scales: Number of scales; each one sees the image at half the size of the one before.
         patch: Builds the PatchGAN of a scale, given its `name`.
     """
 
@@ -136,19 +137,16 @@ class MultiscaleGAN(nn.Module):
     def __call__(
         self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
     ) -> tuple[Scale, ...]:
-        """Judge the image at every scale, the finest first; arguments as those of `PatchGAN`."""
+        """Judge the image at each scale, the finest first; arguments as in `PatchGAN`."""
         outputs: tuple[Scale, ...] = ()
         for scale in range(self.scales):
             outputs += self.patch(name=f"scale_{scale}")(source, image, train=train)
-            source, image = _halve(source), _halve(image)
+            source, image = halve(source), halve(image)
         return outputs
 
 
-# Averages of 3x3 windows; at the edges the mean is over the pixels there are.
-_halve = partial(
-    nn.avg_pool,
-    window_shape=(3, 3),
-    strides=(2, 2),
-    padding=((1, 1), (1, 1)),
-    count_include_pad=False,
-)
+def halve(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+    """Average 3x3 windows with stride 2; at the edges, over the pixels inside the image only."""
+    padding = ((1, 1), (1, 1))
+    halved: Array = nn.avg_pool(x, (3, 3), (2, 2), padding, count_include_pad=False)
+    return halved

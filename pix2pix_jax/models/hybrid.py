@@ -14,11 +14,11 @@ from pix2pix_jax.models.layers import Dtype, dropout, widen
 class Hybrid(nn.Module):
     """A ResNet whose encoder is that of DCGAN (Radford et al., 2016).
 
-    The third model of a course report that compared it with a U-Net and a ResNet on Cityscapes.
-    A 3x3 convolution; strided 4x4 convolutions with norm and LeakyReLU(0.2), which double the
-    features up to eight times as many; residual blocks of 3x3 convolutions; as many upsamplings as
-    there were strided convolutions; a 3x3 convolution and tanh. No skip connections. The input's
-    sides must be multiples of 2 ** downsamplings.
+    This is the third model of a course report, which compared it with a U-Net and a ResNet on
+    Cityscapes. Its layers: a 3x3 convolution; strided 4x4 convolutions with norm and
+    LeakyReLU(0.2), each of which doubles the features, up to eightfold; residual blocks of 3x3
+    convolutions; one upsampling for each strided convolution; a 3x3 convolution and tanh. There
+    are no skip connections. The input's sides must be multiples of 2 ** downsamplings.
 
     Attributes:
         out_channels: Channels of the output image.
@@ -26,12 +26,12 @@ class Hybrid(nn.Module):
         downsamplings: Number of strided convolutions.
         blocks: Number of residual blocks.
         norm: One of `layers.NORMS`.
-        activation: Of residual blocks and decoder, one of `blocks.ACTIVATIONS`.
+        activation: Activation of residual blocks and decoder, one of `blocks.ACTIVATIONS`.
         upsample: One of `blocks.UPSAMPLINGS`.
-        dropout: Rate between the two convolutions of a residual block.
-        remat: Whether blocks are computed again in the backward pass instead of kept.
+        dropout: Dropout rate between the two convolutions of a residual block.
+        remat: Whether blocks are recomputed in the backward pass to save memory.
         dtype: Dtype of computation; the result is float32.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
     """
 
     out_channels: int = 3
@@ -54,7 +54,7 @@ class Hybrid(nn.Module):
         train: bool,
         dropout_keys: Key[Array, " n"] | None = None,
     ) -> Float[Array, "n h w out"]:
-        """Translate images; arguments and result as those of `UNet`."""
+        """Translate images; arguments and result as in `UNet`."""
         steps = range(self.downsamplings + 1)
         widths = [self.base_features * min(2**step, 8) for step in steps]
         activation = ACTIVATIONS[self.activation]

@@ -1,8 +1,8 @@
 """Initial values of the networks: what a layer declares, and how a run draws it.
 
-Our layers declare their arrays with the initialisers of this module. These are drawn on the host:
-to call `module.init` would compile the whole network only to throw its output away, some 5 to 9
-seconds. Initialisers that we do not know, as in own networks, are computed by `module.init`.
+Our layers declare their arrays with the initialisers of this module, which are drawn on the host:
+`module.init` would compile the whole network only to throw its output away, in some 5 to 9 seconds.
+Other initialisers, as in own networks, are computed by `module.init`.
 """
 
 import contextlib
@@ -27,20 +27,21 @@ Shapes = tuple[PyTree[jax.ShapeDtypeStruct], PyTree[jax.ShapeDtypeStruct]]
 # Kinds of kernels; the paper's is `normal`, N(0, 0.02).
 INITIALIZERS = ("kaiming", "normal", "orthogonal", "xavier")
 
-# Whether initialisers are asked who they are instead of what they draw.
+# Whether our initialisers return boxes that hold them, see `make_blueprint`.
 _recording = contextvars.ContextVar("recording", default=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class Initializer:
-    """Initial values of an array: normal around a mean, or constant.
+    """Initial values of an array: normally distributed, or constant.
 
-    A layer declares it as any initialiser of JAX: `self.param("kernel", KERNEL, shape)`.
+    A layer takes it like any initialiser of JAX: `self.param("kernel", KERNEL, shape)`, or
+    `nn.Conv(features, (3, 3), kernel_init=KERNEL)`.
 
     Attributes:
         mean: Mean of the values.
         deviation: Their standard deviation; 0 means a constant.
-        is_kernel: Whether a run may choose another kind, one of `INITIALIZERS`.
+        is_kernel: Whether `model.initializer` may replace it by another one of `INITIALIZERS`.
     """
 
     mean: float
@@ -51,9 +52,12 @@ class Initializer:
         """Return values in JAX, as `module.init` asks for them.
 
         Args:
-            key: Random key; None will do for a constant.
+            key: Random key; may be None for a constant.
             shape: Shape of the array.
-            dtype: Its dtype.
+            dtype: Dtype of the array.
+
+        Returns:
+            The array.
         """
         if _recording.get():
             return _Declared(jnp.zeros(shape, dtype), self)
@@ -69,7 +73,7 @@ class Initializer:
         Args:
             rng: Source of random numbers.
             shape: Shape of the array.
-            kind: Of a kernel, one of `INITIALIZERS`.
+            kind: One of `INITIALIZERS`; used by kernels only.
 
         Returns:
             A float32 array.
@@ -103,7 +107,7 @@ def _deviation(kind: str, shape: tuple[int, ...]) -> float:
 
 
 def _orthogonal(values: Float[np.ndarray, "*k in out"]) -> Float[np.ndarray, "*k in out"]:
-    """Return the nearest thing to a rotation, by QR with unique signs (Saxe et al., 2014)."""
+    """Return an orthogonal matrix, by QR with unique signs (Saxe et al., 2014)."""
     matrix = values.reshape(-1, values.shape[-1])
     wide = matrix.shape[0] < matrix.shape[1]
     q, r = np.linalg.qr(matrix.T if wide else matrix)
@@ -112,7 +116,7 @@ def _orthogonal(values: Float[np.ndarray, "*k in out"]) -> Float[np.ndarray, "*k
 
 
 class _Declared(struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
-    """A value with the initialiser that declared it; flax unboxes it where a layer reads it."""
+    """A value in a box with its initialiser; flax unboxes it when a layer reads it."""
 
     value: Any
     initializer: Initializer | None = struct.field(pytree_node=False)
@@ -124,7 +128,7 @@ class _Declared(struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
         return self.replace(value=val)
 
     def add_axis(self, index: int, params: dict[Any, Any]) -> "_Declared":
-        # Several layers in one array: what one of them declared says nothing about its fans.
+        # Several layers are stacked in one array, whose shape is not that of one kernel.
         return self.replace(initializer=None)
 
     def remove_axis(self, index: int, params: dict[Any, Any]) -> "_Declared":
@@ -133,7 +137,7 @@ class _Declared(struct.PyTreeNode, nn.meta.AxisMetadata[Any]):
 
 @contextlib.contextmanager
 def _record() -> Iterator[None]:
-    """Let our initialisers return boxes that tell who they are."""
+    """Let our initialisers return boxes that hold them."""
     token = _recording.set(True)
     try:
         yield
@@ -149,8 +153,8 @@ class Blueprint:
         module: Generator or discriminator.
         image_shapes: NHWC shapes of its image arguments.
         shapes: Shapes and dtypes of its parameters and of its batch statistics.
-        initializers: Who declared each array, in the order of the leaves of `shapes`; None: an
-            initialiser that is not ours.
+        initializers: Initialiser of each array, in the order of the leaves of `shapes`; None if it
+            is not one of ours.
     """
 
     module: nn.Module
@@ -173,15 +177,15 @@ class Blueprint:
         @jax.jit
         def init(key: Array) -> list[Array]:
             leaves = jax.tree.leaves(nn.meta.unbox(_init(self.module, key, self.image_shapes)))
-            both = zip(leaves, self.initializers, strict=True)
-            return [leaf for leaf, ours in both if ours is None]
+            pairs = zip(leaves, self.initializers, strict=True)
+            return [leaf for leaf, ours in pairs if ours is None]
 
         others: list[Array] = init(key)
         return others
 
 
 def _init(module: nn.Module, key: Any, image_shapes: Sequence[tuple[int, ...]]) -> PyTree:
-    """Call `module.init` on black images; return `(params, batch_stats)`."""
+    """Call `module.init` on images of zeros; return `(params, batch_stats)`."""
     images = [jnp.zeros(shape, jnp.float32) for shape in image_shapes]
     # train=False: batch norm over devices has no axis of devices here.
     variables = module.init(key, *images, train=False)
@@ -189,7 +193,7 @@ def _init(module: nn.Module, key: Any, image_shapes: Sequence[tuple[int, ...]]) 
 
 
 def make_blueprint(module: nn.Module, *image_shapes: tuple[int, ...]) -> Blueprint:
-    """Trace a network, without computing anything.
+    """Trace a network to find its variables, without computing anything.
 
     Args:
         module: Generator or discriminator.
@@ -206,8 +210,8 @@ def make_blueprint(module: nn.Module, *image_shapes: tuple[int, ...]) -> Bluepri
         with _record():
             boxed = trace()
     except (AttributeError, TypeError):
-        # An own layer computes with what one of our initialisers returns, for which a box is no
-        # array. Any other error is raised again.
+        # Perhaps an own layer computes with what one of our initialisers returns; it needs an
+        # array instead of a box. Any other error is raised again.
         boxed = trace()
     leaves = jax.tree.leaves(boxed, is_leaf=lambda leaf: isinstance(leaf, nn.meta.AxisMetadata))
     initializers = tuple(
@@ -234,16 +238,16 @@ def draw_variables(
 ) -> dict[str, tuple[PyTree, PyTree]]:
     """Draw the initial values of some networks.
 
-    What our layers declare is drawn on the host, each array from (seed, its name), so that values
-    do not depend on what else there is. Other arrays are computed by `module.init`.
+    Arrays of our initialisers are drawn on the host, each from (seed, its name), so that its values
+    do not depend on other arrays. All others are computed by `module.init`.
 
     Args:
         blueprints: Networks by name; the name is part of the names of their arrays.
         seed: Seed of the run.
-        initializer: Of kernels declared with `KERNEL`, one of `INITIALIZERS`.
+        initializer: One of `INITIALIZERS`, for kernels declared with `KERNEL`.
 
     Returns:
-        By name, trees of arrays: `params` and `batch_stats`.
+        Trees of arrays by the networks' names: `params` and `batch_stats`.
     """
     abstract = {name: blueprints[name].shapes for name in sorted(blueprints)}
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)

@@ -17,14 +17,14 @@ from pix2pix_jax.models.initial import ONES, SCALE, ZEROS
 
 Dtype = Any
 NORMS = ("batch", "group", "instance", "instance_affine", "none")
-# Norms that add an offset undo the bias of the convolution before them: it is left out there.
+# A norm that adds an offset makes the bias of the convolution before it redundant.
 NORMS_WITH_OFFSET = ("batch", "group", "instance_affine")
 _GROUPS = 32  # Wu & He, 2018
 EPSILON = 1e-5
 
 
 def widen(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Convert to float32 what has fewer bits: statistics and results need them."""
+    """Convert arrays of fewer bits to float32, which statistics and results need."""
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
@@ -37,7 +37,7 @@ class InstanceNorm(nn.Module):
     """Instance norm without running statistics (Ulyanov et al., 2016).
 
     Attributes:
-        affine: Whether a learnt scale and offset follow; the reference has none.
+        affine: Whether a learnt scale and offset follow. The reference has none.
         dtype: Dtype of the result; statistics are always float32.
     """
 
@@ -46,7 +46,7 @@ class InstanceNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
-        """Give every channel of every image mean 0 and variance 1; `train` changes nothing."""
+        """Give each channel of each image mean 0 and variance 1; `train` changes nothing."""
         x = widen(x)
         centered = x - jnp.mean(x, axis=(1, 2), keepdims=True)
         variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
@@ -59,7 +59,7 @@ class InstanceNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Group norm (Wu & He, 2018), of 32 groups or as many as divide the channels.
+    """Group norm (Wu & He, 2018) with 32 groups, or fewer if 32 does not divide the channels.
 
     Attributes:
         dtype: Dtype of the result; statistics are always float32.
@@ -69,7 +69,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
-        """Normalise the groups of channels of every image; `train` changes nothing."""
+        """Normalise each group of channels of each image; `train` changes nothing."""
         groups = math.gcd(x.shape[-1], _GROUPS)
         layer = nn.GroupNorm(
             groups,
@@ -85,14 +85,14 @@ class GroupNorm(nn.Module):
 class BatchNorm(nn.Module):
     """Batch norm over the global batch, with PyTorch's running statistics (Ioffe & Szegedy, 2015).
 
-    Three uses: in training the statistics are those of the global batch; at test time, as the
-    paper has it, each image's own (train=True under `jax.vmap` over single images, without an
-    axis name); or the running ones (train=False). The running variance is the unbiased one, which
-    is what the reference keeps and what its weight files hold; flax's own layer keeps the biased.
+    It normalises by the statistics of the global batch in training. At test time it uses each
+    image's own, as in the paper (train=True under `jax.vmap` over single images, without an axis
+    name), or the running ones (train=False). The running variance is the unbiased one, as in the
+    reference and its weight files; flax's own layer keeps the biased one.
 
     Attributes:
-        momentum: Share of the old running statistics that a step keeps (PyTorch's is 1 - this).
-        axis_name: Mapped axis of the devices that share a batch; None on one device.
+        momentum: Share of the running statistics that a step keeps; PyTorch's momentum is 1 - this.
+        axis_name: Mapped axis over which the devices share a batch; None on one device.
         dtype: Dtype of the result; statistics are always float32.
     """
 
@@ -102,7 +102,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
-        """Normalise every channel; with `train`, by the batch at hand, updating the statistics."""
+        """Normalise each channel; `train`: by the batch, and update the running statistics."""
         channels = (x.shape[-1],)
         scale = self.param("scale", SCALE, channels)
         bias = self.param("bias", ZEROS, channels)
@@ -124,7 +124,7 @@ class BatchNorm(nn.Module):
     def _batch_statistics(
         self, x: Float[Array, "n h w c"]
     ) -> tuple[Float[Array, " c"], Float[Array, " c"], int]:
-        """Return mean and biased variance over the global batch, and how many values each has."""
+        """Return mean and biased variance over the global batch, and the number of values."""
         count = x.shape[0] * x.shape[1] * x.shape[2]
         mean = jnp.mean(x, axis=(0, 1, 2))
         if self.axis_name is not None:
@@ -140,8 +140,8 @@ def make_norm(kind: str, *, axis_name: str | None, dtype: Dtype, name: str) -> n
     """Build a norm layer.
 
     Args:
-        kind: One of `NORMS`.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        kind: One of `NORMS`, but not `none`.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
         dtype: Dtype of the result.
         name: Name of the layer in the parameter tree.
 
@@ -158,22 +158,22 @@ def make_norm(kind: str, *, axis_name: str | None, dtype: Dtype, name: str) -> n
     if kind in ("instance", "instance_affine"):
         return InstanceNorm(affine=kind == "instance_affine", dtype=dtype, name=name)
     choices = ", ".join(kind for kind in NORMS if kind != "none")
-    raise InputError(f"model.norm={kind!r}: choose from {choices}")
+    raise InputError(f"norm {kind!r}: choose from {choices}")
 
 
 def dropout(
     x: Float[Array, "n h w c"], rate: float, keys: Key[Array, " n"] | None, place: int
 ) -> Float[Array, "n h w c"]:
-    """Zero a share of each example's values, by that example's own key (Srivastava et al., 2014).
+    """Zero a share of each example's values (Srivastava et al., 2014), drawn by the example's key.
 
-    flax's layer draws one mask for the whole batch, which then depends on how the batch is spread
+    flax's layer draws one mask for the whole batch, so masks would depend on how a batch is spread
     over devices. Here the mask belongs to the example.
 
     Args:
         x: Features.
         rate: Share of values set to zero, in [0, 1); the others are scaled by 1 / (1 - rate).
         keys: One random key per example; None switches dropout off.
-        place: Number of the layer in its network: no two share a mask.
+        place: Number of the layer in its network, so that no two share a mask.
 
     Returns:
         Features of the same shape.

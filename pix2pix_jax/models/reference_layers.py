@@ -1,7 +1,7 @@
-"""The networks of the PyTorch reference: every array in a weight file, and what it is in ours.
+"""The networks of the PyTorch reference: each array of a weight file, and its place in ours.
 
-The reference is `junyanz/pytorch-CycleGAN-and-pix2pix`. A table of layers for each network, in
-`_LAYERS`, holds all that is known of its names.
+The reference is `junyanz/pytorch-CycleGAN-and-pix2pix`. `_LAYERS` has a table of layers for each
+network, with the reference's names.
 """
 
 import dataclasses
@@ -14,14 +14,14 @@ class Architecture:
 
     Attributes:
         network: `unet`, `resnet` (generators), `patch`, `pixel` (discriminators).
-        norm: `batch` or `instance` (without affine pair).
-        depth: Levels of a U-Net, residual blocks of a ResNet, stride-2 layers of a PatchGAN; 0 of
+        norm: `batch` or `instance` (without scale and offset).
+        depth: Levels of a U-Net, residual blocks of a ResNet, stride-2 layers of a PatchGAN; 0 for
             a PixelGAN.
         base_features: Features of the first layer.
-        in_channels: Channels of the source; of a discriminator, of source and target together.
-        out_channels: Channels of the target; of a discriminator 1.
-        dropout: Whether residual blocks have a dropout layer, which shifts the names after it. A
-            U-Net's names do not tell: False.
+        in_channels: Channels of the source; for a discriminator, of source and target together.
+        out_channels: Channels of the target; 1 for a discriminator.
+        dropout: Whether residual blocks have a dropout layer, which shifts the names after it.
+            False for a U-Net, whose names do not tell.
     """
 
     network: str
@@ -33,9 +33,10 @@ class Architecture:
     dropout: bool = False
 
     def __str__(self) -> str:
+        dropout = "with" if self.dropout else "without"
         names = {
             "unet": f"U-Net of {self.depth} levels",
-            "resnet": f"ResNet of {self.depth} blocks with{'' if self.dropout else 'out'} dropout",
+            "resnet": f"ResNet of {self.depth} blocks {dropout} dropout",
             "patch": f"PatchGAN discriminator of {self.depth} layers",
             "pixel": "PixelGAN discriminator",
         }
@@ -47,24 +48,32 @@ class Architecture:
 
 @dataclasses.dataclass(frozen=True)
 class _Layer:
-    """A convolution of ours (`block`) and theirs (`conv`), with the norm behind it, if any."""
+    """A convolution in our network (`block`) and theirs (`conv`); `norm` is '' without any."""
 
     block: str
     conv: str
     norm: str
     kernel: tuple[int, int, int]  # side, channels in, channels out
     transposed: bool = False
-    always_bias: bool = False  # With batch norm, too.
+    always_bias: bool = False  # even with batch norm
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One array: its name and shape in the reference, its place in our trees."""
+    """One array of a weight file, and its place in our trees.
+
+    Attributes:
+        key: Its name in the reference.
+        shape: Its shape there.
+        layout: How the axes are arranged: `conv`, `transposed` or `vector`.
+        collection: `params` or `batch_stats`; '' if we have no such array.
+        path: Names that lead to it in the collection.
+    """
 
     key: str
     shape: tuple[int, ...]
     layout: str
-    collection: str  # `params`, `batch_stats`; '' where we do not keep it
+    collection: str
     path: tuple[str, str, str] = ("", "", "")
 
 
@@ -80,7 +89,7 @@ def _unet_layers(a: Architecture) -> Iterator[_Layer]:
         down_norm = "" if innermost else f"{at}2"
         yield _Layer(f"down_{level}", f"{at}1", down_norm, (4, outside, inside))
         up, norm = (f"{at}3", f"{at}4") if innermost else (f"{at}5", f"{at}6")
-        # All but the innermost get the skip connection's features as well.
+        # The input of all but the innermost includes the skip connection.
         kernel = (4, inside if innermost else 2 * inside, outside)
         yield _Layer(f"up_{level}", up, norm, kernel, transposed=True)
 
@@ -128,7 +137,14 @@ _LAYERS: dict[str, Callable[[Architecture], Iterator[_Layer]]] = {
 
 
 def entries(architecture: Architecture) -> Iterator[Entry]:
-    """Yield every array of a network's file."""
+    """Yield each array of a network's weight file.
+
+    Args:
+        architecture: The network.
+
+    Yields:
+        Its arrays, layer by layer.
+    """
     batch = architecture.norm == "batch"
     for layer in _LAYERS[architecture.network](architecture):
         side, wide_in, wide_out = layer.kernel

@@ -1,7 +1,7 @@
-"""The PyTorch reference's weights <-> our parameters and our config.
+"""Convert between the PyTorch reference's weights and our parameters and config.
 
-The reference's file is a bare `state_dict` of one network. Which network it is, is seen from names
-and shapes alone.
+The reference's file is a bare `state_dict` of one network. Names and shapes alone tell which
+network it is.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -39,8 +39,8 @@ def to_variables(
     """Arrange the reference's weights as ours.
 
     Args:
-        weights: As from `weight_files.read`; names that the architecture lacks are left out.
-        architecture: As `recognise` found it.
+        weights: As from `weight_files.read`; names unknown to the architecture are ignored.
+        architecture: The network, as from `recognise`.
 
     Returns:
         `params` and `batch_stats` of our network, float32.
@@ -58,16 +58,16 @@ def to_variables(
 def to_weights(
     params: PyTree, batch_stats: PyTree, architecture: Architecture
 ) -> dict[str, np.ndarray]:
-    """Arrange our weights as the reference's: the inverse of `to_variables`, bit by bit.
+    """Arrange our weights as the reference's: the exact inverse of `to_variables`.
 
     Args:
         params: Parameters of our network.
         batch_stats: Its running statistics; empty with instance norm.
-        architecture: What it is.
+        architecture: The network.
 
     Returns:
-        Arrays by the reference's names. We do not count batches: `num_batches_tracked` is 0, which
-        only a momentum of None would read.
+        Arrays by the reference's names. `num_batches_tracked` is 0, as we do not count batches;
+        PyTorch reads it only with a momentum of None.
     """
     trees = {"params": params, "batch_stats": batch_stats}
     weights = {}
@@ -86,22 +86,22 @@ def recognise(
     """Find out which network of the reference a file holds.
 
     Args:
-        weights: Arrays by name, as from `weight_files.read`. Old files of instance-norm networks
-            have running statistics that mean nothing: they are passed over.
-        name: What an error calls them.
-        role: `generator` or `discriminator`, where only that will do.
+        weights: Arrays by name, as from `weight_files.read`. Running statistics in old files of
+            instance-norm networks mean nothing, and are ignored.
+        name: What error messages call them.
+        role: `generator` or `discriminator`, if it must be that; '' for either.
 
     Returns:
         The network.
 
     Raises:
-        InputError: It is no network of the reference, or of the other role.
+        InputError: It is not a network of the reference, or one of the other role.
     """
     shapes = {key: array.shape for key, array in weights.items()}
     guess = _guess(shapes, name)
     found = "generator" if guess.network in _GENERATORS else "discriminator"
     if role and role != found:
-        raise InputError(f"{name}: holds a {found} ({guess}), where a {role} is wanted")
+        raise InputError(f"{name}: holds a {found} ({guess}); expected a {role}")
     expected = {entry.key: entry.shape for entry in entries(guess)}
     # Files from before PyTorch 0.4.1 do not count batches.
     ignored = _STATISTICS if guess.norm == "instance" else _STATISTICS[-1]
@@ -121,20 +121,22 @@ def recognise(
     ]
     if differences:
         raise InputError(
-            f"{name}: no network of the reference; the nearest is a {guess}, but "
+            f"{name}: not a network of the reference; the nearest is a {guess}, but "
             + "; ".join(differences)
         )
     return guess
 
 
 def _count(what: str, names: Collection[str]) -> list[str]:
-    """Describe the names in one phrase, or none, showing the first few."""
+    """Return a phrase that counts the names and shows the first few; no phrase without names."""
+    if not names:
+        return []
     dots = ", ..." if len(names) > _SHOWN else ""
-    return [f"{len(names)} {what} ({', '.join(list(names)[:_SHOWN])}{dots})"] if names else []
+    return [f"{len(names)} {what} ({', '.join(list(names)[:_SHOWN])}{dots})"]
 
 
 def _guess(shapes: Mapping[str, tuple[int, ...]], name: str) -> Architecture:
-    """Return the network that a few telling names and shapes point to."""
+    """Return the network that a few characteristic names and shapes point to."""
     kernels = {
         key.removesuffix(".weight"): shape
         for key, shape in shapes.items()
@@ -143,7 +145,7 @@ def _guess(shapes: Mapping[str, tuple[int, ...]], name: str) -> Architecture:
     in_blocks = {key.split(".")[1] for key in kernels if ".conv_block." in key}
     dropout = False
     if any(key.startswith("model.model.") for key in kernels):
-        # One more "model" for each level inside the outermost.
+        # Each level adds one "model" to the names of the levels inside it.
         network, first, last = "unet", "model.model.0", "model.model.3"
         depth = max(key.count("model") for key in kernels) - 1
     elif in_blocks:
@@ -158,10 +160,12 @@ def _guess(shapes: Mapping[str, tuple[int, ...]], name: str) -> Architecture:
         network, first, last = "patch", "model.0", f"model.{3 * depth + 2}"
     else:
         names = "; ".join(_count("arrays", sorted(shapes)))
-        raise InputError(f"{name}: no network of the reference, but {names}")
+        raise InputError(f"{name}: not a network of the reference, but {names}")
     for key in (first, last):
         if key not in kernels:
-            raise InputError(f"{name}: no network of the reference: a {network} has {key}.weight")
+            raise InputError(
+                f"{name}: not a network of the reference: a {network} has {key}.weight"
+            )
     features, in_channels = kernels[first][:2]
     has_scales = any(key.endswith(".weight") and len(shape) == 1 for key, shape in shapes.items())
     norm = "batch" if has_scales else "instance"
@@ -177,10 +181,10 @@ def configure(
     Args:
         config: Configuration to change: `model.*` and the numbers of channels.
         generator: A generator.
-        discriminator: A discriminator; None leaves its kind as it is, with the generator's norm.
+        discriminator: A discriminator; if None, the config's kind stays, with the generator's norm.
 
     Raises:
-        InputError: The two do not belong together.
+        InputError: The discriminator takes other channels than the generator's source and target.
     """
     model, data = config.model, config.data
     model.generator, model.norm = generator.network, generator.norm
@@ -206,14 +210,14 @@ def configure(
 
 
 def generator_architecture(model: ConfigDict, networks: Networks) -> Architecture:
-    """Return what a run's generator is in the reference.
+    """Return which network of the reference a run's generator is.
 
     Args:
         model: The section `model` of the run's resolved configuration.
         networks: The run's networks.
 
     Raises:
-        InputError: The reference has no such network; the message says which key differs.
+        InputError: The reference has no such network; the message has the key that differs.
     """
     _require(
         model,
@@ -236,7 +240,16 @@ def generator_architecture(model: ConfigDict, networks: Networks) -> Architectur
 
 
 def discriminator_architecture(model: ConfigDict, networks: Networks) -> Architecture:
-    """Return what a run's discriminator is in the reference; as `generator_architecture`."""
+    """Return which network of the reference a run's discriminator is.
+
+    Args:
+        model: The section `model` of the run's resolved configuration.
+        networks: The run's networks.
+
+    Raises:
+        InputError: There is no discriminator, or the reference has no such network; the message has
+            the key that differs.
+    """
     if networks.discriminator is None:
         raise InputError("loss.gan='none': this run has no discriminator")
     _require(
@@ -257,7 +270,7 @@ def discriminator_architecture(model: ConfigDict, networks: Networks) -> Archite
 
 
 def _require(model: ConfigDict, **choices: tuple[Any, ...]) -> None:
-    """Raise InputError if a value of the section `model` is none that the reference has."""
+    """Raise InputError if the reference does not have a value of the section `model`."""
     for name, known in choices.items():
         value = model[name]
         if value not in known:

@@ -1,4 +1,4 @@
-"""The ResNet generator (Johnson et al., 2016, as the reference has it)."""
+"""The ResNet generator (Johnson et al., 2016), in the reference's form."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from pix2pix_jax.models.layers import Dtype, dropout, widen
 
 
 def reflect_conv(x: Array, kernel: Array) -> Array:
-    """Convolve with the image mirrored at its edges: the size stays."""
+    """Convolve with reflection padding, which keeps the size."""
     pad = kernel.shape[0] // 2
     return conv(jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect"), kernel)
 
@@ -20,8 +20,8 @@ def reflect_conv(x: Array, kernel: Array) -> Array:
 class ResNet(nn.Module):
     """A 7x7 convolution, two of stride 2, residual blocks, two upsamplings, a 7x7 convolution.
 
-    The layers are those of the reference's `resnet_9blocks` (11,378,179 parameters with instance
-    norm, 11,383,427 with batch norm, at 64 features) and `resnet_6blocks` (7,837,699; 7,841,411).
+    It has the layers of the reference's `resnet_9blocks` (at 64 features, 11,378,179 parameters
+    with instance norm, 11,383,427 with batch norm) and `resnet_6blocks` (7,837,699 and 7,841,411).
     The input's sides must be multiples of 4, and at least 8.
 
     Attributes:
@@ -31,10 +31,10 @@ class ResNet(nn.Module):
         norm: One of `layers.NORMS`.
         activation: One of `blocks.ACTIVATIONS`.
         upsample: One of `blocks.UPSAMPLINGS`.
-        dropout: Rate between the two convolutions of a residual block.
-        remat: Whether blocks are computed again in the backward pass instead of kept.
+        dropout: Dropout rate between the two convolutions of a residual block.
+        remat: Whether blocks are recomputed in the backward pass to save memory.
         dtype: Dtype of computation; the result is float32.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
     """
 
     out_channels: int = 3
@@ -56,12 +56,12 @@ class ResNet(nn.Module):
         train: bool,
         dropout_keys: Key[Array, " n"] | None = None,
     ) -> Float[Array, "n h w out"]:
-        """Translate images; arguments and result as those of `UNet`."""
+        """Translate images; arguments and result as in `UNet`."""
         width, activation = self.base_features, ACTIVATIONS[self.activation]
         block = block_of(self, train=train)
         down = partial(block, convolve=partial(conv, stride=2, padding=1), kernel_size=3)
         same = partial(block, convolve=reflect_conv, kernel_size=3)
-        # The reference's transposed convolutions have 3x3 kernels here, 4x4 ones in the U-Net.
+        # In the reference, transposed kernels are 3x3 here, but 4x4 in the U-Net.
         upsampling = UPSAMPLINGS[self.upsample]
         upsampling = Upsampling(up_conv, 3) if upsampling.convolve is up_conv else upsampling
         up = upsampling.bind(partial(block, after=activation))

@@ -15,14 +15,14 @@ def unet_levels(levels: int, image_size: tuple[int, int]) -> int:
     """Choose or check the depth of the U-Net.
 
     Args:
-        levels: Depth wanted; 0: as many as the sides can be halved.
+        levels: Wanted depth; 0: as often as both sides can be halved.
         image_size: Height and width of the images.
 
     Returns:
         The depth.
 
     Raises:
-        InputError: The sides cannot be halved so often. The message says which sizes can.
+        InputError: The sides cannot be halved that often. The message suggests sizes that can.
     """
     possible = halvings(image_size)
     wanted = levels or max(possible, _LEAST_AUTOMATIC_LEVELS)
@@ -40,7 +40,7 @@ def unet_levels(levels: int, image_size: tuple[int, int]) -> int:
 
 
 def _sizes_around(size: tuple[int, int], unit: int) -> list[tuple[int, ...]]:
-    """Return the sizes of multiples of `unit` just below, if there is one, and above."""
+    """Return the nearest sizes that are multiples of `unit`, below (if possible) and above."""
     below = tuple(max(side // unit, 1) * unit for side in size)
     above = tuple(-(-side // unit) * unit for side in size)
     return sorted({below, above})
@@ -73,7 +73,7 @@ def check_patches(layers: int, scales: int, size: tuple[int, int]) -> None:
         scales: Scales, each half the size of the one before.
         size: Height and width of the images.
     """
-    # Two layers of stride 1 follow, each of which takes one pixel off; halving rounds up.
+    # Two layers of stride 1 follow, each of which takes off one pixel; halving rounds up.
     least = 2 ** (scales - 1) * (3 * 2**layers - 1) + 1
     if min(size) < least:
         keys = f"model.discriminator_layers={layers}"

@@ -14,11 +14,11 @@ DROPOUT_PLACEMENTS = ("paper", "reference")
 
 
 def dropout_levels(placement: str, levels: int) -> range:
-    """Return the decoder levels that drop out, counted from the outermost, 0.
+    """Return the decoder levels that have dropout, counted from the outermost, 0.
 
     Args:
-        placement: `reference`: the levels next to the innermost, all but the four outermost;
-            `paper` (its Torch code): the innermost and the two next to it.
+        placement: `reference`: all but the innermost and the four outermost levels; `paper` (its
+            Torch code): the innermost level and the two next to it.
         levels: Depth of the U-Net.
 
     Returns:
@@ -32,24 +32,25 @@ def dropout_levels(placement: str, levels: int) -> range:
 class UNet(nn.Module):
     """Encoder and decoder of `levels` stride-2 4x4 convolutions with skip connections.
 
-    The layers are those of the reference's `unet_256` (8 levels) and `unet_128` (7 levels):
-    54,409,603 parameters with instance norm at 8 levels and 64 features, 54,413,955 with batch
+    It has the layers of the reference's `unet_256` (8 levels) and `unet_128` (7 levels). With 8
+    levels and 64 features it has 54,409,603 parameters with instance norm, 54,413,955 with batch
     norm. The input's sides must be multiples of 2 ** levels.
 
     Attributes:
         out_channels: Channels of the output image.
-        base_features: Features of the outermost level; they double up to eight times as many.
+        base_features: Features of the outermost level; they double per level, up to eightfold.
         levels: How often the sides are halved, at least 2.
-        unet_skips: Whether encoder levels are handed over to the decoder; without, it is the
+        unet_skips: Whether skip connections lead from encoder to decoder; without them it is the
             paper's encoder-decoder (section 4.2).
         norm: One of `layers.NORMS`.
-        activation: Of the decoder. The encoder has LeakyReLU(0.2) with `relu`, else the same.
+        activation: Activation of the decoder, one of `blocks.ACTIVATIONS`. The encoder has the
+            same one, but LeakyReLU(0.2) if this is `relu`.
         upsample: One of `blocks.UPSAMPLINGS`.
-        dropout: Rate at the decoder levels that have dropout.
+        dropout: Dropout rate of the decoder levels that have dropout.
         dropout_placement: See `dropout_levels`.
-        remat: Whether blocks are computed again in the backward pass instead of kept.
+        remat: Whether blocks are recomputed in the backward pass to save memory.
         dtype: Dtype of computation; the result is float32.
-        axis_name: Mapped axis of the devices that share a batch, for batch norm.
+        axis_name: Mapped axis over which the devices share a batch, for batch norm.
     """
 
     out_channels: int = 3
@@ -77,7 +78,7 @@ class UNet(nn.Module):
 
         Args:
             source: Images in [-1, 1].
-            train: Whether batch norm uses the batch at hand (True) or running statistics.
+            train: Whether batch norm uses the statistics of the batch (True) or running ones.
             dropout_keys: One key per example; None switches dropout off.
 
         Returns:

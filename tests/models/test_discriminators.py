@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from support.networks import count, draw, variables_of
 
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.validation import resolve
-from pix2pix_jax.models.build import DISCRIMINATORS, build_discriminator
-from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN, _halve
+from pix2pix_jax.models.build import DISCRIMINATORS
+from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN, halve
 from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.layers import NORMS
 
@@ -20,18 +18,6 @@ SMALLEST = {
         2, partial(PatchGAN, base_features=2, layers=2, **arguments)
     ),
 }
-
-
-@pytest.fixture
-def tiny_config(tiny_config):
-    """Two strided layers: each test counts with them."""
-    tiny_config.model.discriminator_layers = 2
-    return tiny_config
-
-
-def build(config, size, **options):
-    """Build the discriminator of a config for images of a size."""
-    return build_discriminator(resolve(config).model, image_size=size, **options)
 
 
 def output_shapes(module, variables, *shapes):
@@ -128,14 +114,14 @@ def halved_by_hand(x):
 @pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 5, 7, 2), (1, 1, 2, 1)])
 def test_halving_averages_the_pixels_that_there_are(shape):
     x = draw(0, *shape)
-    np.testing.assert_allclose(_halve(x), halved_by_hand(np.asarray(x)), atol=1e-6)
+    np.testing.assert_allclose(halve(x), halved_by_hand(np.asarray(x)), atol=1e-6)
 
 
 def test_halving_at_the_edges_by_hand():
     x = jnp.arange(16.0).reshape(1, 4, 4, 1)
     # Corner: mean of 0, 1, 4, 5. Edges: of 1 2 3 5 6 7, of 4 5 8 9 12 13. Inside: the middle one.
-    assert _halve(x)[0, :, :, 0].tolist() == [[2.5, 4.0], [8.5, 10.0]]
-    np.testing.assert_allclose(_halve(jnp.ones((1, 7, 8, 1))), np.ones((1, 4, 4, 1)), rtol=1e-6)
+    assert halve(x)[0, :, :, 0].tolist() == [[2.5, 4.0], [8.5, 10.0]]
+    np.testing.assert_allclose(halve(jnp.ones((1, 7, 8, 1))), np.ones((1, 4, 4, 1)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("scales", [1, 2, 3])
@@ -225,9 +211,8 @@ def test_spectral_norm_adds_no_parameters_and_changes_only_its_estimates(norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_every_discriminator_takes_every_norm_and_odd_channels(tiny_config, name, norm):
-    tiny_config.model.update(discriminator=name, discriminator_norm=norm, base_features=3)
-    module = build(tiny_config, (28, 36))
+def test_every_discriminator_takes_every_norm_and_odd_channels(name, norm):
+    module = SMALLEST[name](norm=norm)
     shapes = (2, 28, 36, 2), (2, 28, 36, 5)
     params, stats = abstract_variables(module, *shapes)
     outputs = output_shapes(module, {"params": params, "batch_stats": stats}, *shapes)
@@ -245,76 +230,3 @@ def test_discriminators_in_bfloat16_keep_float32_parameters_and_logits(name):
     for logits, features in output_shapes(module, {"params": params}, shape, shape):
         assert logits.dtype == jnp.float32
         assert {feature.dtype for feature in features} == {jnp.dtype("bfloat16")}
-
-
-@pytest.mark.parametrize("layers", [1, 2, 3, 4])
-def test_the_smallest_image_that_is_accepted_leaves_a_patch(tiny_config, layers):
-    tiny_config.model.discriminator_layers = layers
-    least = 3 * 2**layers
-    module = build(tiny_config, (least, least + 5))
-    shape = (1, least, least + 5, 3)
-    params, _ = abstract_variables(module, shape, shape)
-    ((logits, _),) = output_shapes(module, {"params": params}, shape, shape)
-    assert logits.shape[1] == 1
-    message = f"model.discriminator_layers={layers}, data.image_size.* at least {least}"
-    with pytest.raises(InputError, match=message):
-        build(tiny_config, (least + 5, least - 1))
-
-
-@pytest.mark.parametrize(("scales", "least"), [(1, 12), (2, 23), (3, 45)])
-def test_the_smallest_image_of_multiscale_leaves_a_patch_at_its_coarsest(
-    tiny_config, scales, least
-):
-    tiny_config.model.update(discriminator="multiscale", discriminator_scales=scales)
-    module = build(tiny_config, (least, least))
-    shape = (1, least, least, 3)
-    params, _ = abstract_variables(module, shape, shape)
-    outputs = output_shapes(module, {"params": params}, shape, shape)
-    assert outputs[-1][0].shape[1:3] == (1, 1)
-    message = f"no patch is left; sides must be at least {least}"
-    with pytest.raises(InputError, match=message):
-        build(tiny_config, (least - 1, least))
-
-
-@pytest.mark.parametrize(
-    ("key", "choices"),
-    [
-        ("discriminator", "multiscale, patch, pixel"),
-        ("discriminator_norm", "batch, group, instance, instance_affine, none"),
-    ],
-)
-def test_unknown_names_list_the_choices(tiny_config, key, choices):
-    tiny_config.model[key] = "patchh"
-    with pytest.raises(InputError, match=f"^model.{key}='patchh': choose from {choices}$"):
-        build(tiny_config, (32, 32))
-
-
-def test_builders_hand_every_setting_on(tiny_config):
-    model = tiny_config.model
-    model.update(
-        base_features=6,
-        norm="batch",
-        discriminator_layers=1,
-        discriminator_scales=3,
-        conditional=False,
-        spectral_norm=True,
-        dtype="bfloat16",
-    )
-    shared = {
-        "base_features": 6,
-        "norm": "batch",
-        "conditional": False,
-        "spectral_norm": True,
-        "dtype": jnp.dtype("bfloat16"),
-        "axis_name": "devices",
-    }
-    built = partial(build, tiny_config, (64, 64), axis_name="devices")
-    assert built() == PatchGAN(layers=1, **shared)
-    model.discriminator = "pixel"
-    assert built() == PixelGAN(**shared)
-    model.discriminator = "multiscale"
-    multiscale = built()
-    assert multiscale.scales == 3
-    assert multiscale.patch() == PatchGAN(layers=1, **shared)
-    model.update(discriminator="pixel", discriminator_features=10, discriminator_norm="none")
-    assert built() == PixelGAN(**shared | {"base_features": 10, "norm": "none"})

@@ -216,7 +216,7 @@ def changed(weights, missing=(), extra=(), reshaped=()):
         ),
         (
             lambda: changed(arrays_of(PatchTwin()), missing=["model.0.weight"]),
-            ["no network of the reference, but 21 arrays (model.0.bias, "],
+            ["not a network of the reference, but 21 arrays (model.0.bias, "],
         ),
         (
             lambda: changed(arrays_of(UNetTwin()), missing=["model.model.3.weight"]),
@@ -228,7 +228,7 @@ def changed(weights, missing=(), extra=(), reshaped=()):
         ),
         (
             lambda: {"conv1.weight": np.zeros((2, 2)), "fc": np.zeros(2)},
-            ["no network of the reference, but 2 arrays (conv1.weight, fc)"],
+            ["not a network of the reference, but 2 arrays (conv1.weight, fc)"],
         ),
         (lambda: {"model.0.weight": np.zeros((1, 1, 1, 1))}, ["a patch has model.5.weight"]),
     ],
@@ -236,7 +236,7 @@ def changed(weights, missing=(), extra=(), reshaped=()):
 def test_another_network_is_refused_with_what_differs(weights, messages):
     with pytest.raises(InputError) as caught:
         recognise(weights(), "x.pth")
-    assert str(caught.value).startswith("x.pth: no network of the reference")
+    assert str(caught.value).startswith("x.pth: not a network of the reference")
     assert "\n" not in str(caught.value)
     for message in messages:
         assert message in str(caught.value)

@@ -1,4 +1,3 @@
-import re
 from functools import partial
 
 import jax
@@ -7,8 +6,6 @@ import numpy as np
 import pytest
 from support.networks import count, draw, mask_shapes, trace, variables_of
 
-from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.models.build import build_generator
 from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.sizes import unet_levels
 from pix2pix_jax.models.unet import UNet
@@ -176,32 +173,3 @@ def test_unet_hands_the_skip_over_before_the_upsampled_half():
     assert gradient(variables, source).any()
     variables["params"]["down_1"]["conv"]["kernel"] *= 0
     assert not gradient(variables, source).any()
-
-
-@pytest.mark.parametrize(("size", "levels"), [((256, 256), 8), ((384, 384), 7), ((512, 256), 8)])
-def test_levels_are_as_many_as_the_sides_halve(size, levels):
-    assert unet_levels(0, size) == levels
-
-
-@pytest.mark.parametrize(
-    ("levels", "size", "message"),
-    [
-        (8, (128, 128), r"multiples of 256: choose \(256, 256\), or model.levels at most 7"),
-        (0, (250, 250), r"multiples of 16: choose \(240, 240\) or \(256, 256\)"),
-        (1, (256, 256), "at least 2"),
-    ],
-)
-def test_a_size_that_cannot_be_halved_is_refused_with_those_that_can(levels, size, message):
-    with pytest.raises(InputError, match=message):
-        unet_levels(levels, size)
-
-
-@pytest.mark.parametrize("size", [(250, 250), (100, 300), (7, 1000), (255, 257)])
-def test_sizes_that_a_refusal_names_are_accepted(tiny_config, size):
-    with pytest.raises(InputError) as refusal:
-        unet_levels(0, size)
-    named = re.findall(r"\((\d+), (\d+)\)", str(refusal.value).split("choose")[1])
-    assert named
-    for height, width in named:
-        size = int(height), int(width)
-        build_generator(tiny_config.model, image_size=size, out_channels=3)

@@ -1,10 +1,13 @@
-"""What the tests of the networks share: inputs, initial values, a look into the trace."""
+"""What the tests of the networks share: inputs, initial values, equations of a trace."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pix2pix_jax.models.initial import abstract_variables, draw_variables, make_blueprint
+from pix2pix_jax.models.layers import EPSILON
 
 
 def count(tree):
@@ -13,7 +16,7 @@ def count(tree):
 
 
 def draw(number, *shape):
-    """Return normal random values; drawn by NumPy, as JAX would compile for every shape."""
+    """Return normal random values, drawn by NumPy: JAX would compile for each shape."""
     return jnp.asarray(np.random.default_rng(number).standard_normal(shape), jnp.float32)
 
 
@@ -24,8 +27,24 @@ def variables_of(module, *images):
     return jax.tree.map(jnp.asarray, {"params": params, "batch_stats": stats})
 
 
+def initial(module, x, **arguments):
+    """Return the initial values of a layer, as flax draws them."""
+    return module.init(jax.random.key(0), jnp.asarray(x), **arguments)
+
+
+def apply(module, variables, x, **arguments):
+    """Apply a module, compiled."""
+    return jax.jit(functools.partial(module.apply, **arguments))(variables, x)
+
+
+def normalised(x, axes):
+    """Return values with mean 0 and variance 1 along some axes, by NumPy."""
+    x = np.asarray(x, np.float64)
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + EPSILON)
+
+
 def equations(jaxpr):
-    """Yield every equation of a traced function, those of functions inside it, too."""
+    """Yield each equation of a traced function, including those of functions inside it."""
     for equation in jaxpr.eqns:
         yield equation
         for value in equation.params.values():
