@@ -15,6 +15,9 @@ from support import tiny
 from pix2pix_jax.core.devices import enable_compilation_cache
 
 enable_compilation_cache(tiny.CACHE)
+# Arrays whose ranks or types differ are a mistake more often than a wish.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 @pytest.fixture

@@ -75,11 +75,10 @@ class GroupNorm(nn.Module):
             groups,
             epsilon=EPSILON,
             use_fast_variance=False,
-            dtype=self.dtype,
             scale_init=SCALE,
             bias_init=ZEROS,
         )
-        return layer(widen(x))
+        return layer(widen(x)).astype(self.dtype)
 
 
 class BatchNorm(nn.Module):

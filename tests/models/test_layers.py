@@ -1,3 +1,5 @@
+"""Norms and dropout."""
+
 from functools import partial
 
 import jax
@@ -49,7 +51,7 @@ def test_affine_instance_norm_is_instance_norm_times_scale_plus_bias():
 def test_group_norm_by_hand(channels, groups):
     layer, x = norm_of("group"), draw(0, 2, 3, 4, channels)
     (name,) = initial(layer, x, train=True)["params"]
-    scale, bias = draw(1, channels), draw(2, channels)
+    scale, bias = (np.asarray(draw(number, channels)) for number in (1, 2))
     y = apply(layer, {"params": {name: {"scale": scale, "bias": bias}}}, x, train=True)
     grouped = normalised(x.reshape(2, 3, 4, groups, -1), (1, 2, 4)).reshape(x.shape)
     np.testing.assert_allclose(y, grouped * scale + bias, atol=1e-5)
@@ -65,7 +67,7 @@ def test_norms_compute_in_float32_and_answer_in_the_dtype_asked_for(kind):
     y = apply(layer, variables, x, train=True)
     assert y.dtype == jnp.bfloat16
     named = jax.tree.leaves_with_path(variables)
-    scales = [leaf for path, leaf in named if path[-1].key == "scale"]
+    scales = [np.asarray(leaf) for path, leaf in named if path[-1].key == "scale"]
     axes = (0, 1, 2) if kind == "batch" else (1, 2)  # group norm of 32 channels has 32 groups
     exact = normalised(x, axes) * (scales[0] if scales else 1)
     np.testing.assert_allclose(y.astype(jnp.float32), exact, rtol=2**-7, atol=1e-3)

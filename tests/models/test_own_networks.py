@@ -58,7 +58,7 @@ def test_an_own_generator_that_fits_has_shapes_like_any_other(build, tiny_config
 
 
 def test_an_own_network_may_have_batch_norm_and_use_its_dropout_keys(build):
-    body = "return nn.BatchNorm(use_running_average=not train)(x) * (dropout_keys is not None)"
+    body = "return nn.BatchNorm(use_running_average=not train)(x) * float(dropout_keys is not None)"
     _, batch_stats = build("generator", GENERATOR, body).generator_shapes
     assert set(batch_stats["BatchNorm_0"]) == {"mean", "var"}
 

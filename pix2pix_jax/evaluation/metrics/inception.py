@@ -166,7 +166,7 @@ class Classifier(nn.Module):
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], CLASSES))
         bias = self.param("bias", nn.initializers.zeros, (CLASSES,))
         unbiased = jnp.dot(x, kernel, precision=_PRECISION)
-        return unbiased, unbiased + bias
+        return unbiased, unbiased + bias[None]
 
 
 class Activations(NamedTuple):
@@ -223,7 +223,7 @@ def resize(images: UInt8[Array | np.ndarray, "n h w c"]) -> Float[Array, "n 299 
         first, second = (
             jnp.take(x, index, axis=axis) for index in (low, np.minimum(low + 1, size - 1))
         )
-        share = np.expand_dims(place - low, tuple(range(1, 4 - axis)))
+        share = np.expand_dims(place - low, [other for other in range(4) if other != axis])
         x = first + (second - first) * share
     return x
 
