@@ -1,1 +1,1 @@
-"""What a step costs: timed, counted, and side by side with the PyTorch reference."""
+"""Measure what a step costs, and compare it with the PyTorch reference."""

@@ -1,12 +1,12 @@
-"""How much arithmetic a step is, counted by hand, and how much a device can do."""
+"""Arithmetic of a step, counted by hand, and the peak rate of devices."""
 
 import itertools
 import re
 
-# Products a second with dense matrices, in TFLOP/s, as the vendors' data sheets state them (NVIDIA:
-# SXM where there are several forms; Google Cloud's TPU documentation). float32 is that of TF32
-# where the device has it: XLA and cuDNN use it for float32 convolutions there. The first name that
-# stands in the device's name counts.
+# TFLOP/s of dense matrix products from the vendors' data sheets (NVIDIA: the SXM form if there are
+# several; Google Cloud's TPU documentation). float32 is the rate of TF32 on devices that have it,
+# because XLA and cuDNN use that for float32 convolutions. The first entry that is part of a
+# device's name applies.
 PEAKS = {
     "H200": {"bfloat16": 989.0, "float32": 494.0},
     "H100 PCIe": {"bfloat16": 756.0, "float32": 378.0},
@@ -27,14 +27,14 @@ PEAKS = {
 
 
 def known_peak(device: str, dtype: str) -> float | None:
-    """Return what the vendor's data sheet says of a device.
+    """Return the peak rate of a device from the vendor's data sheet.
 
     Args:
-        device: Name of the device, as JAX has it.
+        device: Name of the device, as from JAX.
         dtype: `float32` or `bfloat16`.
 
     Returns:
-        TFLOP/s; None where the device, or the dtype on it, is not listed.
+        TFLOP/s; None if the device, or this dtype for it, is not listed.
     """
     for name, peaks in PEAKS.items():
         if re.search(rf"\b{name}\b", device):
@@ -47,21 +47,21 @@ def generator_macs(side: int, features: int, levels: int, channels: tuple[int, i
 
     Args:
         side: Height and width of the image.
-        features: Of the outermost layer.
+        features: Features of the outermost layer.
         levels: How often it halves the image.
-        channels: Of source and target.
+        channels: Channels of source and target.
 
     Returns:
         Multiply-accumulate operations of one forward pass.
     """
     widths = [features * min(2**level, 8) for level in range(levels)]
     down = zip([channels[0], *widths], widths, strict=False)
-    # Each up-convolution but the innermost sees the skip beside the features from below.
+    # The input of each up-convolution but the innermost includes a skip connection.
     doubled = [2 * width for width in widths[:-1]] + widths[-1:]
     up = zip(doubled, [channels[1], *widths], strict=False)
     total = 0
     for level, pair in enumerate(zip(down, up, strict=True)):
-        pixels = (side >> (level + 1)) ** 2  # of the smaller side: 16 products for each of them
+        pixels = (side >> (level + 1)) ** 2  # of the smaller image; 16 products for each
         total += sum(16 * pixels * inputs * outputs for inputs, outputs in pair)
     return total
 
@@ -71,9 +71,9 @@ def discriminator_macs(side: int, features: int, layers: int, channels: int) -> 
 
     Args:
         side: Height and width of the image.
-        features: Of the first layer.
-        layers: Of stride 2.
-        channels: Of the images that it sees together.
+        features: Features of the first layer.
+        layers: Number of stride-2 layers.
+        channels: Channels of source and target together.
 
     Returns:
         Multiply-accumulate operations of one forward pass.
@@ -87,20 +87,20 @@ def discriminator_macs(side: int, features: int, layers: int, channels: int) -> 
 
 
 def step_gflop(side: int, features: int, levels: int, channels: tuple[int, int] = (3, 3)) -> float:
-    """Count the convolutions of one training step for one image: what no program can do without.
+    """Count the convolutions of one training step for one image, which every program needs.
 
-    The generator runs forward and backward (twice the work of forward); the discriminator forward
-    and backward on real and on fake, and forward and back to its input for the generator. The
-    gradients with respect to the pictures of a data set, half a percent, are not left out.
+    The generator runs forward and backward (twice the work of forward). The discriminator runs
+    forward and backward on real and on fake, and for the generator forward and back to its input.
+    The gradients with respect to the data set's images, half a percent, are included.
 
     Args:
         side: Height and width of the image.
-        features: Of the outermost layer of either network.
-        levels: Of the U-Net.
-        channels: Of source and target.
+        features: Features of the outermost layer of either network.
+        levels: Levels of the U-Net.
+        channels: Channels of source and target.
 
     Returns:
-        10^9 operations, a multiplication and an addition being two.
+        10^9 operations; a multiply-accumulate is two.
     """
     generator = generator_macs(side, features, levels, channels)
     discriminator = discriminator_macs(side, features, 3, sum(channels))

@@ -1,4 +1,4 @@
-"""What is measured: one configuration of the training step, and the data that feeds it."""
+"""What is measured: a configuration of the training step, and its data."""
 
 import dataclasses
 import pathlib
@@ -22,10 +22,10 @@ DATA_PATHS = ("resident", "cached", "streamed")
 DTYPES = ("float32", "bfloat16")
 MAPS_PAIRS, MAPS_EPOCHS = 1096, 200  # the paper's maps run
 _VAL_PAIRS = 2
-# Keys that a case sets by itself, and what sets them.
+# Keys that cannot be overridden, and what sets them.
 _BY_FLAG = {
-    "data.source": "pairs are drawn for the purpose",
-    "data.root": "pairs are drawn for the purpose",
+    "data.source": "the benchmark draws its pairs",
+    "data.root": "the benchmark draws its pairs",
     "data.image_size": "set by --image_size",
     "data.cache_gigabytes": "set by --data",
     "data.device_share": "set by --data",
@@ -37,22 +37,22 @@ _BY_FLAG = {
     "train.accumulate": "set by --accumulate",
     "compilation_cache": "set by --compilation_cache",
 }
-_MOST_LEVELS = 8  # of the paper's U-Net, at any size
+_MOST_LEVELS = 8  # as in the paper's U-Net, at any size
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One configuration of ours.
+    """A configuration of this package.
 
     Attributes:
-        batch_size: Pairs on each device.
+        batch_size: Pairs per device.
         image_size: Height and width.
-        dtype: Of computation, one of `DTYPES`.
+        dtype: Dtype of computation, one of `DTYPES`.
         data: One of `DATA_PATHS`.
-        base_features: Of the outermost layer of both networks.
-        remat: Whether the generator's blocks are computed again instead of kept.
-        accumulate: In how many parts a batch is seen.
-        overrides: `section.key` and text of further keys of the config.
+        base_features: Features of the outermost layer of both networks.
+        remat: Whether the generator's blocks are recomputed to save memory.
+        accumulate: Number of parts that a batch is split into.
+        overrides: Other config keys, as `section.key`, and their values as text.
     """
 
     batch_size: int = 1
@@ -66,23 +66,23 @@ class Case:
 
     @property
     def levels(self) -> int:
-        """How often the U-Net halves the image, unless an override says otherwise."""
+        """How often the U-Net halves the image, unless it is overridden."""
         return min(halvings((self.image_size,) * 2), _MOST_LEVELS)
 
 
 def build_config(case: Case, root: pathlib.Path) -> ConfigDict:
-    """Build the configuration that a case stands for.
+    """Build the configuration of a case.
 
     Args:
         case: The case.
         root: Folder of the data set, as from `write_pairs`.
 
     Returns:
-        The paper's settings with those of the case; no compilation cache, so that compiling takes
-        its whole time.
+        The resolved configuration: the paper's settings with those of the case. It has no
+        compilation cache, so that the whole time of compiling is measured.
 
     Raises:
-        InputError: The case is none that can be trained.
+        InputError: The case cannot be trained.
     """
     config = default_config()
     config.compilation_cache = ""
@@ -98,14 +98,14 @@ def build_config(case: Case, root: pathlib.Path) -> ConfigDict:
     for key, text in case.overrides:
         config_files.override(config, key, text)
     config = resolve(config)
-    if not own_keys(config):  # to check own networks starts JAX, which only the child should do
+    if not own_keys(config):  # checking own networks starts JAX, which only the child should do
         adversarial = config.loss.gan != "none"
         build_networks(config.model, config.data, adversarial=adversarial)
     return config
 
 
 def check_case(case: Case) -> None:
-    """Raise InputError where a case is none that can be trained."""
+    """Raise InputError if a case cannot be trained."""
     for key, _ in case.overrides:
         if key in _BY_FLAG:
             raise InputError(f"--config.{key}: {_BY_FLAG[key]}")
@@ -117,10 +117,13 @@ def check_case(case: Case) -> None:
 
 
 def gflop_per_image(config: ConfigDict) -> float | None:
-    """Return what `arithmetic` counts for a step's convolutions on one image.
+    """Return the arithmetic of a step's convolutions for one image, see `arithmetic`.
+
+    Args:
+        config: Resolved configuration.
 
     Returns:
-        10^9 operations; None for other networks than the paper's, of any size.
+        10^9 operations; None unless the networks are the paper's, in any size.
     """
     model = config.model
     of_paper = (
@@ -140,19 +143,19 @@ def gflop_per_image(config: ConfigDict) -> float | None:
 
 
 def write_pairs(root: pathlib.Path, image_size: int, count: int) -> None:
-    """Write a data set of side-by-side JPEG files, as the reference and ours read them.
+    """Write a data set of side-by-side JPEG files, which the reference and this package read.
 
     Args:
         root: Folder for `train/` and `val/`.
-        image_size: Height and width of each half, as in most published sets; training resizes both
-            to 286 / 256 of it.
+        image_size: Height and width of each half; training resizes both to 286 / 256 of it. Most
+            published data sets are like that.
         count: Number of training pairs.
     """
     rng = np.random.default_rng(0)
     for split, number in (("train", count), ("val", _VAL_PAIRS)):
         (root / split).mkdir(parents=True)
         for index in range(number):
-            # Smooth shapes with some grain: files as large as photographs'.
+            # Smooth shapes with some grain compress to files as large as photographs'.
             coarse = Image.fromarray(rng.integers(0, 256, (8, 16, 3), np.uint8))
             smooth = coarse.resize((2 * image_size, image_size), Image.Resampling.BICUBIC)
             grain = rng.normal(0, 4, (image_size, 2 * image_size, 1))

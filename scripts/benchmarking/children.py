@@ -1,4 +1,4 @@
-"""Measured programs, each in a process of its own: asked one at a time, stopped in between."""
+"""Measured programs, each in its own process, which is stopped between requests."""
 
 import contextlib
 import json
@@ -17,14 +17,14 @@ _SECONDS_TO_END = 10
 
 
 class FailedError(Exception):
-    """A program could not go on; the message is one line for the table."""
+    """A program failed; the message is one line for the table."""
 
 
 class Child:
-    """A program that `protocol.serve` answers from; a context manager that ends it.
+    """A program that runs `protocol.serve`; a context manager that ends it.
 
-    Between requests it is stopped (SIGSTOP) with all its threads and workers: it neither takes the
-    processors from the one that is measured, nor decodes ahead in time that nobody counts.
+    Between requests it is stopped (SIGSTOP) with all its threads and workers. So it neither takes
+    processor time from the program that is measured, nor decodes ahead while nobody counts.
     """
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
@@ -42,8 +42,8 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            # A group of its own, for the signals. In this session: should this process be killed,
-            # the system wakes and ends those that are stopped.
+            # Its own process group, for the signals, but in this session: if this process is
+            # killed, the system wakes and ends those that are stopped.
             process_group=0,
         )
 
@@ -57,18 +57,18 @@ class Child:
         traceback: TracebackType | None,
     ) -> None:
         if error is None:
-            # It ends by itself when no more is asked, and gives the device back in order.
+            # After the last request it ends by itself, and releases the device properly.
             self._signal(signal.SIGCONT)
             with contextlib.suppress(subprocess.TimeoutExpired, BrokenPipeError):
                 self._process.communicate(timeout=_SECONDS_TO_END)
         self._signal(signal.SIGKILL)
-        # What was sent to a program that has ended cannot be flushed.
+        # If the program has ended, what was sent to it cannot be flushed.
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._errors.close()
 
     def ready(self) -> Answer:
-        """Wait until the program is prepared, and return what it says of itself.
+        """Wait until the program is prepared, and return its first answer.
 
         Raises:
             FailedError: It could not be prepared.
@@ -76,21 +76,21 @@ class Child:
         return self._answer()
 
     def ask(self, do: str, **arguments: Any) -> Answer:
-        """Wake the program, let it do something, and stop it again.
+        """Wake the program, send it a request, and stop it again.
 
         Args:
-            do: What; one of its handlers.
-            **arguments: As the handler takes them.
+            do: Name of one of its handlers.
+            **arguments: Arguments of the handler.
 
         Returns:
             Its answer.
 
         Raises:
-            FailedError: It could not do it; it has ended, and is not to be asked again.
+            FailedError: It failed and has ended, so it must not be asked again.
         """
         self._signal(signal.SIGCONT)
         assert self._process.stdin is not None
-        # A program that has ended is found out by its answer.
+        # If the program has ended, its missing answer tells.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
@@ -112,13 +112,13 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def _epitaph(self) -> str:
-        """Say how a program ended that gave no answer."""
+        """Say how a program ended that did not answer."""
         status = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
         if status == -signal.SIGKILL:
-            return "killed, as the system does where memory runs out"
+            return "killed, as the system does when memory runs out"
         how = f"signal {-status}" if status < 0 else f"status {status}"
         return f"ended with {how}: {last[:200]}"
 
@@ -128,7 +128,7 @@ def program(module: str, *, as_file: bool = False) -> list[str]:
 
     Args:
         module: Its name.
-        as_file: Whether it is run as a file by itself, without the package and what that imports.
+        as_file: Whether to run it as a single file, without importing the package.
     """
     if as_file:
         return [sys.executable, str(pathlib.Path(__file__).with_name(f"{module}.py"))]

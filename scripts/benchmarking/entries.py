@@ -1,4 +1,4 @@
-"""The rows of a table under way: each with the program that it is about."""
+"""The rows of a table while they are measured, each with its program."""
 
 import contextlib
 import dataclasses
@@ -23,11 +23,11 @@ class Plan:
         pairs: Number of its training pairs.
         steps: Steps of a repetition.
         repetitions: Repetitions after one to warm up.
-        malloc: Whether ours runs with malloc set as for training.
-        save: Whether memory is measured during a save as well.
+        malloc: Whether this package runs with malloc set as for training.
+        save: Whether memory is also measured during a save.
         cache: Folder of compiled programs; '' compiles again.
-        clone: Folder of the user's clone of the reference; None: there is no peer.
-        variants: Variants of the peer, besides the plain one: names of `peers.VARIANTS`.
+        clone: Folder of the user's clone of the reference; None if there is no peer.
+        variants: Names of `peers.VARIANTS` to measure besides the plain peer.
     """
 
     root: pathlib.Path
@@ -43,12 +43,12 @@ class Plan:
 
 @dataclasses.dataclass
 class Entry:
-    """One row under way.
+    """One row while it is measured.
 
     Attributes:
-        row: What the row says, so far.
+        row: Contents of the row so far.
         child: The program that is measured.
-        do: What it is asked for.
+        do: The request that takes a repetition.
         runs: Its answers, by repetition.
     """
 
@@ -59,18 +59,18 @@ class Entry:
 
     @property
     def alive(self) -> bool:
-        """Whether it can still be measured."""
+        """Whether the program can still be asked."""
         return self.child is not None and "failed" not in self.row
 
     @property
     def title(self) -> str:
-        """What the row is about."""
+        """A description of the row, for messages."""
         row = self.row
         who = "ours" if row["program"] == "ours" else f"peer {row['name']}"
         return f"batch {row['batch_size']}, {row['dtype']}, {who}, {row['data']}"
 
     def ask(self, do: str, **arguments: Any) -> Answer:
-        """Ask the program; an empty answer where it fails, which the row then says."""
+        """Ask the program. If it fails, note that in the row and return an empty answer."""
         assert self.child is not None
         try:
             return self.child.ask(do, **arguments)
@@ -80,7 +80,7 @@ class Entry:
 
 
 def start_ours(stack: contextlib.ExitStack, cases: Sequence[Case], plan: Plan) -> Iterator[Entry]:
-    """Start ours, a program for each case, one after another.
+    """Start this package's programs, one for each case, one after another.
 
     Args:
         stack: Ends the programs.
@@ -88,7 +88,7 @@ def start_ours(stack: contextlib.ExitStack, cases: Sequence[Case], plan: Plan) -
         plan: How they are measured.
 
     Yields:
-        The rows; each program is stopped when it is prepared.
+        The rows. Each program is stopped as soon as it is prepared.
     """
     environment = environments.for_ours(malloc=plan.malloc, shares_device=plan.clone is not None)
     for case in cases:
@@ -100,12 +100,12 @@ def start_ours(stack: contextlib.ExitStack, cases: Sequence[Case], plan: Plan) -
 
 
 def first_row(case: Case, who: str, name: str, data: str) -> dict[str, Any]:
-    """Return what a row says before anything is measured.
+    """Return the contents of a row before anything is measured.
 
     Args:
         case: The case.
         who: `ours` or `peer`.
-        name: What tells it from others of the same program.
+        name: Distinguishes it from other rows of the same program.
         data: Where its pairs come from.
     """
     return {
@@ -125,7 +125,7 @@ def first_row(case: Case, who: str, name: str, data: str) -> dict[str, Any]:
 def prepare(
     stack: contextlib.ExitStack, entry: Entry, command: list[str], environment: dict[str, str]
 ) -> None:
-    """Start a program and wait until it is ready; where it fails, the row says so.
+    """Start a program and wait until it is ready. If it fails, the row says so.
 
     Args:
         stack: Ends the program.

@@ -1,4 +1,4 @@
-"""The environment that each measured program runs in."""
+"""Environment variables of the measured programs."""
 
 import os
 import pathlib
@@ -20,21 +20,21 @@ def malloc_can_be_set() -> bool:
 
 
 def plain(*, malloc: bool) -> dict[str, str]:
-    """Return this process's environment, with malloc's settings or without any."""
+    """Return this process's environment, with these settings of malloc or without any."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("MALLOC_")}
     return kept | (MALLOC if malloc else {})
 
 
 def for_ours(*, malloc: bool, shares_device: bool) -> dict[str, str]:
-    """Return the environment of ours.
+    """Return the environment of this package's programs.
 
     Args:
-        malloc: Whether malloc is set as `scripts/train.py` sets it.
-        shares_device: Whether other programs are alive on the same device: only one GPU is used
-            then, of which JAX takes what it needs instead of most of it.
+        malloc: Whether malloc is set as for training.
+        shares_device: Whether other programs use the same device at the same time. Then only one
+            GPU is used, and JAX does not reserve most of its memory.
     """
     environment = plain(malloc=malloc)
-    # This package lies beside the script, the product beside that folder or where it is installed.
+    # This package is beside the script; pix2pix_jax is in the checkout, or installed elsewhere.
     roots = [pathlib.Path(__file__).parents[1], pathlib.Path(pix2pix_jax.__file__).parents[1]]
     paths = [*map(str, roots), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
@@ -44,7 +44,7 @@ def for_ours(*, malloc: bool, shares_device: bool) -> dict[str, str]:
 
 
 def for_peer(*, malloc: bool, gpu: bool) -> dict[str, str]:
-    """Return the environment of the peer, which sees the GPU only where ours runs on it."""
+    """Return the environment of the peer, which sees a GPU only if this package runs on it."""
     return plain(malloc=malloc) | (_first_gpu() if gpu else {"CUDA_VISIBLE_DEVICES": ""})
 
 

@@ -1,4 +1,4 @@
-"""From repeated measurements to the figures of a table."""
+"""The figures of a table, from repeated measurements."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from benchmarking.cases import MAPS_EPOCHS, MAPS_PAIRS
 
 
 def order(count: int, repetition: int) -> list[int]:
-    """Return the order in which programs take turns: there and back, so that drift cancels out."""
+    """Return the order in which programs take turns, there and back to cancel drift."""
     forth = list(range(count))
     return forth[::-1] if repetition % 2 else forth
 
 
 def quartiles(values: Sequence[float]) -> list[float]:
-    """Return what a quarter and three quarters of some values lie below, the ends included."""
+    """Return the lower and the upper quartile, by the inclusive method."""
     if len(values) < 2:
         return [values[0], values[0]]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -22,7 +22,7 @@ def quartiles(values: Sequence[float]) -> list[float]:
 
 
 def summarise(milliseconds: Sequence[float], batch: int) -> dict[str, Any]:
-    """Describe how long a step takes.
+    """Summarise how long a step takes.
 
     Args:
         milliseconds: Time of a step, by repetition.
@@ -30,7 +30,7 @@ def summarise(milliseconds: Sequence[float], batch: int) -> dict[str, Any]:
 
     Returns:
         `ms` (the median), `ms_quartiles`, `ms_min`, `ms_values`, `images_per_second`, and
-        `maps_run_seconds`, what the paper's maps run would take: computed, not measured.
+        `maps_run_seconds`, the time of the paper's maps run: computed, not measured.
     """
     median = statistics.median(milliseconds)
     return {
@@ -44,16 +44,16 @@ def summarise(milliseconds: Sequence[float], batch: int) -> dict[str, Any]:
 
 
 def rate(gflop: float | None, milliseconds: float, devices: int, peaks: dict[str, Any]) -> Any:
-    """Relate the arithmetic of a step to what the devices can do.
+    """Relate the arithmetic of a step to the peak rate of the devices.
 
     Args:
-        gflop: 10^9 operations of a step on all devices; None: not known.
+        gflop: 10^9 operations of a step on all devices; None if unknown.
         milliseconds: Time of a step.
         devices: Number of devices.
         peaks: `measured` and `known` TFLOP/s of one device, or None.
 
     Returns:
-        `tflops` (10^12 operations a second), and its shares of `measured` and of `known`.
+        `tflops` (10^12 operations per second), and its shares of both peaks.
     """
     if gflop is None:
         return {"tflops": None, "share_of_measured_peak": None, "share_of_known_peak": None}
@@ -67,16 +67,16 @@ def rate(gflop: float | None, milliseconds: float, devices: int, peaks: dict[str
 
 
 def compare(ours: Sequence[float], peer: Sequence[float]) -> dict[str, Any]:
-    """Hold two programs' times against each other, repetition by repetition.
+    """Compare the times of two programs, repetition by repetition.
 
     Args:
-        ours: Milliseconds of a step of ours, by repetition.
-        peer: The peer's, in the same repetitions.
+        ours: Milliseconds of a step of this package, by repetition.
+        peer: Milliseconds of a step of the peer, in the same repetitions.
 
     Returns:
-        `ours_ms` and `peer_ms` (medians), `ratio` of the two, `ratio_quartiles` over the ratios of
-        the single repetitions, and `ratio_of_fastest`, of the shortest times: on a machine with
-        other work they are disturbed least.
+        `ours_ms` and `peer_ms` (medians), their `ratio`, `ratio_quartiles` over the ratios of
+        single repetitions, and `ratio_of_fastest`: on a machine with other work the shortest times
+        are disturbed least.
     """
     medians = statistics.median(ours), statistics.median(peer)
     single = [one / other for one, other in zip(ours, peer, strict=True)]

@@ -1,8 +1,8 @@
-"""The program that takes this package's training steps and says how long they take.
+"""The program that times this package's training steps.
 
     python -m benchmarking.ours '{"case": {...}, "root": DATASET, "steps": N}'
 
-`steps` are those of a repetition; `protocol` has the form of requests and answers.
+`steps` is the number of steps in a repetition; `protocol` describes requests and answers.
 """
 
 import json
@@ -31,15 +31,15 @@ from pix2pix_jax.training.state import TrainState
 
 
 class Trainer:
-    """A run that is trained on demand, through the very calls that training makes."""
+    """A run that takes steps on request, by the same calls as training."""
 
     def __init__(self, case: Case, root: str, steps: int, cache: str) -> None:
-        """Say what is to be trained.
+        """Store what is to be trained.
 
         Args:
             case: The case.
             root: Folder of the data set.
-            steps: Steps of a repetition: no call of the device goes beyond its end.
+            steps: Steps of a repetition; no call crosses the end of one.
             cache: Folder of compiled programs; '' compiles again.
         """
         self._case, self._root, self._steps, self._cache = case, root, steps, cache
@@ -49,11 +49,11 @@ class Trainer:
         self._compiled: CallStep
 
     def prepare(self) -> Answer:
-        """Load the data, compile the step, take the first one, and describe all that."""
+        """Load the data, compile the step, take the first one, and return figures of all that."""
         begun = time.monotonic()
         enable_compilation_cache(self._cache)
         config = build_config(self._case, pathlib.Path(self._root))
-        # The folder is never made: only training writes there.
+        # This folder is not created, because only training writes to it.
         self._run = prepare_run(config, pathlib.Path(self._root, "none"))
         feed = build_feed(self._run)
         if feed.path != self._case.data:
@@ -79,13 +79,13 @@ class Trainer:
         }
 
     def _end_of_repetition(self, step: int) -> int:
-        """Return the end of the repetition that a step belongs to; the first step stands alone."""
+        """Return the end of a step's repetition; the first step is a repetition of its own."""
         return 1 if step == 0 else 1 + ((step - 1) // self._steps + 1) * self._steps
 
     def _count_by_xla(self) -> float | None:
-        """Return XLA's count of 10^9 operations of a step on one device; None if there is none.
+        """Return XLA's count of a step's operations on one device, in 10^9; None if it has none.
 
-        Of the steps of a looped call it counts one.
+        In a looped call it counts one step.
         """
         flops = (self._compiled.cost_analysis() or {}).get("flops", 0)
         return flops / 1e9 if flops > 0 else None
@@ -113,7 +113,7 @@ class Trainer:
         }
 
     def infer(self, repetitions: int) -> Answer:
-        """Translate batches of the size of a training step's, from and to the host's memory."""
+        """Translate batches as large as in training, from and to host memory."""
         run, size = self._run, self._case.image_size
         variables = {"params": self._state.g_params, "batch_stats": self._state.g_batch_stats}
         generator = Generator(run.generator, variables, (size, size), run.splits.train.form)
@@ -128,7 +128,7 @@ class Trainer:
         return {"inference_images_per_second": batch / float(np.median(seconds[1:]))}
 
     def save(self) -> Answer:
-        """Save the state as training does, and take a repetition while the write is under way."""
+        """Save the state as training does, and take a repetition while it is written."""
         take_peak_memory()
         with tempfile.TemporaryDirectory(dir=self._root) as workdir:
             begun = time.monotonic()
@@ -143,14 +143,14 @@ class Trainer:
             }
 
     def device_memory(self) -> Answer:
-        """Return the most memory that was in use on the first device; None on the CPU."""
+        """Return the peak memory of the first device; None on the CPU."""
         stats = jax.local_devices()[0].memory_stats() or {}
         peak = stats.get("peak_bytes_in_use")
         return {"device_memory_gb": None if peak is None else peak / 1e9}
 
 
 def _why_not(wanted: str, feed: Feed) -> str:
-    """Say why pairs come to the step in another way than was asked for."""
+    """Say why pairs reach the step in another way than requested."""
     if wanted == "resident" and feed.steps_per_call == 1:
         return (
             "not measured: resident pairs need several steps in one call (train.steps_per_call), "
@@ -160,27 +160,27 @@ def _why_not(wanted: str, feed: Feed) -> str:
 
 
 def _memory_of_program(compiled: Any) -> Answer:
-    """Return what the compiled program asks for, in GB on one device."""
+    """Return the memory that the compiled program needs on one device, in GB."""
     memory = compiled.memory_analysis()
     if memory is None:
         return {}
     return {
         "arguments_gb": memory.argument_size_in_bytes / 1e9,
         "temporaries_gb": memory.temp_size_in_bytes / 1e9,
-        # What it returns, beyond what takes the place of an argument.
+        # Results that do not reuse the memory of an argument.
         "results_gb": (memory.output_size_in_bytes - memory.alias_size_in_bytes) / 1e9,
     }
 
 
 def describe(error: Exception) -> str:
-    """Return one line that says what went wrong."""
+    """Return one line about what went wrong."""
     if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error):
         return "out of device memory"
     return one_line(error)
 
 
 def main() -> None:
-    """Serve what the command line asks for."""
+    """Serve requests for the case of the command line."""
     asked = json.loads(sys.argv[1])
     overrides = tuple((key, text) for key, text in asked["case"].pop("overrides"))
     case = Case(**asked["case"], overrides=overrides)

@@ -1,9 +1,9 @@
-"""The program that takes the reference's own training steps and says how long they take.
+"""The program that times the reference's own training steps.
 
-    python pix2pix_jax/benchmarking/peer.py '{"clone": DIR, "root": DATASET, "batch_size": 1, ...}'
+    python scripts/benchmarking/peer.py '{"clone": DIR, "root": DATASET, "batch_size": 1, ...}'
 
-It is run as a file, without this package and JAX. All that it measures is the clone's: its options,
-its model class, its `optimize_parameters`, its data loader.
+It runs as a single file, without this package and JAX. It measures nothing but the clone: its
+options, its model class, its `optimize_parameters`, its data loader.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# Beside this file, whose folder Python has put first.
+# Beside this file, whose folder comes first on Python's path.
 from protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
 
 
@@ -31,13 +31,13 @@ class Asked:
         root: Folder of the data set.
         pairs: Number of its training pairs.
         batch_size: Pairs in a step.
-        image_size: Height and width of the pictures that the networks see.
-        load_size: Height and width that they are cut from.
-        base_features: Of the outermost layer of both networks.
-        levels: Of the U-Net.
+        image_size: Height and width of the images that the networks see.
+        load_size: Height and width that they are cropped from.
+        base_features: Features of the outermost layer of both networks.
+        levels: Levels of the U-Net.
         steps: Steps of a repetition.
-        gpu: Whether it runs on the first GPU; else on the CPU.
-        options: What is changed from outside: `channels_last`, `bf16`, `compile`.
+        gpu: Whether it runs on the first GPU instead of the CPU.
+        options: Changes from outside: `channels_last`, `bf16`, `compile`.
     """
 
     clone: str
@@ -54,10 +54,10 @@ class Asked:
 
 
 class Peer:
-    """The reference's model and data loader, used on demand as its training script uses them."""
+    """The reference's model and data loader, used on request as in its training script."""
 
     def __init__(self, asked: Asked) -> None:
-        """Say what is to be measured."""
+        """Store what is to be measured."""
         self._asked = asked
         self._torch: Any
         self._model: Any
@@ -67,7 +67,7 @@ class Peer:
 
     def prepare(self) -> Answer:
         """Build model and data loader, and take the first step."""
-        sys.path[0] = self._asked.clone  # instead of this file's folder: `data` is the clone's
+        sys.path[0] = self._asked.clone  # not this file's folder: `data` is the clone's
         begun = time.monotonic()
         import torch
 
@@ -88,7 +88,7 @@ class Peer:
         else:
             from data import create_dataset
 
-            # Epoch after epoch, as its training script goes through the set.
+            # Epoch after epoch, as in its training script.
             dataset = create_dataset(options)
             self._loader = itertools.chain.from_iterable(itertools.repeat(dataset))
         self._batch = self._make_batch()
@@ -106,7 +106,7 @@ class Peer:
         }
 
     def _parse_options(self) -> Any:
-        """Let the clone's own parser read the command line of this measurement."""
+        """Let the clone's own parser read the options of this measurement."""
         from options.train_options import TrainOptions
 
         asked = self._asked
@@ -121,13 +121,13 @@ class Peer:
             "--ngf": asked.base_features,
             "--ndf": asked.base_features,
             "--batch_size": asked.batch_size,
-            # Whole batches only, as ours.
+            # Whole batches only, as in this package.
             "--max_dataset_size": asked.pairs // asked.batch_size * asked.batch_size,
             "--load_size": asked.load_size,
             "--crop_size": asked.image_size,
             "--gpu_ids": 0 if asked.gpu else -1,
         }
-        # Some versions have no --gpu_ids: their training script chooses the device.
+        # Some versions have no --gpu_ids, and their training script chooses the device.
         known = TrainOptions().initialize(argparse.ArgumentParser()).format_help()
         flags = [(name, str(value)) for name, value in arguments.items() if name in known]
         sys.argv = ["train.py", *itertools.chain.from_iterable(flags)]
@@ -137,7 +137,7 @@ class Peer:
         return options
 
     def _tune(self) -> None:
-        """Change the model from outside as the variant says."""
+        """Change the model from outside, as in the variant."""
         for name in ("netG", "netD"):
             network = getattr(self._model, name)
             if "channels_last" in self._asked.options:
@@ -147,7 +147,7 @@ class Peer:
             setattr(self._model, name, network)
 
     def _make_batch(self) -> dict[str, Any]:
-        """Draw pictures in the form of the data loader's."""
+        """Draw images in the form of the data loader's."""
         asked = self._asked
         shape = (asked.batch_size, 3, asked.image_size, asked.image_size)
         sides = {name: self._torch.rand(shape) * 2 - 1 for name in ("A", "B")}
@@ -168,7 +168,7 @@ class Peer:
             self._model.optimize_parameters()
 
     def _finish(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the device has finished."""
         if self._asked.gpu:
             self._torch.cuda.synchronize()
 
@@ -177,7 +177,7 @@ class Peer:
         return self._time(lambda: self._batch)
 
     def run_loop(self) -> Answer:
-        """Take the steps of one repetition on what the reference's data loader brings."""
+        """Take the steps of one repetition on batches of the reference's data loader."""
         assert self._loader is not None
         return self._time(self._loader.__next__)
 
@@ -197,15 +197,15 @@ class Peer:
         }
 
     def device_memory(self) -> Answer:
-        """Return the most memory that was in use on the GPU; the CPU's is the process's."""
+        """Return the peak memory of the GPU; None on the CPU, where the process's counts."""
         peak = self._torch.cuda.max_memory_allocated() / 1e9 if self._asked.gpu else None
         return {"device_memory_gb": peak}
 
 
 def _stand_in_for_torchvision() -> bool:
-    """Put something in the place of torchvision where it is missing, and say whether it was.
+    """Put a stand-in into the place of torchvision if it is missing; return whether it was.
 
-    The reference's options import its data sets, which import torchvision; its model does not.
+    The reference's options import its data sets, which import torchvision. Its model does not.
     """
     try:
         import torchvision  # noqa: F401
@@ -220,14 +220,14 @@ def _stand_in_for_torchvision() -> bool:
 
 
 def describe(error: Exception) -> str:
-    """Return one line that says what went wrong."""
+    """Return one line about what went wrong."""
     if "out of memory" in str(error):
         return "out of device memory"
     return one_line(error)
 
 
 def main() -> None:
-    """Serve what the command line asks for."""
+    """Serve requests for the measurement of the command line."""
     asked = Asked(**json.loads(sys.argv[1]))
     peer = Peer(asked)
     handlers = {

@@ -1,4 +1,4 @@
-"""The rows of the peer: a user's clone of the PyTorch reference."""
+"""The rows of the peer, a user's clone of the PyTorch reference."""
 
 import contextlib
 import importlib.util
@@ -13,7 +13,7 @@ from benchmarking.children import program
 from benchmarking.entries import Entry, Plan, first_row, prepare
 from pix2pix_jax.core.errors import InputError, require
 
-# What can be changed of the reference from outside to make it faster.
+# What can be changed from outside to make the reference faster.
 VARIANTS = {
     "channels_last": ("channels_last",),
     "bf16 autocast": ("bf16",),
@@ -21,10 +21,10 @@ VARIANTS = {
     "tuned (all three)": ("channels_last", "bf16", "compile"),
 }
 AS_IT_COMES, SAME_MALLOC = "as it comes", "same malloc"
-# Where the peer's pictures come from.
+# Where the peer's images come from.
 IN_MEMORY, OWN_LOADER = "in memory", "its own loader"
 _FILES = ("models/pix2pix_model.py", "options/train_options.py")
-_LEVELS = (7, 8)  # of the reference's U-Nets
+_LEVELS = (7, 8)  # levels of the reference's U-Nets
 
 
 def check_peer(clone: pathlib.Path, case: Case) -> None:
@@ -32,15 +32,16 @@ def check_peer(clone: pathlib.Path, case: Case) -> None:
 
     Args:
         clone: Folder of the user's clone.
-        case: A case of ours.
+        case: A case of this package.
 
     Raises:
-        InputError: The folder is none, PyTorch is missing, or the reference has no such network.
+        InputError: The folder is not a clone, PyTorch is missing, or the reference has no such
+            network.
     """
     missing = [name for name in _FILES if not (clone / name).is_file()]
     if missing:
         raise InputError(
-            f"--peer {clone}: there is no {missing[0]} in it; expected a clone of "
+            f"--peer {clone}: it has no {missing[0]}; expected a clone of "
             "github.com/junyanz/pytorch-CycleGAN-and-pix2pix"
         )
     if importlib.util.find_spec("torch") is None:
@@ -53,7 +54,7 @@ def check_peer(clone: pathlib.Path, case: Case) -> None:
     for key, _ in case.overrides:
         if not key.startswith("train."):
             raise InputError(
-                f"--config.{key} with --peer: the reference would not be the same network on the "
+                f"--config.{key} with --peer: the reference would not run the same network on the "
                 "same data; only keys of the section train can be set"
             )
 
@@ -65,14 +66,14 @@ def start_peers(
 
     Args:
         stack: Ends the programs.
-        case: A case of ours, for batch, size and network.
+        case: A case of this package, for batch, size and network.
         plan: How they are measured.
         gpu: Whether they run on the first GPU.
 
     Yields:
-        The rows; each program is stopped when it is prepared.
+        The rows. Each program is stopped as soon as it is prepared.
     """
-    # On a GPU the host's memory is not what a step waits for.
+    # On a GPU, a step does not wait for host memory.
     can_set = environments.malloc_can_be_set() and not gpu
     kinds = [("", False), *([("", True)] if can_set else [])]
     kinds += [(variant, can_set) for variant in plan.variants]
@@ -89,7 +90,7 @@ def start_peers(
 
 
 def _own_loop(entry: Entry) -> Entry:
-    """Return the row of the peer's own training loop, which the same program takes."""
+    """Return the row of the peer's own training loop, measured in the same program."""
     row = dict(entry.row, data=OWN_LOADER)
     if row.get("no_loader"):
         row["failed"] = row["no_loader"]

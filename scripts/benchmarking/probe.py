@@ -1,4 +1,4 @@
-"""The program that names the hardware and measures how fast it multiplies matrices.
+"""The program that describes the hardware and measures how fast it multiplies matrices.
 
 python -m benchmarking.probe '["float32", "bfloat16"]'
 """
@@ -17,7 +17,7 @@ from benchmarking.arithmetic import known_peak
 from benchmarking.protocol import Answer, one_line, serve
 from pix2pix_jax.core.devices import describe_hardware, describe_versions
 
-_SIDES = {"cpu": 2048}  # of the matrices; others: large enough to fill an accelerator
+_SIDES = {"cpu": 2048}  # sides of the matrices; on others, large enough to fill an accelerator
 _LARGE = 8192
 _PRODUCTS, _REPETITIONS = 4, 5
 
@@ -26,13 +26,13 @@ def measure_peak(dtype: str) -> float:
     """Multiply square matrices on the first device.
 
     Args:
-        dtype: Of the matrices; products are of JAX's default precision, as in training.
+        dtype: Dtype of the matrices. Products have JAX's default precision, as in training.
 
     Returns:
-        TFLOP/s of the fastest of some repetitions, each several products long.
+        TFLOP/s of the fastest of some repetitions of several products.
     """
     side = _SIDES.get(jax.default_backend(), _LARGE)
-    # The values stay as they are: each product is the average over equal rows.
+    # Values do not grow, because each product averages over equal rows.
     left = jnp.full((side, side), 1 / side, dtype)
     multiply = jax.jit(jnp.matmul)
     product = jax.block_until_ready(multiply(left, left))
@@ -47,7 +47,7 @@ def measure_peak(dtype: str) -> float:
 
 
 def _processor() -> str:
-    """Return the name of the host's processor, as far as the system tells it."""
+    """Return the name of the host's processor, if the system knows it."""
     lines = pathlib.Path("/proc/cpuinfo")
     if lines.exists():
         for line in lines.read_text().splitlines():
@@ -57,7 +57,7 @@ def _processor() -> str:
 
 
 def main() -> None:
-    """Describe the hardware for the dtypes of the command line."""
+    """Describe the hardware, with its peak for each dtype of the command line."""
     dtypes = json.loads(sys.argv[1])
 
     def describe() -> Answer:

@@ -1,6 +1,6 @@
-"""How a measured program answers: one line of JSON for each it is asked, on its standard output.
+"""How a measured program answers each request: with one line of JSON on standard output.
 
-Standard library only: the peer's program must not bring JAX.
+This module needs the standard library only, because the peer's program must not import JAX.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ _CLEAR = pathlib.Path("/proc/self/clear_refs")
 
 
 class CannotMeasureError(Exception):
-    """A reason, in one line, why this program has nothing to measure."""
+    """There is nothing to measure; the message is the reason, in one line."""
 
 
 @contextlib.contextmanager
 def answers() -> Iterator[Callable[[Answer], None]]:
-    """Keep standard output for answers: whatever else is printed goes to standard error.
+    """Keep standard output for answers; everything else that is printed goes to standard error.
 
     Yields:
-        Sends an answer.
+        A function that sends an answer.
     """
     sys.stdout.flush()
     channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # also what C libraries print
+    os.dup2(2, 1)  # includes what C libraries print
 
     def send(answer: Answer) -> None:
         channel.write(json.dumps(answer) + "\n")
@@ -47,15 +47,15 @@ def serve(
     handlers: dict[str, Callable[..., Answer]],
     describe: Callable[[Exception], str],
 ) -> None:
-    """Prepare, say what came of it, and do what is asked until there is no more.
+    """Prepare, send an answer, and handle requests until there are no more.
 
-    A request is a line of JSON: `{"do": name of a handler, ...its arguments}`. What goes wrong is
-    answered as `{"failed": one line}`, and ends the program.
+    A request is a line of JSON: `{"do": name of a handler, ...its arguments}`. An exception is
+    answered by `{"failed": one line}`, and ends the program.
 
     Args:
-        prepare: What comes before the first request; its answer is sent unasked.
-        handlers: What can be asked for.
-        describe: From an exception to one line for the table.
+        prepare: Called before the first request; its answer is sent without one.
+        handlers: Functions by the names that requests have for them.
+        describe: Maps an exception to one line for the table.
     """
     with answers() as send:
         try:
@@ -63,13 +63,13 @@ def serve(
             for line in sys.stdin:
                 request = json.loads(line)
                 send(handlers[request.pop("do")](**request))
-        except Exception as error:  # whatever it is: one row of a table cannot be filled
+        except Exception as error:  # whatever it is, a row of the table cannot be filled
             send({"failed": describe(error)})
             raise
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of an error's message that says something."""
+    """Return the first line of an error's message that is not empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     text = lines[0] if lines else kind
@@ -85,7 +85,7 @@ def take_peak_memory() -> float:
     if not _STATUS.exists():
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others kibibytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    # Not from getrusage, which counts the process that started this one as well.
+    # getrusage would also count the process that started this one.
     fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
     with contextlib.suppress(OSError):
         _CLEAR.write_text("5")

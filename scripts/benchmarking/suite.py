@@ -1,4 +1,4 @@
-"""Measures configurations one after another; what is compared, in turns."""
+"""Measure configurations one after another, and in turns if they are compared."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ _INFERENCES = 5
 
 
 def probe(dtypes: Sequence[str], *, shares_device: bool) -> Answer:
-    """Name the hardware, and measure how fast it multiplies matrices.
+    """Describe the hardware, and measure how fast it multiplies matrices.
 
     Args:
-        dtypes: Of the matrices.
+        dtypes: Dtypes of the matrices.
         shares_device: See `environments.for_ours`.
 
     Returns:
-        What the program `probe` answers.
+        The answer of the program `probe`.
 
     Raises:
         InputError: JAX does not work here.
@@ -42,17 +42,17 @@ def probe(dtypes: Sequence[str], *, shares_device: bool) -> Answer:
 def measure(
     cases: Sequence[Case], plan: Plan, hardware: Answer
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Measure cases that differ in nothing but their data path, in turns with the peer.
+    """Measure cases that differ only in their data path, in turns with the peer.
 
-    Without a peer each case is measured by itself: nothing else is alive then.
+    Without a peer each case is measured alone, with no other program running.
 
     Args:
         cases: The cases.
-        plan: How.
+        plan: How they are measured.
         hardware: As from `probe`.
 
     Returns:
-        `measurements`, one dict for each row, and `comparisons`.
+        `measurements`, with one dict for each row, and `comparisons`.
     """
     groups = [list(cases)] if plan.clone else [[case] for case in cases]
     measurements, comparisons = [], []
@@ -72,7 +72,7 @@ def measure(
 
 
 def take_turns(entries: Sequence[Entry], repetitions: int) -> None:
-    """Let all take their repetitions, in turns; the first of each is for warming up."""
+    """Let all programs take their repetitions in turns; the first of each warms up."""
     for repetition in range(-1, repetitions):
         for place in order(len(entries), repetition):
             entry = entries[place]
@@ -82,7 +82,7 @@ def take_turns(entries: Sequence[Entry], repetitions: int) -> None:
 
 
 def _finish(entry: Entry, plan: Plan, hardware: Answer) -> None:
-    """Fill the row, with what is measured once as well."""
+    """Fill the row, including what is measured only once."""
     if not entry.alive:
         return
     row, runs = entry.row, entry.runs
@@ -99,7 +99,7 @@ def _finish(entry: Entry, plan: Plan, hardware: Answer) -> None:
     for do, arguments in wanted.items():
         if entry.alive:
             row |= entry.ask(do, **arguments)
-    if not entry.alive:  # the times stand
+    if not entry.alive:  # the times are still good
         row["note"] = row.pop("failed")
     of_process = max(row["start_memory_gb"], row["training_memory_gb"])
     row["peak_memory_gb"] = row.get("device_memory_gb") or of_process
@@ -113,13 +113,13 @@ def _say(entry: Entry) -> None:
 
 
 def compare_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Hold each row of ours against each row of the peer.
+    """Compare each row of this package with each row of the peer.
 
     Args:
         entries: Rows that took turns.
 
     Returns:
-        One dict for each pair of rows: what was compared, and the figures of `figures.compare`.
+        One dict for each pair of rows: what is compared, and the figures of `figures.compare`.
     """
     measured = [entry for entry in entries if "ms" in entry.row]
     ours, peers = (

@@ -1,4 +1,4 @@
-"""The results as text."""
+"""Results as text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,14 +11,14 @@ _NONE = "-"
 
 
 def render(results: dict[str, Any]) -> str:
-    """Write results for a reader.
+    """Write results as text.
 
     Args:
         results: As the script writes them to its JSON file.
 
     Returns:
         Several lines: hardware and settings, a table of speed, one of arithmetic and memory, one of
-        comparisons where there are any, and notes.
+        comparisons if there are any, and notes.
     """
     measured = [row for row in results["measurements"] if "ms" in row]
     parts = [_describe(results), align(_SPEED, [_speed(row) for row in measured])]
@@ -129,26 +129,26 @@ def _describe(results: dict[str, Any]) -> str:
 
 
 def _notes(results: dict[str, Any], measured: Sequence[Row]) -> list[str]:
-    """Say what could not be measured, and what a figure stands for."""
+    """Say what could not be measured, and what the figures mean."""
     notes = [
-        "GFLOP/step: the convolutions, counted by hand, on all devices; by XLA: all operations, on "
-        "one device",
+        "GFLOP/step: convolutions on all devices, counted by hand; by XLA: all operations on one "
+        "device",
         f"maps run: {MAPS_PAIRS} pairs, {MAPS_EPOCHS} epochs: computed from the median step, not "
         "measured",
-        "memory: of the process on a CPU (with compiling), of the device elsewhere",
+        "memory: of the process on a CPU (compiling included), of the device elsewhere",
     ]
     if results["hardware"]["platform"] == "cpu":
         notes.append(
-            "resident pairs: not on a CPU, whose convolutions are some 50 times slower inside the "
-            "loop that they need"
+            "resident pairs: not used on a CPU, because they need a loop, inside which its "
+            "convolutions are some 50 times slower"
         )
     if any(row["program"] == "peer" for row in measured):
         notes += [
             "peer, in memory: its model's steps on one batch; its own loader: its training loop",
-            "peer, first step: with what it compiles or tries out in it",
+            "peer, first step: includes what it compiles or tries out",
         ]
     if any(row["program"] == "ours" and row["xla_gflop"] is None for row in measured):
-        notes.append("by XLA: this backend does not count")
+        notes.append("by XLA: not counted by this backend")
     for row in results["measurements"]:
         for key in ("failed", "note"):
             if key in row:

@@ -205,7 +205,7 @@ def test_a_peer_that_cannot_run_says_why(peer, tmp_path):
             "train.accumulate=3: does not divide the 4 pairs",
         ),
         (["--output", "NOWHERE/results.json"], "expected a file in a folder that exists"),
-        (["--peer", "NOWHERE"], "there is no models/pix2pix_model.py in it"),
+        (["--peer", "NOWHERE"], "it has no models/pix2pix_model.py"),
         (["--peer-options"], "--peer-options needs --peer"),
         (["--peer", "PEER", "--image_size", "64"], "U-Nets take multiples of 128 or 256"),
         (["--peer", "PEER", "--config.model.norm=batch"], "--config.model.norm with --peer"),

@@ -54,7 +54,7 @@ def test_a_table_says_what_was_measured_and_what_was_not():
         "1 float32 cached as it comes in memory 500.00 1000.00 0.500 0.500 to 0.500 0.500" in lines
     )
     assert "1, float32, ours, streamed: out of device memory" in lines
-    assert "by XLA: this backend does not count" in lines
+    assert "by XLA: not counted by this backend" in lines
 
 
 def test_results_of_nothing_are_a_table_too():

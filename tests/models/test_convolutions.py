@@ -1,3 +1,5 @@
+"""Convolutions against flax and against their definitions."""
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp

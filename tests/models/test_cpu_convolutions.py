@@ -1,3 +1,5 @@
+"""The CPU's forms of convolutions against the library's."""
+
 import functools
 
 import jax

@@ -1,3 +1,5 @@
+"""Discriminators: parameters, receptive fields, scales, spectral norm."""
+
 from functools import partial
 
 import jax

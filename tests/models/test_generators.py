@@ -1,3 +1,5 @@
+"""What all generators share: variants, dropout, recomputation, sizes."""
+
 from functools import cache, partial
 
 import jax

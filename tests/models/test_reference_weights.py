@@ -1,3 +1,5 @@
+"""Weights of the reference: recognised, converted, exported."""
+
 import functools
 
 import jax

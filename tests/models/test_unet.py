@@ -1,3 +1,5 @@
+"""The U-Net: layers, skip connections, dropout."""
+
 from functools import partial
 
 import jax
