@@ -5,10 +5,12 @@ import json
 import pathlib
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
 from support.scripts import refused, run_script
+from support.tiny import tiny_config
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
 from pix2pix_jax.core.config_files import override
@@ -55,18 +57,18 @@ def test_examples_have_at_most_thirty_lines(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example_trains_and_is_found_again(name, tmp_path, tiny_config, one_device, monkeypatch):
+@pytest.mark.usefixtures("one_device")
+def test_example_trains_and_is_found_again(name, tmp_path, monkeypatch):
     code, command = EXAMPLES[name]
     monkeypatch.chdir(tmp_path)
     file = pathlib.Path(name)
     file.parent.mkdir()
     file.write_text(code)
     write_archives(tmp_path / "data" / "archives")
+    config = tiny_config({"train.epochs": 1, "lr.decay_epochs": 0})
     for key, text in overrides_of(command):
-        override(tiny_config, key, text)
-    tiny_config.train.epochs = 1
-    tiny_config.lr.decay_epochs = 0
-    train_and_evaluate(tiny_config, "run")
+        override(config, key, text)
+    train_and_evaluate(config, "run")
 
     record = json.loads(pathlib.Path("run", "code", "code.json").read_text())["own_code"]
     assert [pathlib.Path(entry["path"]) for entry in record] == [file.resolve()]
@@ -77,85 +79,145 @@ def test_example_trains_and_is_found_again(name, tmp_path, tiny_config, one_devi
     assert fake.shape == (32, 32, 3)
 
 
-def train_with_own_net(tiny_config, file="net.py"):
-    """Train a run in `run` with a generator of one convolution, in a file of its own."""
-    pathlib.Path(file).write_text(
-        "import flax.linen as nn\n\n\n"
-        "class Net(nn.Module):\n"
-        "    out_channels: int\n\n"
-        "    @nn.compact\n"
-        "    def __call__(self, source, *, train, dropout_keys=None):\n"
-        "        return nn.tanh(nn.Conv(self.out_channels, (3, 3))(source))\n"
-    )
-    tiny_config.model.generator = f"{file}:Net"
-    tiny_config.train.epochs, tiny_config.lr.decay_epochs = 1, 0
-    train_and_evaluate(tiny_config, "run")
+NET = """
+import flax.linen as nn
 
 
-def test_a_run_whose_file_is_gone_runs_its_own_copy_only_if_it_is_trusted(
-    tmp_path, tiny_config, one_device, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    train_with_own_net(tiny_config)
-    pathlib.Path("net.py").unlink()
+class Net(nn.Module):
+    out_channels: int
+
+    @nn.compact
+    def __call__(self, source, *, train, dropout_keys=None):
+        return nn.tanh(nn.Conv(self.out_channels, (3, 3))(source))
+"""
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    """A folder with a run and the file of its generator, moved away from where it was trained."""
+    project = tmp_path_factory.mktemp("before") / "project"
+    project.mkdir()
+    (project / "net.py").write_text(NET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        train_and_evaluate(tiny_config(TRAINED), "run")
+    return project.rename(tmp_path_factory.mktemp("after") / "project")
+
+
+TRAINED = {
+    "model.generator": "net.py:Net",
+    "data.synthetic_pairs": (8, 3, 2),  # one step: the tests see eight devices
+    "train.epochs": 1,
+    "lr.decay_epochs": 0,
+}
+
+
+@pytest.fixture
+def project(moved, tmp_path, monkeypatch):
+    """A copy of that folder, which is the current one."""
+    monkeypatch.chdir(shutil.copytree(moved, tmp_path / "project"))
+    return pathlib.Path()
+
+
+def test_a_run_that_was_moved_runs_its_own_copy_only_if_it_is_trusted(project):
     with pytest.raises(InputError, match=r"model.generator='net.py:Net'.*--trust-code"):
         load_generator("run")
     assert type(load_generator("run", trust_code=True).module).__name__ == "Net"
-    flags = ("--workdir", "run", "--split", "val", "--output", "out")
-    assert refused(run_script("sample", *flags, folder=tmp_path), "--trust-code")
-    assert not pathlib.Path("out").exists()
-    for name in ("sample", "evaluate"):
-        status, _, error = run_script(name, *flags, "--trust-code", folder=tmp_path)
-        assert status == 0, error
-
-
-def test_a_resumed_run_says_that_its_file_has_changed(
-    tmp_path, tiny_config, one_device, monkeypatch, caplog
-):
-    monkeypatch.chdir(tmp_path)
-    train_with_own_net(tiny_config)
-    file = pathlib.Path("net.py")
-    file.write_text(file.read_text() + "# the same network\n")
-    tiny_config.train.epochs = 2
-    caplog.clear()
-    train_and_evaluate(tiny_config, "run")
-    said = [r.getMessage() for r in caplog.records if "net.py:Net" in r.getMessage()]
-    assert len(said) == 1
-    assert "changed" in said[0]
 
 
 @pytest.mark.parametrize(
-    ("body", "key", "message"),
+    "arguments",
     [
-        ("def own(features): ...", "model.generator", "called as own(out_channels=..."),
-        ("def own(source, target): ...", "loss.extra", "called as own(source, target, fake)"),
-        ("def own(): ...", "lr.schedule", "called as own(epoch, epochs, decay_epochs)"),
-        ("def own(key): ...", "augment.extra", "called as own(key, source, target)"),
-        ("own = 3", "eval.metrics", "expected an instance of"),
-        ("def own(root): return 3", "data.source", "expected"),
+        ("sample", "--workdir", "run", "--split", "val", "--output", "out"),
+        ("evaluate", "--workdir", "run", "--split", "val", "--output", "out"),
+        ("compare", "run", "run", "--labels", "one,two", "--split", "val", "--output", "out"),
     ],
 )
-def test_own_code_that_does_not_fit_is_one_line(
-    body, key, message, tmp_path, tiny_config, one_device, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    pathlib.Path("mine.py").write_text(body + "\n")
-    override(tiny_config, key, "mine.py:own")
-    with pytest.raises(InputError) as caught:
-        train_and_evaluate(tiny_config, "run")
-    assert message in str(caught.value)
+def test_commands_run_the_copy_only_if_it_is_trusted(arguments, project):
+    assert refused(run_script(*arguments), "--trust-code")
+    assert not pathlib.Path("out").exists()
+    status, _, error = run_script(*arguments, "--trust-code")
+    assert status == 0, error
+    assert pathlib.Path("out").exists()
+
+
+def test_an_own_generator_has_no_names_in_the_reference(project):
+    flags = ("--workdir", "run", "--format", "torch", "--output", "net.npz")
+    assert refused(run_script("export", *flags), "--trust-code")
+    assert refused(run_script("export", *flags, "--trust-code"), "model.generator='net.py:Net'")
+
+
+def test_a_new_run_starts_with_the_networks_of_a_moved_one_if_it_is_trusted(project):
+    config = tiny_config(TRAINED | {"train.init_from": "run"})
+    with pytest.raises(InputError, match="--trust-code"):
+        train_and_evaluate(config, "new")
+    assert not pathlib.Path("new").exists()
+    assert train_and_evaluate(config, "new", trust_code=True).step == 1
+
+
+def test_a_run_goes_on_with_its_file_and_says_if_that_has_changed(project, caplog):
+    file = pathlib.Path("net.py")
+    for epochs, changes in ((2, 0), (3, 1)):
+        caplog.clear()
+        file.write_text(file.read_text() + changes * "# the same network\n")
+        result = train_and_evaluate(tiny_config(TRAINED | {"train.epochs": epochs}), "run")
+        assert result.step == epochs
+        said = [record.getMessage() for record in caplog.records]
+        assert ["net.py:Net" in line and "changed" in line for line in said] == [True] * changes
+    assert len(list(pathlib.Path("run", "code").glob("*.py"))) == 2  # both forms are kept
+
+
+def test_a_run_does_not_go_on_with_a_file_that_gives_other_shapes(project):
+    file = pathlib.Path("net.py")
+    file.write_text(file.read_text().replace("(3, 3)", "(5, 5)"))
+    with pytest.raises(InputError, match=r"kernel.*3, 3, 3, 3.*5, 5, 3, 3") as caught:
+        train_and_evaluate(tiny_config(TRAINED | {"train.epochs": 2}), "run")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["other.py", "net.py"])
+def test_a_record_cannot_point_to_another_file_of_this_machine(name, project, tmp_path):
+    # A file whose content anybody may know: of another name, or where the system has its own.
+    public = tmp_path / "lib" / "python3.99" / name
+    public.parent.mkdir(parents=True)
+    public.write_text("raise SystemExit('this was run')\n")
+    path = pathlib.Path("run", "code", "code.json")
+    record = json.loads(path.read_text())
+    digest = hashlib.sha256(public.read_bytes()).hexdigest()
+    record["own_code"][0].update(path=str(public), sha256=digest)
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError):
+        load_generator("run")
+
+
+def refusal(key, source, name="own"):
+    """Return the one line that training with own code ends with, before it writes anything."""
+    pathlib.Path("mine.py").write_text(source + "\n")
+    config = tiny_config({"data.synthetic_pairs": (8, 3, 2)})
+    override(config, key, f"mine.py:{name}")
+    with pytest.raises(InputError) as caught:
+        train_and_evaluate(config, "run")
+    line = str(caught.value)
+    assert line.startswith(f"{key}='mine.py:{name}': ")
+    assert "\n" not in line
     assert not pathlib.Path("run").exists()
+    return line
 
 
-NET = """import flax.linen as nn
-
-
-class own(nn.Module):
-    @nn.compact
-    def __call__(self, {arguments}):
-        return {result}
-"""
+@pytest.mark.parametrize(
+    ("key", "source", "message"),
+    [
+        ("model.generator", "def own(features): ...", "called as own(out_channels=..."),
+        ("loss.extra", "def own(source, target): ...", "called as own(source, target, fake)"),
+        ("lr.schedule", "def own(): ...", "called as own(epoch, epochs, decay_epochs)"),
+        ("augment.extra", "def own(key): ...", "called as own(key, source, target)"),
+        ("eval.metrics", "own = 3", "expected an instance of"),
+        ("data.source", "def own(root): return 3", "expected"),
+    ],
+)
+def test_own_code_with_other_arguments_is_one_line(key, source, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal(key, source)
 
 
 @pytest.mark.parametrize(
@@ -172,50 +234,52 @@ class own(nn.Module):
         ("discriminator", "source, image, *, train", "source", "expected a tuple of scales"),
     ],
 )
-def test_an_own_network_that_gives_something_else_is_one_line(
-    key, arguments, result, message, tmp_path, tiny_config, one_device, monkeypatch
+def test_an_own_network_that_returns_something_else_is_one_line(
+    key, arguments, result, message, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    pathlib.Path("mine.py").write_text(NET.format(arguments=arguments, result=result))
-    override(tiny_config, f"model.{key}", "mine.py:own")
-    with pytest.raises(InputError) as caught:
-        train_and_evaluate(tiny_config, "run")
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+    source = (
+        "import flax.linen as nn\n"
+        "class own(nn.Module):\n"
+        "    @nn.compact\n"
+        f"    def __call__(self, {arguments}):\n"
+        f"        return {result}\n"
+    )
+    assert message in refusal(f"model.{key}", source)
+
+
+LOSS = "def own(source, target, fake):\n    return "
+SCHEDULE = "def own(epoch, epochs, decay_epochs):\n    return "
+MOVE = "def own(key, source, target):\n    return "
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    ("key", "source", "message"),
     [
-        ("def own(source, target, fake):\n    return fake", "expected one number"),
-        ("def l1(source, target, fake):\n    return fake.sum()", "g_loss_l1 already"),
+        ("loss.extra", LOSS + "fake", "returns float32[2, 32, 32, 3], expected one number"),
+        ("loss.extra", LOSS + "None", "returns an object of type NoneType, expected one number"),
+        ("loss.extra", LOSS + "fake @ target", "mine.py, line 2: TypeError: "),
+        ("lr.schedule", SCHEDULE + "[1.0]", "returns an object of type list, expected one number"),
+        ("lr.schedule", SCHEDULE + "1 if epoch < 3 else 0", "line 2: TracerBoolConversionError"),
+        ("augment.extra", MOVE + "source[1:], target", "returns (float32[31, 32, 3], float32[32"),
+        ("augment.extra", MOVE + "source > 0, target", "returns (bool[32, 32, 3], float32[32"),
+        ("augment.extra", MOVE + "source", "returns float32[32, 32, 3], expected (float32[32"),
     ],
 )
-def test_an_own_loss_that_is_no_number_or_takes_a_name_is_one_line(
-    body, message, tmp_path, tiny_config, one_device, monkeypatch
+def test_own_code_that_returns_something_else_is_one_line(
+    key, source, message, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    pathlib.Path("mine.py").write_text(body + "\n")
-    override(tiny_config, "loss.extra", f"mine.py:{'l1' if 'l1' in body else 'own'}")
-    with pytest.raises(InputError, match=message):
-        train_and_evaluate(tiny_config, "run")
+    assert message in refusal(key, source)
 
 
-@pytest.mark.parametrize("name", ["other.py", "net.py"])
-def test_a_record_cannot_point_to_another_file_of_this_machine(
-    name, tmp_path, tiny_config, one_device, monkeypatch
-):
+def test_an_own_loss_may_return_any_number_but_not_take_the_name_of_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train_with_own_net(tiny_config)
-    pathlib.Path("net.py").unlink()
-    # A file whose content anybody may know: of another name, or where the system has its own.
-    public = tmp_path / "lib" / "python3.99" / name
-    public.parent.mkdir(parents=True)
-    public.write_text("raise SystemExit('this was run')\n")
-    path = pathlib.Path("run", "code", "code.json")
-    record = json.loads(path.read_text())
-    digest = hashlib.sha256(public.read_bytes()).hexdigest()
-    record["own_code"][0].update(path=str(public), sha256=digest)
-    path.write_text(json.dumps(record))
-    with pytest.raises(InputError):
-        load_generator("run")
+    source = "def {}(source, target, fake):\n    return 1"
+    message = "there is a loss g_loss_l1 already"
+    assert message in refusal("loss.extra", source.format("l1"), name="l1")
+    pathlib.Path("mine.py").write_text(source.format("own"))
+    config = tiny_config({"data.synthetic_pairs": (8, 3, 2), "loss.extra": "mine.py:own"})
+    config.train.steps = 1
+    train_and_evaluate(config, "run")
+    assert "g_loss_own" in pathlib.Path("run", "metrics.csv").read_text()

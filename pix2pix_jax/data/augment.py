@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
+from pix2pix_jax.core.own_code_trace import describe, trace
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.pixels import LUMA
 
@@ -247,10 +248,7 @@ def build_augment(
             f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
             "saturation are defined for RGB; set no jitter, or derive.kind=gray"
         )
-    own = tuple(
-        code.function(reference, "augment.extra", "key", "source", "target")
-        for reference in section.extra
-    )
+    own = tuple(_load_own(reference, form, image_size, code) for reference in section.extra)
     return functools.partial(
         augment,
         options=options,
@@ -260,6 +258,30 @@ def build_augment(
     )
 
 
+def _load_own(
+    reference: str, form: PairFormat, image_size: tuple[int, int], code: OwnCode
+) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+    """Load an own augmentation, and check that it keeps shapes and types.
+
+    Raises:
+        InputError: It does not.
+    """
+    key, names = "augment.extra", ("key", "source", "target")
+    function = code.function(reference, key, *names)
+    call = f"{reference.rpartition(':')[2]}({', '.join(names)})"
+    pair = tuple(
+        jax.ShapeDtypeStruct((*image_size, side.depth), jnp.float32)
+        for side in (form.source, form.target)
+    )
+    found = trace(code, key, reference, call, function, jax.random.key(0), *pair)
+    if describe(tuple(found) if isinstance(found, list) else found) != describe(pair):
+        raise InputError(
+            f"{key}={reference!r}: called as {call}; it returns {describe(found)}, expected "
+            f"{describe(pair)}"
+        )
+    return function
+
+
 def _apply_own(
     number: int,
     function: Callable[[Array, Array, Array], tuple[Array, Array]],
@@ -267,18 +289,7 @@ def _apply_own(
     source: Float[Array, "n h w c"],
     target: Float[Array, "n h w d"],
 ) -> tuple[Float[Array, "n h w c"], Float[Array, "n h w d"]]:
-    """Apply an own augmentation to each example, with a key of its own.
-
-    Raises:
-        InputError: It changes a shape.
-    """
+    """Apply an own augmentation to each example, with a key of its own."""
     own_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, _OWN + number)
-    moved = jax.vmap(function)(own_keys, source, target)
-    shapes = [image.shape[1:] for image in moved]
-    expected = [source.shape[1:], target.shape[1:]]
-    if shapes != expected:
-        name = getattr(function, "__name__", "it")
-        raise InputError(
-            f"augment.extra: {name} returns shapes {shapes}, expected {expected}: it must keep them"
-        )
-    return moved[0], moved[1]
+    source, target = jax.vmap(function)(own_keys, source, target)
+    return source, target

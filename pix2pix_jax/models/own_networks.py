@@ -8,11 +8,10 @@ import jax.numpy as jnp
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode
-from pix2pix_jax.core.own_code_files import Reference
+from pix2pix_jax.core.own_code_trace import trace
 
 Shape = tuple[int, int, int]  # height, width, channels
 _BATCH = 2
-_LONGEST = 300  # characters of another library's message
 
 
 def check_generator(
@@ -28,7 +27,7 @@ def check_generator(
         target_shape: Height, width and channels of a target.
     """
     key, call = "model.generator", "module(source, train=..., dropout_keys=...)"
-    output = _trace(module, Reference(key, reference), call, code, source_shape, dropout=True)
+    output = _trace(code, key, reference, call, module, source_shape, dropout=True)
     expected = (_BATCH, *target_shape)
     found = getattr(output, "shape", f"an object of type {type(output).__name__}")
     if found != expected:
@@ -51,7 +50,7 @@ def check_discriminator(
         target_shape: Height, width and channels of a target.
     """
     key, call = "model.discriminator", "module(source, image, train=...)"
-    scales = _trace(module, Reference(key, reference), call, code, source_shape, target_shape)
+    scales = _trace(code, key, reference, call, module, source_shape, target_shape)
     is_tuple = isinstance(scales, tuple) and len(scales) > 0
     if not is_tuple or not all(map(_is_scale, scales)):
         raise InputError(
@@ -72,10 +71,11 @@ def _is_scale(scale: Any) -> bool:
 
 
 def _trace(
-    module: nn.Module,
-    reference: Reference,
-    call: str,
     code: OwnCode,
+    key: str,
+    reference: str,
+    call: str,
+    module: nn.Module,
     *image_shapes: Shape,
     dropout: bool = False,
 ) -> Any:
@@ -89,10 +89,4 @@ def _trace(
         output, _ = module.apply(variables, *images, train=True, mutable=["batch_stats"], **options)
         return output
 
-    try:
-        return jax.eval_shape(apply)
-    except InputError:
-        raise
-    except Exception as error:  # it is the user's code: whatever is wrong there is theirs
-        reason = code.describe_failure(reference, error)
-        raise InputError(f"{reference}: called as {call}; {reason[:_LONGEST]}") from error
+    return trace(code, key, reference, call, apply)

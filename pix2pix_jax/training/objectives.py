@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
+from pix2pix_jax.core.own_code_trace import trace_number
 from pix2pix_jax.training.losses import (
     LABELLED_GAN_LOSSES,
     NO_GAN,
@@ -131,6 +132,32 @@ def _build_extra(
         function = code.function(reference, "loss.extra", "source", "target", "fake")
         found.append(ExtraLoss(name, function, float(weight)))
     return tuple(found)
+
+
+def check_extra(
+    losses: Losses,
+    references: Sequence[str],
+    code: OwnCode,
+    *,
+    source_shape: tuple[int, int, int],
+    target_shape: tuple[int, int, int],
+) -> None:
+    """Raise InputError unless each own loss returns one number.
+
+    Args:
+        losses: The objective.
+        references: References to its own losses.
+        code: Where they were loaded.
+        source_shape: Height, width and channels of a source.
+        target_shape: Height, width and channels of a target, and of a fake.
+    """
+    images = [
+        jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+        for shape in (source_shape, target_shape, target_shape)
+    ]
+    for extra, reference in zip(losses.extra, references, strict=True):
+        call = f"{extra.name}(source, target, fake)"
+        trace_number(code, "loss.extra", reference, call, extra.function, *images)
 
 
 def apply_in_training(
@@ -262,11 +289,6 @@ def regression_loss(
     metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
     loss = losses.reconstruction_weight * reconstruction
     for extra in losses.extra:
-        value = extra.function(source, target, fake)
-        if jnp.shape(value) != ():
-            raise InputError(
-                f"loss.extra: {extra.name} returns shape {jnp.shape(value)}, expected one number"
-            )
-        metrics[f"g_loss_{extra.name}"] = value
+        metrics[f"g_loss_{extra.name}"] = value = jnp.asarray(extra.function(source, target, fake))
         loss += extra.weight * value
     return loss, metrics

@@ -10,6 +10,7 @@ import optax
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
+from pix2pix_jax.core.own_code_trace import trace_number
 
 Schedule = Callable[[Any], Any]
 
@@ -80,15 +81,27 @@ def build_schedule(
         A function from step to rate.
 
     Raises:
-        InputError: The name is unknown.
+        InputError: The name is unknown, or own code does not return one number.
     """
     if is_own(name):
-        factor = code.function(name, "lr.schedule", "epoch", "epochs", "decay_epochs")
+        factor = _own_factor(name, epochs, decay_epochs, code)
     elif name in SCHEDULES:
         factor = SCHEDULES[name]
     else:
         raise InputError(f"lr.schedule={name!r}: choose from {', '.join(sorted(SCHEDULES))}")
     return lambda step: learning_rate * factor(epoch_of(step), epochs, decay_epochs)
+
+
+def _own_factor(
+    reference: str, epochs: int, decay_epochs: int, code: OwnCode
+) -> Callable[[Any, int, int], Any]:
+    """Load an own schedule, and check what it returns."""
+    key, names = "lr.schedule", ("epoch", "epochs", "decay_epochs")
+    factor = code.function(reference, key, *names)
+    call = f"{reference.rpartition(':')[2]}({', '.join(names)})"
+    epoch = jax.ShapeDtypeStruct((), jnp.int32)
+    trace_number(code, key, reference, call, lambda at: factor(at, epochs, decay_epochs), epoch)
+    return factor
 
 
 def scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:

@@ -22,7 +22,7 @@ from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.training.halts import Halts, build_halts
-from pix2pix_jax.training.objectives import Losses, build_losses
+from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedule
 from pix2pix_jax.training.start import check_init_from, refuse_other_networks, resume_timeline
 from pix2pix_jax.training.state import TrainState, create_train_state
@@ -129,6 +129,8 @@ def prepare_run(
     metrics = build_metrics(config.eval, config.checkpoint.best_metric, code=code)
     adversarial = config.loss.gan != "none"
     networks = build_networks(config.model, config.data, adversarial=adversarial, code=code)
+    shapes = {"source_shape": networks.source_shape, "target_shape": networks.target_shape}
+    check_extra(losses, config.loss.extra, code, **shapes)
     global_batch = choose_global_batch(config.train, jax.device_count())
     refuse_impossible(config, global_batch // jax.device_count())
 
