@@ -1,4 +1,4 @@
-"""The configuration: every key there is, and what it may be.
+"""The configuration: every key, its default and its choices.
 
 A config file (`configs/*.py`) has a function `get_config()` that starts from `default_config()` and
 sets what its experiment needs. A key that does not exist cannot be set.
@@ -13,7 +13,10 @@ from pix2pix_jax.core.errors import InputError
 
 
 def default_config() -> ConfigDict:
-    """Return the paper's settings, with the embedded data set; each key with its meaning."""
+    """Return the paper's settings with the built-in data set; comments say what each key means.
+
+    Keys that choose a part by name also take own code, as docs/extending.md describes.
+    """
     config = ConfigDict()
     config.seed = 0  # for everything random: initial values, order, augmentation, dropout
     config.compilation_cache = "~/.cache/pix2pix_jax"  # '' switches the cache off
@@ -25,7 +28,7 @@ def default_config() -> ConfigDict:
 
 def _add_data(config: ConfigDict) -> None:
     config.data = ConfigDict()
-    # Source of the pairs: side_by_side, folders, single, synthetic, tfds:<name>, pix2pix:<name>
+    # side_by_side, folders, single, synthetic, tfds:<name>, pix2pix:<name>, or own code
     config.data.source = "synthetic"
     config.data.root = ""  # folder of the data set; for tfds and pix2pix: where it is kept
     config.data.archive = ""  # for pix2pix:<name>: a local .tar.gz, or the folder that holds it
@@ -80,7 +83,7 @@ def _add_data(config: ConfigDict) -> None:
 
 def _add_networks(config: ConfigDict) -> None:
     config.model = ConfigDict()
-    config.model.generator = "unet"  # unet, resnet, hybrid
+    config.model.generator = "unet"  # unet, resnet, hybrid, or own code
     config.model.base_features = 64  # features of the outermost layer, in both networks
     config.model.norm = "instance"  # instance, instance_affine, batch, group, none
     config.model.activation = "relu"  # relu, leaky_relu, swish, mish, gelu
@@ -91,7 +94,7 @@ def _add_networks(config: ConfigDict) -> None:
     config.model.unet_skips = True  # False: the paper's encoder-decoder
     config.model.blocks = 9  # residual blocks of resnet and hybrid
     config.model.downsamplings = 3  # strided convolutions of hybrid
-    config.model.discriminator = "patch"  # patch, pixel, multiscale
+    config.model.discriminator = "patch"  # patch, pixel, multiscale, or own code
     config.model.discriminator_features = 0  # features of its first layer; 0: base_features
     config.model.discriminator_layers = 3  # stride-2 layers of the PatchGAN; 3: 70x70 patches
     config.model.discriminator_scales = 2  # of multiscale
@@ -126,7 +129,7 @@ def _add_training(config: ConfigDict) -> None:
     config.optimizer.clip_norm = 0.0  # largest norm of a network's gradient; 0: no clipping
 
     config.lr = ConfigDict()
-    config.lr.schedule = "linear"  # linear, constant, cosine, step
+    config.lr.schedule = "linear"  # linear, constant, cosine, step, or own code
     # Linear: length of the decay at the end; step: epochs between drops; 0: never
     config.lr.decay_epochs = 100
 
@@ -155,7 +158,7 @@ def _add_training(config: ConfigDict) -> None:
     config.eval.max_images = 0  # largest number of validation pairs; 0: all
     # Number of training pairs, without augmentation, that are also scored
     config.eval.train_images = 0
-    config.eval.metrics = ("l1", "psnr")  # docs/evaluation.md lists them
+    config.eval.metrics = ("l1", "psnr")  # docs/evaluation.md lists them, or own code
     config.eval.palette = "cityscapes"  # for label metrics: cityscapes, or a JSON file
     config.eval.every_epochs = 1  # 0: only with eval.every_steps, at checkpoints and at the end
     config.eval.every_steps = 0  # also evaluate every this many steps; 0: no

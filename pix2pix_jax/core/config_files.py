@@ -1,4 +1,4 @@
-"""Configurations outside of Python: config files, overrides on the command line, a run's JSON."""
+"""Configurations from outside: config files, overrides on the command line, a run's JSON."""
 
 import ast
 import importlib.util
@@ -15,10 +15,10 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.core.own_code import is_own
 
-# What ast.literal_eval raises, depending on how wrong a text is.
+# What ast.literal_eval raises for texts that are no literals.
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 _PACKAGE = pathlib.Path(__file__).parents[1]
-# An installed package holds the configs; in a checkout they are beside it.
+# An installed package contains the configs; in a checkout they are next to it.
 _SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -29,7 +29,7 @@ def set_value(config: ConfigDict, key: str, value: Any) -> None:
     Args:
         config: Configuration to change.
         key: Key with its section, such as `train.epochs`.
-        value: A whole number may stand for a float, a list or a single number for a tuple.
+        value: A whole number is accepted for a float, a list or a single value for a tuple.
 
     Raises:
         InputError: There is no such key, or the value is of another type.
@@ -54,8 +54,7 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     Args:
         config: Configuration to change.
         key: Key with its section.
-        text: Value as Python would write it; the quotes of strings and the brackets of tuples may
-            be left out.
+        text: Value in Python's syntax; quotes of strings and brackets of tuples may be omitted.
 
     Raises:
         InputError: There is no such key, or the text is not of the key's type.
@@ -76,7 +75,7 @@ def override(config: ConfigDict, key: str, text: str) -> None:
 
 
 def _is_word(text: str) -> bool:
-    """Return whether a text is a name or refers to own code, and so needs no quotes in a tuple."""
+    """Return whether a text needs no quotes in a tuple: a name, or a reference to own code."""
     return text.isidentifier() or (is_own(text) and text.rpartition(":")[2].isidentifier())
 
 
@@ -90,8 +89,8 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
         Its configuration, locked.
 
     Raises:
-        InputError: The file does not exist, is no Python file or has no `get_config()` that returns
-            a configuration.
+        InputError: The file does not exist, is not a Python file, raises an error, or has no
+            `get_config()` that returns a configuration.
     """
     file = _find(pathlib.Path(path))
     spec = importlib.util.spec_from_file_location("config_file", file)
@@ -103,7 +102,7 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
         config = module.get_config() if hasattr(module, "get_config") else None
     except InputError:
         raise
-    except Exception as error:  # it runs the user's code: whatever is wrong there is theirs to mend
+    except Exception as error:  # it is the user's code: whatever is wrong there is theirs
         kind, reason = type(error).__name__, " ".join(str(error).split())
         raise InputError(f"--config {path}: {kind}: {reason}") from error
     if not isinstance(config, ConfigDict):
@@ -112,7 +111,7 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
 
 
 def _find(path: pathlib.Path) -> pathlib.Path:
-    """Return the file itself or, for `maps` and `configs/maps.py`, the config of the package."""
+    """Return the file itself, or for `maps` and `configs/maps.py` the config of the package."""
     if path.is_file():
         return path
     ours = _SHIPPED[0] if _SHIPPED[0].is_dir() else _SHIPPED[1]
@@ -133,7 +132,7 @@ def save_json(config: ConfigDict, path: pathlib.Path) -> None:
 
 
 def load_json(path: pathlib.Path) -> ConfigDict:
-    """Read what `save_json` wrote; keys that the file does not know keep their defaults.
+    """Read what `save_json` wrote; keys that are not in the file keep their defaults.
 
     Args:
         path: A run's `config.json`.
@@ -142,8 +141,8 @@ def load_json(path: pathlib.Path) -> ConfigDict:
         The run's configuration.
 
     Raises:
-        InputError: The file is missing or no JSON object, or holds a key that does not exist or a
-            value of another type.
+        InputError: The file is missing, is not a JSON object, or has a key that does not exist or
+            a value of another type.
     """
     try:
         flat = json.loads(path.read_bytes())
@@ -163,7 +162,7 @@ def load_json(path: pathlib.Path) -> ConfigDict:
 
 
 def differences(old: ConfigDict, new: ConfigDict, keys: Iterable[str]) -> list[str]:
-    """Describe where two configurations differ, as `key: old -> new`.
+    """List where two configurations differ, as `key: old -> new`.
 
     Args:
         old: One configuration.
@@ -171,7 +170,7 @@ def differences(old: ConfigDict, new: ConfigDict, keys: Iterable[str]) -> list[s
         keys: Keys to look at; one that ends with a dot means the whole section.
 
     Returns:
-        One string for each differing key.
+        One string for each key that differs.
     """
     before, after = flatten(old), flatten(new)
     wanted = tuple(keys)

@@ -1,4 +1,4 @@
-"""Devices: which there are, how arrays are placed on them, how programs for them are cached."""
+"""Devices: their description, their memory, how arrays are placed on them, compiled programs."""
 
 import ctypes
 import pathlib
@@ -22,22 +22,22 @@ def enable_compilation_cache(folder: str) -> None:
     """Keep compiled programs on disk, so that only the first run of a kind waits for the compiler.
 
     Args:
-        folder: Where; `~` is the user's home. An empty string switches the cache off.
+        folder: The folder; `~` is the user's home. An empty string switches the cache off.
     """
     if not folder:
         return
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser()))
-    # A start is made of many small programs, too: together a second.
+    # A start also compiles many small programs, which take a second together.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def on_cpu() -> bool:
-    """Return whether JAX computes on the CPU, whose compiler wants other forms of some programs."""
+    """Return whether JAX computes on the CPU, whose compiler needs other forms of some programs."""
     return jax.default_backend() == "cpu"
 
 
 def describe_hardware() -> dict[str, str | int]:
-    """Name the hardware that this process runs on.
+    """Describe the hardware that this process runs on.
 
     Returns:
         `platform` (cpu, gpu, tpu), `device` (the vendor's name), `devices` and `processes`
@@ -60,15 +60,14 @@ def describe_versions() -> dict[str, str]:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            # Run from a checkout without installing it: that is the package itself.
-            versions[name] = "not installed"
+            versions[name] = "not installed"  # this package, in a checkout
     return versions
 
 
 def release_free_memory() -> None:
-    """Hand memory that is free back to the system, where the C library is glibc.
+    """Return free memory to the system, if the C library is glibc.
 
-    glibc keeps what the compiler has freed: 0.35 GB after a full-size step was compiled.
+    glibc keeps what the compiler has freed: 0.35 GB after compiling a full-size step.
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
@@ -84,7 +83,7 @@ def peak_resident_gigabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-# Name of the mapped axis of devices.
+# Name of the mapped axis of the devices.
 DEVICES = "devices"
 
 
@@ -93,25 +92,25 @@ def _sharding(devices: Sequence[jax.Device], *axes: str) -> NamedSharding:
 
 
 def everywhere(devices: Sequence[jax.Device] | None = None) -> NamedSharding:
-    """Return the sharding of arrays that lie whole on each device; None: on all there are."""
+    """Return the sharding of arrays that each device has a copy of; None means all devices."""
     return _sharding(jax.devices() if devices is None else devices)
 
 
 def by_first_axis(devices: Sequence[jax.Device] | None = None) -> NamedSharding:
-    """Return the sharding that spreads a first axis over devices; None: over all devices."""
+    """Return the sharding that divides a first axis among devices; None means all devices."""
     return _sharding(jax.devices() if devices is None else devices, DEVICES)
 
 
 def hold(tree: PyTree, devices: Sequence[jax.Device] | None = None) -> PyTree:
-    """Place arrays whole on each device.
+    """Place a copy of arrays on each device.
 
     Args:
         tree: Arrays of the host or of this process's devices, random keys included; the same ones
             in every process.
-        devices: The devices; None: all of all processes.
+        devices: The devices; None means all devices of all processes.
 
     Returns:
-        The tree. Its buffers may be those of `tree`, which is not to be used any more.
+        The tree. It may share buffers with `tree`, which must not be used any more.
     """
     sharding = everywhere(devices)
     if jax.process_count() == 1:
@@ -120,7 +119,7 @@ def hold(tree: PyTree, devices: Sequence[jax.Device] | None = None) -> PyTree:
 
 
 def _hold_leaf(leaf: Any, sharding: NamedSharding) -> jax.Array:
-    """Place an array whole on each device of several processes, which `device_put` cannot."""
+    """Place a copy of an array on each device of several processes, which `device_put` cannot."""
     if isinstance(leaf, jax.Array) and leaf.sharding == sharding:
         return leaf
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -130,13 +129,13 @@ def _hold_leaf(leaf: Any, sharding: NamedSharding) -> jax.Array:
 
 
 def spread(tree: PyTree) -> PyTree:
-    """Spread arrays over all devices by their first axis.
+    """Divide arrays among all devices by their first axis.
 
     Args:
-        tree: Arrays of the host whose first axis is this process's devices.
+        tree: Arrays of the host; their first axis is that of this process's devices.
 
     Returns:
-        Arrays whose first axis is the devices of all processes, one row on each.
+        Arrays whose first axis is that of the devices of all processes, with a row on each.
     """
     sharding = by_first_axis()
     if jax.process_count() == 1:

@@ -1,4 +1,4 @@
-"""The one error that a user can cause, and mend."""
+"""The one error for what users can cause, and mend."""
 
 import importlib
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from typing import Any
 class InputError(ValueError):
     """Something from outside is wrong: a config value, a file, a flag, the shape of an array.
 
-    Its message is one line that names the value, where it came from and the way out. Scripts print
-    that line and exit with status 2; every other exception is a bug of the package and keeps its
+    Its message is one line with the value, where it came from and what to do. Commands print that
+    line and exit with status 2. Any other exception is a bug of the package and keeps its
     traceback.
     """
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import json
@@ -13,10 +13,10 @@ from pix2pix_jax.core.errors import InputError
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Give a temporary file that takes the place of `path` when the block ends well.
+    """Yield a temporary file that takes the place of `path` if the block ends without an error.
 
     Args:
-        path: The file wanted; an old one of that name is replaced.
+        path: The file to write; an old one is replaced.
 
     Yields:
         A path in the same folder, to be written.
@@ -27,7 +27,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
-        # mkstemp makes private files; a result should have the rights of any new file.
+        # mkstemp makes private files; the result gets the permissions of any new file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -37,7 +37,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Write a JSON file; it appears whole or not at all."""
+    """Write a JSON file, completely or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 

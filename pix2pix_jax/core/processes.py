@@ -22,14 +22,13 @@ def initialize(
     """Join the other processes of a run; before JAX touches a device.
 
     Args:
-        coordinator: Address and port of process 0, such as `10.0.0.1:12345`. Without any argument
-            JAX recognises the cluster by itself: SLURM, TPU pods, Open MPI, Kubernetes.
+        coordinator: Address and port of process 0, such as `10.0.0.1:12345`. Without any arguments
+            JAX recognises the cluster itself: SLURM, TPU pods, Open MPI, Kubernetes.
         num_processes: Number of processes.
         process_id: Number of this process, from 0.
 
     Raises:
-        InputError: Some arguments are given and others not, one is wrong, or there is no cluster to
-            be recognised.
+        InputError: Only some arguments are given, one is wrong, or JAX recognises no cluster.
     """
     given = {
         "--distributed.coordinator": coordinator,
@@ -64,10 +63,10 @@ def is_main() -> bool:
 
 
 class Agreement:
-    """Lets all processes see, at the same call of the step, that one of them was asked to stop.
+    """Tells all processes, at the same call of the step, that one of them was asked to stop.
 
-    Each call adds a sum over all devices to what they compute anyway; its result is looked at two
-    calls later, so that no device waits for it.
+    Before each call, all devices compute a sum of the processes' answers. It is read two calls
+    later, so that no device waits for it.
     """
 
     def __init__(self) -> None:
@@ -75,10 +74,10 @@ class Agreement:
         self._sum = jax.pmap(lambda flag: lax.psum(flag, DEVICES), axis_name=DEVICES, out_axes=None)
 
     def reached(self, asked: bool) -> bool:
-        """Return whether to stop before the next call; to be asked before each, by all processes.
+        """Return whether to stop before the next call. All processes must ask before each call.
 
         Args:
-            asked: Whether this process was asked to.
+            asked: Whether this process was asked to stop.
         """
         if jax.process_count() == 1:
             return asked
@@ -90,12 +89,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class StopRequest:
-    """A context that notes the first such signal; a second ends the process at once.
+    """A context that notes the first SIGTERM, SIGINT or SIGHUP; a second one ends the process.
 
-    Outside of the main thread, where Python cannot catch signals, it never notes any.
+    Outside the main thread, where Python cannot handle signals, none is noted.
 
     Attributes:
-        signal: The signal noted; None until one comes.
+        signal: The signal that came first; None until then.
     """
 
     def __init__(self) -> None:
@@ -113,6 +112,6 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            # No clean-up: the user asked twice. The next start ignores an unfinished checkpoint.
+            # Without clean-up, as the user asked twice. The next start ignores what is unfinished.
             os._exit(128 + number)
         self.signal = signal.Signals(number)

@@ -1,4 +1,4 @@
-"""What the configuration's values may be, and what stands for the values left open."""
+"""Which values a configuration may have, and which ones stand for those left open."""
 
 import math
 
@@ -24,15 +24,15 @@ _AUTOMATIC_JITTER = 286 / 256  # the paper's load size to its image size
 def resolve(config: ConfigDict) -> ConfigDict:
     """Validate a configuration and fill in the values that it leaves open.
 
-    This happens once, where a configuration enters the program. Everything after it takes the
-    result, or sections of it: sizes are then (height, width), and automatic values are numbers.
+    This is done once, where a configuration enters the program. Everything else works with the
+    result or with sections of it: sizes are (height, width), and automatic values are filled in.
 
     Args:
         config: A whole configuration.
 
     Returns:
-        A locked copy. `data.image_size` and `data.load_size` are pairs, `data.patch_size` is one or
-        (); the discriminator's features, norm and learning rate are the ones that are used.
+        A locked copy. `data.image_size` and `data.load_size` are pairs, and so is `data.patch_size`
+        unless it is (). The discriminator's features, norm and learning rate have their values.
 
     Raises:
         InputError: A value is out of its range; see `validate`.
@@ -52,12 +52,12 @@ def resolve(config: ConfigDict) -> ConfigDict:
 
 
 def _pair(size: tuple[int, ...]) -> tuple[int, int]:
-    """Return height and width; a single number means a square."""
+    """Return height and width; a single number stands for a square."""
     return size[0], size[-1]
 
 
 def automatic_load_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size that crops of `image_size` are cut from unless the user says otherwise."""
+    """Return the size that crops of `image_size` are cut from unless the config says otherwise."""
     height, width = image_size
     return round(height * _AUTOMATIC_JITTER), round(width * _AUTOMATIC_JITTER)
 
@@ -70,7 +70,7 @@ def _load_size(data: ConfigDict) -> tuple[int, int]:
 
 
 def validate(config: ConfigDict) -> None:
-    """Check structure and ranges; names of models and the like are checked by their builders.
+    """Check structure and ranges; names of networks and the like are checked by their builders.
 
     Args:
         config: A whole configuration.
@@ -86,7 +86,7 @@ def validate(config: ConfigDict) -> None:
         if get(config, key) > high:
             raise InputError(f"{key}={get(config, key)}: must be at most {high}")
     if config.seed >= 2**32:
-        raise InputError(f"seed={config.seed}: must be below 2**32, the size of JAX's keys")
+        raise InputError(f"seed={config.seed}: must be below 2**32, the range of JAX's seeds")
     for key, choices in _CHOICES.items():
         value = get(config, key)
         if value not in choices:
@@ -104,7 +104,7 @@ def _check_share(config: ConfigDict, key: str) -> None:
 
 
 def _check_sizes(config: ConfigDict) -> None:
-    """Check heights and widths, and that crops are cut from something larger."""
+    """Check heights and widths, and that crops are not larger than what they are cut from."""
     lengths = {"data.image_size": (1, 2), "data.load_size": (0, 1, 2), "data.patch_size": (0, 1, 2)}
     for key, allowed in lengths.items():
         size = get(config, key)
@@ -117,7 +117,7 @@ def _check_sizes(config: ConfigDict) -> None:
         return
     sizes = list(zip(_load_size(config.data), _pair(config.data.image_size), strict=True))
     if config.data.resize == "scale_width_and_crop":
-        sizes = sizes[1:]  # the height follows from the image
+        sizes = sizes[1:]  # the height depends on the image
     if any(load < crop for load, crop in sizes):
         raise InputError(
             f"data.load_size={config.data.load_size}: must not be smaller than "
@@ -126,7 +126,7 @@ def _check_sizes(config: ConfigDict) -> None:
 
 
 def _check_tuples(config: ConfigDict) -> None:
-    """Check the keys that hold several numbers."""
+    """Check the keys that hold several values."""
     pairs = config.data.synthetic_pairs
     if len(pairs) != 3 or any(type(n) is not int or n < 0 for n in pairs):
         raise InputError(f"data.synthetic_pairs={pairs}: give the train, val and test counts")
@@ -204,7 +204,7 @@ _LEAST = {
     "log.grid_images": 1,
 }
 _LARGEST_SIDE = 2**15
-# A step's number is an int32; the others are far beyond what any machine holds.
+# A step's number is an int32; the other limits are far beyond what any machine can hold.
 _MOST = {
     "train.steps": 2**31 - 1,
     "train.epochs": 10**6,

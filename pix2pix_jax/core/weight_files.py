@@ -1,7 +1,7 @@
-"""Weight files: PyTorch, safetensors or NumPy -> a dict of arrays, never running code from a file.
+"""Weight files of PyTorch, safetensors and NumPy, read without ever running code from a file.
 
-A pickle (.pth, .pt) can name any function to call. Only PyTorch's restricted reader sees one here:
-it refuses everything but tensors and plain containers.
+A pickle (.pth, .pt) can contain calls of any function. It is read only by PyTorch's restricted
+reader, which refuses everything but tensors and plain containers.
 """
 
 import collections
@@ -19,16 +19,17 @@ from pix2pix_jax.core.files import atomic_path
 
 Weights = dict[str, np.ndarray]
 
-# Up to 2.5 a crafted file could run code through the restricted reader (CVE-2025-32434), up to 2.9
-# it could corrupt memory (CVE-2026-24747).
+# Through the restricted reader of older versions, a crafted file can run code (up to 2.5,
+# CVE-2025-32434) or corrupt memory (up to 2.9, CVE-2026-24747).
 _SAFE_TORCH = (2, 10)
-_PREFIX = "module."  # put before every name by torch.nn.DataParallel
+_PREFIX = "module."  # which torch.nn.DataParallel puts before every name
 
 
 def read(path: str | os.PathLike) -> Weights:
     """Read a weight file.
 
-    A dict under the key `state_dict` is taken for the weights; names lose a prefix `module.`.
+    A dict under the key `state_dict` is taken as the weights; a prefix `module.` is removed from
+    names.
 
     Args:
         path: File ending in one of `FORMATS`.
@@ -37,20 +38,20 @@ def read(path: str | os.PathLike) -> Weights:
         Arrays by name.
 
     Raises:
-        InputError: The file is missing, broken, of another kind or holds anything but arrays, or
-            the package that reads it is missing.
+        InputError: The file is missing, damaged, of another kind, or contains anything but arrays;
+            or the package that reads it is missing.
     """
     path = pathlib.Path(path)
     load, _ = _format(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
-    with path.open("rb"):  # A file that may not be read is the system's error, not a broken file.
+    with path.open("rb"):  # a file that may not be read is not a damaged one
         pass
     try:
         content = load(path)
     except InputError:
         raise
-    except Exception as error:  # The readers of a broken file raise nearly anything.
+    except Exception as error:  # for a damaged file, the readers raise nearly anything
         raise InputError(f"{path}: {_reason(error, path.suffix)}") from None
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -58,25 +59,25 @@ def read(path: str | os.PathLike) -> Weights:
         raise InputError(f"{path}: expected arrays by name, found {type(content).__name__}")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, np.ndarray):
-            raise InputError(f"{path}: {name!r} is no array but {type(value).__name__}")
+            raise InputError(f"{path}: {name!r} is not an array, but {type(value).__name__}")
     if all(name.startswith(_PREFIX) for name in content):
         return {name.removeprefix(_PREFIX): value for name, value in content.items()}
     return content
 
 
 def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a weight file; it appears whole or not at all.
+    """Write a weight file, completely or not at all.
 
     Args:
-        path: File ending in one of `FORMATS`; its folder is made where missing.
-        arrays: Arrays by name. In a .pth they are the `state_dict` of a PyTorch module.
+        path: File ending in one of `FORMATS`; its folder is created if missing.
+        arrays: Arrays by name. A .pth file is the `state_dict` of a PyTorch module.
 
     Raises:
         InputError: The suffix is unknown, or the package that writes it is missing.
     """
     path = pathlib.Path(path)
     _, save = _format(path)
-    # In C order, also where they are views: safetensors writes the memory as it lies.
+    # Copied to C order: safetensors writes the memory of a view as it is.
     plain = {name: np.array(array, order="C") for name, array in arrays.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
@@ -91,14 +92,14 @@ def _format(path: pathlib.Path) -> tuple[Callable[..., Any], Callable[..., None]
 
 
 def _reason(error: Exception, suffix: str) -> str:
-    """Say in one line why a file was refused."""
+    """Describe in one line why a file was refused."""
     text = str(error)
     if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in text:
-        return "refused: it holds more than tensors, and to load it could run code from the file"
+        return "refused: it contains more than tensors, and loading it could run code from the file"
     if isinstance(error, ValueError) and "allow_pickle" in text:
-        return "refused: no archive of plain arrays; to load Python objects could run code from it"
+        return "refused: not an archive of plain arrays; loading Python objects could run code"
     if isinstance(error, pickle.UnpicklingError):
-        return "refused: no file of plain tensors (truncated, of another kind, or Python objects)"
+        return "refused: not a file of plain tensors (truncated, another kind, or Python objects)"
     return f"cannot be read as a {suffix} file ({type(error).__name__}: truncated or another kind?)"
 
 
@@ -133,18 +134,17 @@ def _load_torch(path: pathlib.Path) -> Any:
             return {name: to_arrays(inner) for name, inner in value.items()}
         if not isinstance(value, torch.Tensor):
             return value
-        # NumPy has no bfloat16.
-        value = value.detach()
+        value = value.detach()  # below: NumPy has no bfloat16
         return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # What is wrong with a file becomes an error.
+        warnings.simplefilter("ignore")  # what is wrong with a file becomes an error
         return to_arrays(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _save_torch(path: pathlib.Path, arrays: Weights) -> None:
     torch = _import_torch()
-    # state_dict() returns an OrderedDict, too: old readers put attributes on it.
+    # An OrderedDict, like state_dict(): old readers set attributes on it.
     state_dict = collections.OrderedDict((k, torch.from_numpy(v)) for k, v in arrays.items())
     torch.save(state_dict, path)
 

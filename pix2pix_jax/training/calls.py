@@ -1,11 +1,11 @@
 """Calls of the compiled step: one step, or many in a loop on the device.
 
-A call's arguments are a dict: `source` and `target`, the pairs that it draws from, as stored;
-`indices`, the pairs of each step it may take; `span`, which of these steps it takes; `example`, as
-for a single step.
+A single step is called with a batch. A call of many steps takes a dict of `source` and `target`,
+the pairs that it draws from, as stored; `indices`, the pairs of each step that it may take; `span`,
+which of these steps it takes; and `example`, as in a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,8 +24,8 @@ class CallMetrics(struct.PyTreeNode):
     """The losses of a call in one array, so that the host fetches once.
 
     Attributes:
-        values: float32: the mean of each loss over the call's steps; then the place in the call of
-            the first step with a loss that is not finite, -1 if there is none.
+        values: float32: the mean of each loss over the call's steps; and last, the place in the
+            call of the first step with a loss that is not finite, or -1.
         names: Names of the losses.
     """
 
@@ -37,19 +37,18 @@ class CallMetrics(struct.PyTreeNode):
 
         Returns:
             The mean of each loss over the call's steps; and the place in the call of the first step
-            with a loss that is not finite, None if there is none.
+            with a loss that is not finite, or None.
         """
         *values, first_bad = jax.device_get(self.values).tolist()
         losses = dict(zip(self.names, values, strict=True))
         return losses, int(first_bad) if first_bad >= 0 else None
 
 
-# What a call looks like from outside: `(state, arguments) -> (state, metrics)`.
-CallStep = Any
+CallStep = Callable[[TrainState, Batch], tuple[TrainState, CallMetrics]]
 
 
 def make_single_call(train_step: TrainStep) -> CallStep:
-    """Make a call of a single step, whose arguments are a batch."""
+    """Make a call of a single step; its arguments are a batch."""
 
     def call(state: TrainState, batch: Batch) -> tuple[TrainState, CallMetrics]:
         state, metrics = train_step(state, batch)
@@ -62,15 +61,15 @@ def make_single_call(train_step: TrainStep) -> CallStep:
 def make_looped_call(train_step: TrainStep) -> CallStep:
     """Make a call of any number of steps.
 
-    The number is an argument: one executable serves all. XLA's CPU backend runs convolutions in
-    loops some 50 times slower; there this is for tests.
+    The number is an argument, so that one executable serves all. On the CPU this is for tests only:
+    XLA's backend runs convolutions about 50 times slower inside a loop.
 
     Args:
-        train_step: As from `make_train_step`.
+        train_step: As from `make_step`.
 
     Returns:
-        `(state, arguments) -> (state, metrics)`; of the arguments `indices` is int32 of (steps,
-        examples of this device), `span` is the first row taken and how many.
+        `(state, arguments) -> (state, metrics)`. `indices` is int32 of shape (steps, examples of
+        this device); `span` is the first row to take, and the number of rows.
     """
 
     def call(state: TrainState, arguments: Batch) -> tuple[TrainState, CallMetrics]:
@@ -84,7 +83,7 @@ def make_looped_call(train_step: TrainStep) -> CallStep:
             return {**chosen, "example": arguments["example"]}
 
         first, count = arguments["span"]
-        names = jax.eval_shape(train_step, state, take(first))[1]
+        names = jax.eval_shape(train_step, state, take(first))[1]  # known before the loop
 
         def body(place: Array, carry: tuple[TrainState, Array, Array]) -> Any:
             state, total, first_bad = carry
@@ -113,18 +112,22 @@ def _pack(names: Any, values: Array, first_bad: Array) -> CallMetrics:
     return CallMetrics(jnp.append(values, first_bad), tuple(sorted(names)))
 
 
-def compile_train_step(train_step: Any, devices: Sequence[jax.Device], batch_axes: Any = 0) -> Any:
-    """Compile a step for one device or for many; the state's buffers are given up to the new state.
+def compile_train_step(
+    train_step: Callable[..., Any], devices: Sequence[jax.Device], batch_axes: Any = 0
+) -> Any:
+    """Compile a step for one or several devices. The new state takes over the old one's buffers.
 
     Args:
-        train_step: As from `make_train_step`, with `axis_name=DEVICES` for many devices.
+        train_step: As from `make_step` or a `make_*_call`; made with `axis_name=DEVICES` if there
+            are several devices.
         devices: This process's devices.
-        batch_axes: Which axis of a batch's arrays is that of the devices, as for `jax.pmap`.
+        batch_axes: Axis of the devices in the arrays of a batch, as `in_axes` of `jax.pmap`.
 
     Returns:
-        The compiled step. On many devices it takes batches of shape (devices, examples a device,
-        ...) and keeps one logical state, held whole on each device; a state from `placement.hold`
-        is taken as it is, any other costs a compilation of its own.
+        The step, compiled at its first call or by `.lower(...).compile()`. On several devices it
+        takes batches of shape (devices, examples per device, ...) and one logical state, of which
+        each device holds a copy. A state from `devices.hold` is used as it is; any other costs
+        another compilation.
     """
     if len(devices) == 1 and jax.process_count() == 1:
         return jax.jit(train_step, donate_argnums=0)

@@ -1,4 +1,4 @@
-"""What happens at a halt of a run: scores, pictures, the row of the table, the summary."""
+"""What a run does when it halts: scores, pictures, the row of the table, the summary."""
 
 import logging
 from typing import Any
@@ -44,7 +44,7 @@ def show_and_evaluate(run: Run, state: TrainState, step: int, writer: Writer) ->
     """Draw the validation grid and score the generator.
 
     Returns:
-        `val_<metric>` of validation pairs, and `train_<metric>` where training pairs are scored.
+        `val_<metric>` of validation pairs; `train_<metric>` of training pairs if some are scored.
     """
     generator = _generator(run, state, step)
     grid = _draw_grid(run, generator, run.splits.val)
@@ -72,7 +72,7 @@ def _draw_grid(run: Run, generator: Generator, pairs: Pairs) -> UInt8[np.ndarray
 
 
 def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
-    """Draw the first test pairs with the final networks."""
+    """Draw the first test pairs with the final generator."""
     if run.splits.test is not None and is_main():
         grid = _draw_grid(run, _generator(run, state, step), run.splits.test)
         image_files.write(run.folder.samples / "test.png", grid)
@@ -107,7 +107,7 @@ def show_training_pairs(run: Run) -> None:
 
 
 def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Scores) -> None:
-    """Write the row of an epoch's end or of an evaluation, and print its line."""
+    """Write a halt's row into the tables, and log its line."""
     losses, speed = progress.epoch(), progress.images_per_second
     timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
     writer.scalars(step, {**position(run, step), **progress.row(), **scores, **timing})
@@ -119,10 +119,10 @@ def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Sc
 
 
 def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
-    """Return what decides which checkpoints are kept."""
+    """Return the values by which checkpoints are kept or deleted."""
     name = run.config.checkpoint.best_metric
     score = scores[f"val_{name}"] * (1 if run.metrics[name].best == "low" else -1)
-    # A changed run's scores are not those of the run before.
+    # Scores before and after a change of the data cannot be compared.
     part = float(run.timeline.first_step)
     return {"score": score, "epoch": float(run.timeline.epochs_done(step)), "part": part}
 
@@ -130,7 +130,7 @@ def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
 def summarise(
     run: Run, step: int, progress: Progress, scores: Scores, baselines: Scores
 ) -> dict[str, Any]:
-    """Return what `summary.json` says; speed and memory are those since this start."""
+    """Return the content of `summary.json`; speed and memory are those of this start."""
     sides: dict[str, Scores] = {}
     for name, value in scores.items():
         side, _, metric = name.partition("_")
@@ -148,7 +148,7 @@ def summarise(
 
 
 def last_line(run: Run, summary: dict[str, Any]) -> str:
-    """Return the line that a run ends with."""
+    """Return the last line of a run's log."""
     return (
         f"done: {summary['epochs']} epochs in {summary['seconds']:.0f} s; val l1 "
         f"{summary['val']['l1']:.4f} (mean target {summary['baseline']['mean_target_l1']:.4f}); "

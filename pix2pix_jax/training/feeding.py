@@ -1,4 +1,8 @@
-"""How training pairs reach the compiled step: from the device, from memory, or from files."""
+"""How training pairs reach the compiled step: from the device, from memory, or from files.
+
+A call of the step must find everything on the device already. So calls are made two ahead of their
+use, and what they need is on its way while the device still computes.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -21,13 +25,14 @@ from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch
 
-# Enough that the host is not noticed, few enough that a signal to stop is: some tens of
-# milliseconds at 256 pixels on an accelerator, and the same on every process.
+# Steps in a call unless the config asks for another number: enough to hide the host's work, few
+# enough to react to a signal soon (some tens of milliseconds at 256 pixels on an accelerator). All
+# processes must make the same calls.
 _STEPS_PER_CALL = 20
-_MOST_BYTES_PER_CALL = 2**28  # of streamed pairs, where the number of steps is not asked for
+_MOST_BYTES_PER_CALL = 2**28  # fewer steps if streamed pairs are large
 
 Call = tuple[int, Batch]
-_HELD = ("span",)  # arguments that every device has whole
+_HELD = ("span",)  # arguments that each device gets a copy of; the others are divided
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,17 +41,17 @@ class Feed:
 
     Attributes:
         examples: The training examples that this process makes.
-        path: `resident`: all pairs are held on each device; `cached`: in host memory; `streamed`:
-            in files.
-        steps_per_call: Most steps in a call.
-        step: The step as a call, to be compiled.
+        path: Where the pairs are: `resident`, a copy on each device; `cached`, in host memory;
+            `streamed`, in files.
+        steps_per_call: Largest number of steps in a call.
+        step: The call, not compiled yet.
         workers: Threads that decode streamed pairs.
     """
 
     examples: TrainingOrder
     path: str
     steps_per_call: int
-    step: CallStep
+    step: Any
     workers: int
 
     def calls(self, first: int, stop: int, end_of: Callable[[int], int]) -> Iterator[Call]:
@@ -55,7 +60,7 @@ class Feed:
         Args:
             first: First step.
             stop: Step after the last.
-            end_of: From a step to the one that its call must not go beyond.
+            end_of: Maps a step to the step that a call from there must not go beyond.
 
         Yields:
             The number of steps in a call, and its arguments.
@@ -75,7 +80,10 @@ class Feed:
         yield from prefetch(made, lambda call: (call[0], _place(call[1])))
 
     def _resident(self, spans: Iterator[tuple[int, int]]) -> Iterator[Call]:
-        """Yield calls that take their pairs from arrays on the device."""
+        """Yield calls that take their pairs from arrays on the device.
+
+        The pairs are copied there once, their order once an epoch; a call brings two numbers.
+        """
         timeline = self.examples.timeline
         assert self.examples.pairs.arrays is not None
         data = dict(zip(("source", "target"), hold(self.examples.pairs.arrays), strict=True))
@@ -96,16 +104,16 @@ class Feed:
             yield count, {**data, **order, **_place({"span": span})}
 
     def compile(self, state: TrainState, arguments: Batch) -> CallStep:
-        """Compile the step ahead of the first call, so that the compiler's memory is free again.
+        """Compile the call ahead of its first use, and release the compiler's memory.
 
         Args:
-            state: As from `placement.hold`.
-            arguments: Those of any call.
+            state: As from `devices.hold`.
+            arguments: Arguments of any call: all have the same shapes.
 
         Returns:
-            `(state, arguments) -> (state, metrics)`, see `step_loop`.
+            The compiled call.
         """
-        compiled = self.step.lower(state, _as_lowered(arguments)).compile()
+        compiled: CallStep = self.step.lower(state, _as_lowered(arguments)).compile()
         release_free_memory()
         return compiled
 
@@ -117,26 +125,22 @@ def build_feed(run: Run) -> Feed:
     """
     config, pairs, examples = run.config, run.splits.train, run.examples
     steps = config.train.steps_per_call or _automatic_steps(run)
-    path = "cached" if pairs.arrays is not None or pairs.cached is not None else "streamed"
-    if steps > 1 and not examples.mosaic and _fits_on_device(pairs.gigabytes, config.data):
-        path = "resident" if pairs.arrays is not None else path
+    path = "streamed" if pairs.arrays is None and pairs.cached is None else "cached"
+    one_size = pairs.arrays is not None and not examples.mosaic
+    if one_size and steps > 1 and _fits_on_device(pairs.gigabytes, config.data):
+        path = "resident"
     axes: Any = 0
     make = make_single_call
     if steps > 1:
-        make, pairs_axis = make_looped_call, None if path == "resident" else 0
-        axes = {
-            "source": pairs_axis,
-            "target": pairs_axis,
-            "indices": 0,
-            "example": 0,
-            "span": None,
-        }
+        of_pairs = None if path == "resident" else 0
+        make = make_looped_call
+        axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
     step = compile_train_step(make(run.train_step), jax.local_devices(), axes)
     return Feed(examples, path, steps, step, config.data.workers)
 
 
 def _automatic_steps(run: Run) -> int:
-    """Return how many steps a call has where the config leaves it open."""
+    """Return the number of steps in a call if the config leaves it open."""
     if on_cpu():
         return 1
     if run.splits.train.arrays is not None:
@@ -149,7 +153,7 @@ def _automatic_steps(run: Run) -> int:
 def _fits_on_device(gigabytes: float, data: Any) -> bool:
     """Return whether pairs fit into their share of a device's memory.
 
-    A CPU's memory is the host's, which holds them already.
+    A CPU device reports no memory: it uses the host's, which holds the pairs already.
     """
     stats = jax.local_devices()[0].memory_stats() or {}
     limit = stats.get("bytes_limit")
@@ -159,7 +163,7 @@ def _fits_on_device(gigabytes: float, data: Any) -> bool:
 def _spans(
     first: int, stop: int, end_of: Callable[[int], int], most: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield first step and number of steps of each call."""
+    """Yield the first step and the number of steps of each call."""
     while first < stop:
         count = min(most, end_of(first) - first, stop - first)
         yield first, count
@@ -169,13 +173,16 @@ def _spans(
 def _chunks(
     batches: Iterator[HostBatch], spans: Iterator[tuple[int, int]], most: int
 ) -> Iterator[tuple[int, HostBatch]]:
-    """Yield several batches at a time as the pairs of one call, filled up to `most` steps."""
+    """Yield the batches of several steps as the pairs of one call.
+
+    A short call is filled up to `most` steps, which `span` leaves out: all calls have one shape.
+    """
     for _, count in spans:
         some = [next(batches) for _ in range(count)]
         some += some[-1:] * (most - count)
         example = _by_device(some[0]["example"], 0)
         devices, share = example.shape[:-1], example.shape[-1]
-        # The examples of all steps that a device takes, one after another.
+        # For each device, its examples of all steps, one after another.
         chunk = {
             name: _by_device(np.stack([batch[name] for batch in some]), 1).reshape(
                 *devices, most * share, *some[0][name].shape[1:]
@@ -192,7 +199,7 @@ def _many() -> bool:
 
 
 def _by_device(array: Shaped[np.ndarray, "..."], axis: int) -> Shaped[np.ndarray, "..."]:
-    """Divide an axis of examples among this process's devices, whose axis comes first.
+    """Divide an axis of examples among this process's devices; their axis becomes the first.
 
     With a single device there is no such axis.
     """
@@ -207,12 +214,13 @@ def _place(arguments: HostBatch) -> Batch:
     """Start to copy arguments to the devices."""
     if not _many():
         return jax.device_put(arguments)
-    placed = {name: spread(array) for name, array in arguments.items() if name not in _HELD}
-    return placed | {name: hold(array) for name, array in arguments.items() if name in _HELD}
+    return {
+        name: hold(array) if name in _HELD else spread(array) for name, array in arguments.items()
+    }
 
 
 def _as_lowered(arguments: Batch) -> Batch:
-    """Return arguments of the same shapes as `jax.pmap` wants them of one of several processes."""
+    """Return arguments with the shapes that `jax.pmap` expects from one of several processes."""
     if jax.process_count() == 1:
         return arguments
 

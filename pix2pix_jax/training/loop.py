@@ -1,4 +1,8 @@
-"""The training loop and nothing else."""
+"""The training loop and nothing else.
+
+`train_and_evaluate` is the door, `_train` the loop. How steps are computed is in `step`, how their
+pairs arrive in `feeding`, when the loop halts in `halts`, what it then does in `epoch_end`.
+"""
 
 import dataclasses
 import itertools
@@ -25,7 +29,6 @@ from pix2pix_jax.reports.run_page import write_report
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import Writer, build_writers
-from pix2pix_jax.training.calls import CallStep
 from pix2pix_jax.training.epoch_end import (
     checkpoint_metrics,
     eval_options,
@@ -52,8 +55,8 @@ class Result:
 
     Attributes:
         step: Number of steps taken.
-        summary: What `summary.json` says; empty where the run was stopped before its end.
-        stopped_by: Signal that stopped it; None where it came to its end.
+        summary: Content of `summary.json`; empty if the run was stopped before its end.
+        stopped_by: Signal that stopped the run; None if it reached its end.
     """
 
     step: int
@@ -74,19 +77,20 @@ def train_and_evaluate(
 
     Args:
         config: As from `default_config` or a config file.
-        workdir: The run's folder, made if missing: checkpoints, samples, metrics, summary.
+        workdir: The run's folder, created if missing: checkpoints, samples, metrics, summary.
         allow_change: Whether an earlier run may go on with another batch, seed or data set.
         profile: Whether a `jax.profiler` trace of ten steps is written to `workdir/profile`.
         command: Command line, for the record.
         trust_code: Whether own code that is kept in the folder may run if its file is gone.
 
     Returns:
-        How the run ended. On SIGTERM or SIGINT it finishes the step, saves and returns.
+        How the run ended. On SIGTERM, SIGINT or SIGHUP it finishes its call, saves and returns.
 
     Raises:
-        InputError: Config, data or workdir are wrong, the device's memory is too small, or a loss
-            is not finite.
+        InputError: The config, the data or the workdir is wrong, the device's memory is too small,
+            or a loss is not finite.
     """
+    # The order is important: nothing is written before the run is known to be possible.
     started = time.monotonic()
     enable_compilation_cache(config.compilation_cache)
     run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
@@ -127,7 +131,7 @@ def _open_checkpoints(run: Run) -> Checkpoints:
 def _train(
     run: Run, checkpoints: Checkpoints, writer: Writer, stop: StopRequest, *, profile: bool
 ) -> Result:
-    """Take the run's steps, with all that happens between them."""
+    """Take the run's steps, with everything that happens between them."""
     state, step, last = _first_state(run, checkpoints), run.first_step, run.halts.stop
     baselines = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
     scores: Scores = {}
@@ -138,22 +142,19 @@ def _train(
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.
     trace = Trace(run.folder.profile if profile else None, step, last)
-    call: CallStep = None
-    calls: Iterator[Call] = iter(())
-    if step < last:
-        call, calls = _compile(run, state, trace)
+    call, calls = _compile(run, state, trace)
     agreement, stopping = Agreement(), False
     progress = Progress(step, last, run.timeline.global_batch, lambda done: _names(run, done))
     try:
         while step < last and not stopping:
             begin, end = step, run.halts.next_halt(step)
-            release_free_memory()  # what an evaluation or a save has left
+            release_free_memory()  # left by an evaluation or a save
             progress.start()
 
             # ------------------------------------------------------ the steps up to the next halt
-            # Nothing in here may wait for the device, or copy to it: the arguments of a call are
-            # on their way before it (feeding), and its losses are read some calls later (progress).
-            # A stop is agreed on before each call: all processes must take the same calls.
+            # Nothing in here waits for the device or copies to it: the arguments of a call were
+            # sent before (feeding), and its losses are read two calls later (progress).
+            # A stop is agreed on before each call: all processes must make the same calls.
             while step < end and not (stopping := agreement.reached(stop.signal is not None)):
                 count, arguments = progress.wait_for(calls)
                 trace.before(step)
@@ -163,15 +164,15 @@ def _train(
                 step += count
                 progress.add(step, count, metrics)
                 if step == begin + count:
-                    release_free_memory()  # the first call's, between new small blocks
+                    release_free_memory()  # left by the first call
                 trace.after(step, state)
                 if run.halts.row_is_due(step) and step < end:
                     writer.scalars(step, {**position(run, step), **progress.row()})
 
             # ---------------------------------------------------------------------------- the halt
-            # Losses first: a state is evaluated and saved only once it is known to be finite.
+            # First wait for the losses: a state is used only once it is known to be finite.
             progress.pause()
-            release_free_memory()  # what the steps have left
+            release_free_memory()  # left by the steps
             if step == end:
                 scores = _halt(run, checkpoints, writer, state, step, progress)
         if step < last:
@@ -197,7 +198,10 @@ def _halt(
     step: int,
     progress: Progress,
 ) -> Scores:
-    """Evaluate, log and save what is due after a step, in this order: a save needs the scores."""
+    """Evaluate, log and save what is due after a step.
+
+    The order is important: a checkpoint is kept or deleted by its scores.
+    """
     due = run.halts.evaluation_is_due(step)
     scores = show_and_evaluate(run, state, step, writer) if due else {}
     log_halt(run, step, writer, progress, scores)
@@ -215,7 +219,7 @@ def _stopped(
     step: int,
     stop: StopRequest,
 ) -> Result:
-    """Save what has been learnt when asked to stop; perhaps it was another process that was."""
+    """Save the state when this process, or another one, was asked to stop."""
     by = stop.signal or signal.SIGTERM
     if step == 0:
         logger.info("%s: no step was taken, nothing is saved", by.name)
@@ -235,8 +239,8 @@ def _rescue(
     progress: Progress,
     error: Exception,
 ) -> None:
-    """Save what has been learnt before a file or the disk ends the run by `error`."""
-    if step == run.first_step or jax.process_count() > 1:  # the others are not here to save with
+    """Save the state before `error`, from a file or the disk, ends the run."""
+    if step == run.first_step or jax.process_count() > 1:  # to save needs all processes
         return
     try:
         progress.flush()
@@ -265,12 +269,14 @@ def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         run.halts.epochs,
         float(run.schedule(run.first_step)),
     )
-    # A seed that was changed, with --allow-change, holds from here on.
+    # A seed that was changed with --allow-change holds from here on.
     return hold(state.replace(rng=jax.random.key(run.config.seed)))
 
 
-def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[CallStep, Iterator[Call]]:
-    """Compile the step for the first call, and return it with all calls."""
+def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[Call]]:
+    """Compile the step, and return it with all its calls; there are none if the run is complete."""
+    if run.first_step >= run.halts.stop:
+        return None, iter(())
     feed = build_feed(run)
     calls = feed.calls(
         run.first_step,
@@ -282,5 +288,5 @@ def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[CallStep, Itera
 
 
 def _names(run: Run, step: int) -> list[str]:
-    """Return the names of the pairs that the step of number `step`, counted from 1, has seen."""
+    """Return the names of the pairs that a step has seen; steps are counted from 1."""
     return [run.splits.train.names[index] for index in run.timeline.indices(step - 1)]

@@ -1,4 +1,4 @@
-"""Objectives of generator and discriminator.
+"""The losses that an objective is made of.
 
 Logits are unbounded floats of any shape; images are float32 in [-1, 1]. Every loss is a mean over
 all its elements, so that its scale depends neither on the image size nor on the batch size.
@@ -27,11 +27,11 @@ def vanilla_gan_loss(
     Args:
         logits: Discriminator output of any shape, unbounded.
         target_is_real: Whether the discriminator should call these images real.
-        label_smoothing: How much less than 1 the label of real images is (one-sided: Salimans et
-            al., 2016, section 3.4).
+        label_smoothing: How much the label of real images is below 1 (one-sided: Salimans et al.,
+            2016, section 3.4).
 
     Returns:
-        Mean cross-entropy in nats, at least 0; log(2) where all logits are 0.
+        Mean cross-entropy in nats, at least 0; log(2) if all logits are 0.
     """
     labels = jnp.full_like(logits, 1 - label_smoothing if target_is_real else 0)
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, labels))
@@ -44,8 +44,8 @@ def least_squares_gan_loss(
 
     Args:
         logits: Discriminator output of any shape, unbounded.
-        target_is_real: Whether the label is that of real images, 1, or of fakes, 0.
-        label_smoothing: How much less than 1 the label of real images is.
+        target_is_real: Whether the label is 1, for real images, or 0, for fakes.
+        label_smoothing: How much the label of real images is below 1.
 
     Returns:
         Mean squared difference, at least 0.
@@ -56,13 +56,13 @@ def least_squares_gan_loss(
 def hinge_gan_loss(logits: Logits, *, target_is_real: bool) -> Scalar:
     """Hinge loss of the discriminator (Lim & Ye, 2017, eq. 8), at least 0.
 
-    The mean of max(0, 1 - logits) for real images, of max(0, 1 + logits) for fakes.
+    It is the mean of max(0, 1 - logits) for real images, and of max(0, 1 + logits) for fakes.
     """
     return jnp.mean(jax.nn.relu(1 - logits if target_is_real else 1 + logits))
 
 
 def wasserstein_gan_loss(logits: Logits, *, target_is_real: bool) -> Scalar:
-    """Minus the mean of the critic's logits, or the mean (Arjovsky et al., 2017, eq. 2)."""
+    """Mean of the critic's logits, negated for real images (Arjovsky et al., 2017, eq. 2)."""
     return jnp.mean(-logits if target_is_real else logits)
 
 
@@ -90,7 +90,7 @@ def with_labels(loss: Callable[..., Array], label_smoothing: float) -> GanLoss:
         loss: One of `LABELLED_GAN_LOSSES`.
         label_smoothing: See `vanilla_gan_loss`.
     """
-    # One-sided: the generator aims at the whole label.
+    # Smoothing is one-sided: the generator still aims at 1.
     return GanLoss(
         partial(loss, target_is_real=True, label_smoothing=label_smoothing),
         partial(loss, target_is_real=False),
@@ -180,7 +180,7 @@ def mean_over_scales(loss: Callable[[Array], Array], scales: Scales) -> Scalar:
 
 
 def feature_matching_loss(on_fake: Scales, on_real: Scales) -> Scalar:
-    """L1 between the discriminator's features of fake and target (pix2pixHD: Wang et al., 2018).
+    """L1 of the discriminator's features of fake and target (pix2pixHD: Wang et al., 2018).
 
     Args:
         on_fake: Output of the discriminator on fakes.
@@ -198,7 +198,7 @@ def feature_matching_loss(on_fake: Scales, on_real: Scales) -> Scalar:
 
 
 def critic_value(scales: Scales) -> Float[Array, " n"]:
-    """Return what a critic thinks of each example: the mean of its logits, over all scales."""
+    """Return a critic's value of each example: the mean of its logits, over all scales."""
     return jnp.mean(jnp.stack([logits.mean(axis=(1, 2, 3)) for logits, _ in scales]), axis=0)
 
 

@@ -14,6 +14,7 @@ from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import trace_number
+from pix2pix_jax.models.build import Networks
 from pix2pix_jax.training.losses import (
     LABELLED_GAN_LOSSES,
     NO_GAN,
@@ -33,11 +34,11 @@ Metrics = dict[str, Float[Array, ""]]
 
 @dataclasses.dataclass(frozen=True)
 class ExtraLoss:
-    """A loss of one's own, added to the generator's (`loss.extra`).
+    """An own loss, which is added to the generator's (`loss.extra`).
 
     Attributes:
-        name: Its name, for metrics: `g_loss_<name>`.
-        function: `(source, target, fake)`, images in [-1, 1], to a scalar.
+        name: Name of its metric: `g_loss_<name>`.
+        function: Maps `(source, target, fake)`, images in [-1, 1], to one number.
         weight: Its weight.
     """
 
@@ -51,16 +52,16 @@ class Losses:
     """The objective of both networks.
 
     Attributes:
-        gan: The GAN's objective; `NO_GAN`: regression alone.
-        reconstruction: Loss of fake and target.
-        reconstruction_name: Its name, for metrics: `g_loss_<name>`.
-        reconstruction_weight: Its weight beside the generator's GAN loss (lambda in Isola et al.,
-            2017, eq. 4).
+        gan: The GAN's objective; `NO_GAN` for regression alone.
+        reconstruction: Distance of fake and target.
+        reconstruction_name: Name of its metric: `g_loss_<name>`.
+        reconstruction_weight: Its weight relative to the generator's GAN loss (lambda in Isola et
+            al., 2017, eq. 4).
         discriminator_weight: Weight of the sum of the discriminator's two losses; 0.5 slows the
-            discriminator against the generator (section 3.3).
+            discriminator down relative to the generator (section 3.3).
         feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
         gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
-        extra: Losses of one's own.
+        extra: Own losses.
     """
 
     gan: GanLoss
@@ -86,16 +87,17 @@ def build_losses(
     """Build the objective from the section `loss` of a configuration.
 
     Args:
-        gan: `vanilla`, `lsgan`, `hinge`, `wgangp`, or `none` for regression alone.
+        gan: `vanilla`, `lsgan`, `hinge` or `wgangp`; `none` for regression alone.
         reconstruction: One of `RECONSTRUCTION_LOSSES`.
-        label_smoothing: See `vanilla_gan_loss`; for `vanilla` and `lsgan` only.
+        label_smoothing: See `vanilla_gan_loss`; only for `vanilla` and `lsgan`.
         extra: References to own losses.
-        extra_weights: A weight for each of them; (): 1 for all.
+        extra_weights: A weight for each of them; if empty, all are 1.
         code: What may run of own code.
         **weights: Weights, see `Losses`.
 
     Raises:
-        InputError: A name is unknown, or labels are smoothed for a loss without labels.
+        InputError: A name is unknown or taken, labels are to be smoothed for a loss without labels,
+            or own code cannot be loaded.
     """
     labelled = {
         name: with_labels(loss, label_smoothing) for name, loss in LABELLED_GAN_LOSSES.items()
@@ -135,26 +137,18 @@ def _build_extra(
 
 
 def check_extra(
-    losses: Losses,
-    references: Sequence[str],
-    code: OwnCode,
-    *,
-    source_shape: tuple[int, int, int],
-    target_shape: tuple[int, int, int],
+    losses: Losses, references: Sequence[str], networks: Networks, code: OwnCode
 ) -> None:
     """Raise InputError unless each own loss returns one number.
 
     Args:
         losses: The objective.
         references: References to its own losses.
-        code: Where they were loaded.
-        source_shape: Height, width and channels of a source.
-        target_shape: Height, width and channels of a target, and of a fake.
+        networks: The networks, which know the shapes of images.
+        code: Where the losses were loaded.
     """
-    images = [
-        jax.ShapeDtypeStruct((2, *shape), jnp.float32)
-        for shape in (source_shape, target_shape, target_shape)
-    ]
+    shapes = (networks.source_shape, networks.target_shape, networks.target_shape)
+    images = [jax.ShapeDtypeStruct((2, *shape), jnp.float32) for shape in shapes]
     for extra, reference in zip(losses.extra, references, strict=True):
         call = f"{extra.name}(source, target, fake)"
         trace_number(code, "loss.extra", reference, call, extra.function, *images)
@@ -168,7 +162,7 @@ def apply_in_training(
     Args:
         module: Generator or discriminator.
         params: Its parameters.
-        batch_stats: Its running statistics; empty where it has none.
+        batch_stats: Its running statistics; may be empty.
         *inputs: Image arguments.
         **options: Further keyword arguments of the network.
 
@@ -193,9 +187,9 @@ def discriminator_loss(
 ) -> tuple[Array, tuple[PyTree, Metrics]]:
     """Judge a fake and a target.
 
-    In one batch where the network has no statistics of batches: each example is then judged by
-    itself anyway. Else each in a pass of its own, the fake first, as the reference does; so on the
-    CPU, where one batch of both takes a tenth longer.
+    They are judged in one batch if the network has no batch statistics, as each example is then
+    judged by itself anyway. Otherwise each has its own pass, the fake first, as in the reference;
+    on the CPU too, where one batch of both takes a tenth longer.
 
     Args:
         discriminator: The discriminator.
@@ -203,7 +197,7 @@ def discriminator_loss(
         params: Parameters of the discriminator.
         batch_stats: Its running statistics.
         pair: Source and target in [-1, 1].
-        fake: Output of the generator; no gradient is wanted through it.
+        fake: Output of the generator; it is not differentiated.
         keys: One key per example, for the gradient penalty.
 
     Returns:
@@ -245,7 +239,7 @@ def generator_loss(
     pair: tuple[Array, Array],
     fake: Array,
 ) -> tuple[Array, tuple[PyTree, Metrics]]:
-    """Judge a fake by how real the discriminator calls it and how near it is to the target.
+    """Judge a fake by how real it is to the discriminator, and how near it is to the target.
 
     Args:
         discriminator: The discriminator.
@@ -282,7 +276,7 @@ def regression_loss(
         fake: Output of the generator.
 
     Returns:
-        The weighted sum, and each loss unweighted by its name.
+        The weighted sum, and each loss, unweighted, by its name.
     """
     source, target = pair
     reconstruction = losses.reconstruction(fake, target)

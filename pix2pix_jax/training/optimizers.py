@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.core.own_code_trace import trace_number
+from pix2pix_jax.data.order import Timeline
 
 Schedule = Callable[[Any], Any]
 
@@ -18,14 +20,14 @@ Schedule = Callable[[Any], Any]
 def linear_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
     """Constant, then linear towards zero, changed at the end of each epoch as the reference does.
 
-    In epoch e, counted from 1, the factor is 1 - max(0, e - constant) / (decay + 1), where
-    constant = epochs - decay: the last epoch still runs at 1 / (decay + 1) of the rate.
+    In epoch e, counted from 1, the factor is 1 - max(0, e - constant) / (decay + 1) with
+    constant = epochs - decay: the last epoch still has 1 / (decay + 1) of the rate.
 
     Args:
         epoch: Epoch, from 0.
         epochs: Length of the run.
-        decay_epochs: Over how many of its last epochs the rate falls; 0: never; more than `epochs`:
-            over all of them.
+        decay_epochs: Number of epochs at its end in which the rate falls; 0 for none; at most
+            `epochs` of them count.
 
     Returns:
         Factor of the rate, in (0, 1].
@@ -41,7 +43,7 @@ def cosine_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
 
 
 def step_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
-    """A tenth of the rate after every `decay_epochs` epochs; 0: never."""
+    """The rate falls to a tenth after every `decay_epochs` epochs; with 0, it never falls."""
     return 0.1 ** (epoch // decay_epochs) if decay_epochs else jnp.float32(1)
 
 
@@ -67,14 +69,14 @@ def build_schedule(
     *,
     code: OwnCode = NO_OWN_CODE,
 ) -> Schedule:
-    """Build a schedule; all of them change once an epoch.
+    """Build a schedule. All schedules change between epochs only.
 
     Args:
         name: One of `SCHEDULES`, or a reference to an own function like them.
         learning_rate: Rate at the start.
         epoch_of: Maps a step to its epoch, from 0.
         epochs: Length of the run.
-        decay_epochs: Its meaning depends on the schedule.
+        decay_epochs: Means something else to each schedule.
         code: What may run of own code.
 
     Returns:
@@ -92,6 +94,32 @@ def build_schedule(
     return lambda step: learning_rate * factor(epoch_of(step), epochs, decay_epochs)
 
 
+def build_schedules(
+    config: ConfigDict, timeline: Timeline, epochs: int, code: OwnCode
+) -> tuple[Schedule, Schedule]:
+    """Build the schedules of generator and discriminator, which differ in their rates only.
+
+    Args:
+        config: A resolved configuration.
+        timeline: Maps steps to epochs.
+        epochs: Length of the run.
+        code: What may run of own code.
+
+    Raises:
+        InputError: See `build_schedule`.
+    """
+    g_schedule, d_schedule = (
+        build_schedule(
+            config.lr.schedule, rate, timeline.epoch, epochs, config.lr.decay_epochs, code=code
+        )
+        for rate in (
+            config.optimizer.learning_rate,
+            config.optimizer.discriminator_learning_rate,
+        )
+    )
+    return g_schedule, d_schedule
+
+
 def _own_factor(
     reference: str, epochs: int, decay_epochs: int, code: OwnCode
 ) -> Callable[[Any, int, int], Any]:
@@ -107,9 +135,9 @@ def _own_factor(
 def scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
     """Build Adam's direction (Kingma & Ba, 2015), its mean of gradients as m + (1 - b1) (g - m).
 
-    That is `optax.scale_by_adam`, with its state, in the form of PyTorch's `lerp`. Of optax's own,
-    b1 m + (1 - b1) g, XLA's CPU backend makes the mean twice at b1 = 0.5, and copies every old one
-    before.
+    This is `optax.scale_by_adam`, with the same state, in the form of PyTorch's `lerp`. In optax's
+    form, b1 m + (1 - b1) g, XLA's CPU backend computes the mean twice at b1 = 0.5, after a copy of
+    the old one.
 
     Args:
         b1: Decay of the mean of gradients.
@@ -142,9 +170,9 @@ def build_optimizer(
 
     Args:
         schedule: From step to learning rate.
-        b1: Decay of the mean of gradients; the paper has 0.5.
+        b1: Decay of the mean of gradients; 0.5 in the paper.
         b2: Decay of the mean of squared gradients.
-        clip_norm: Largest norm of a network's whole gradient; 0: it is not clipped.
+        clip_norm: Largest norm of a network's whole gradient; 0 for no clipping.
 
     Returns:
         The optimiser.

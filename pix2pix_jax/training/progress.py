@@ -1,4 +1,4 @@
-"""What is measured while a run trains: losses, speed, and the bar that shows them."""
+"""What is measured while a run trains: losses and speed, and the bar that shows them."""
 
 import math
 import pathlib
@@ -18,25 +18,23 @@ from pix2pix_jax.training.calls import CallMetrics
 
 _LAG = 2
 _TRACED_STEPS = 10
-
-# Losses that the bar has room for.
-_SHOWN = ("g_loss", "d_loss")
+_SHOWN = ("g_loss", "d_loss")  # losses that the bar has room for
 
 Losses = dict[str, float]
 T = TypeVar("T")
 
 
 def calls_ahead() -> int:
-    """Return how many calls later the losses of a call are looked at.
+    """Return after how many further calls the losses of a call are read.
 
-    An accelerator never waits for the host to read them. XLA's CPU backend takes the temporary
-    memory of every call that waits for its turn: there, none may wait.
+    An accelerator thus never waits for the host. XLA's CPU backend allocates the temporary memory
+    of every call in its queue: there, no call may wait.
     """
     return 0 if on_cpu() else _LAG
 
 
 class Progress:
-    """Collects the losses of steps; a loss that is not finite ends the run."""
+    """Collects the losses of steps, and measures speed. A loss that is not finite ends the run."""
 
     def __init__(
         self, first: int, stop: int, global_batch: int, names_of: Callable[[int], list[str]]
@@ -62,7 +60,7 @@ class Progress:
         self._waited_seconds = 0.0
 
     def wait_for(self, calls: Iterator[T]) -> T:
-        """Take the next call's arguments, and note how long that took."""
+        """Return the arguments of the next call, and note how long they took."""
         begun = time.monotonic()
         call = next(calls)
         self._waited_seconds += time.monotonic() - begun
@@ -72,9 +70,12 @@ class Progress:
         """Take the losses of a call, which the device may still be computing.
 
         Args:
-            step: Number of the call's last step.
-            count: Number of its steps.
-            metrics: Their losses.
+            step: Number of steps taken, this call's included.
+            count: Number of steps of the call.
+            metrics: Its losses.
+
+        Raises:
+            NonFiniteError: A loss of this call or of an earlier one is not finite.
         """
         self._pending.append((step, count, metrics))
         while len(self._pending) > self._lag:
@@ -90,21 +91,21 @@ class Progress:
             )
 
     def start(self) -> None:
-        """Start the clock: what follows is training."""
+        """Start the clock before steps are taken."""
         self._begun = time.monotonic()
 
     def pause(self) -> None:
-        """Stop the clock: what follows is not training."""
+        """Wait for the losses of all steps, and stop the clock: a halt is no training time."""
         self.flush()
         self._timed_seconds += time.monotonic() - self._begun
 
     def flush(self) -> None:
-        """Wait for the losses of all steps; after this the state is known to be finite."""
+        """Wait for the losses of all steps; the state is then known to be finite."""
         while self._pending:
             self._fetch()
 
     def row(self) -> Losses:
-        """Return the mean losses of the steps since the last row; empty where there was none."""
+        """Return the mean losses of the steps since the last row; empty if there were none."""
         self.flush()
         rows, self._since_row = self._since_row, []
         return _means(rows)
@@ -130,10 +131,6 @@ class Progress:
         """Share of the time of training that was spent waiting for data, in [0, 1]."""
         return self._waited_seconds / max(self._timed_seconds, 1e-9)
 
-    def say(self, text: str) -> None:
-        """Print a line above the bar."""
-        tqdm.write(text)
-
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
@@ -154,13 +151,13 @@ class Progress:
 
 
 class Trace:
-    """A `jax.profiler` trace of ten steps: a start's second ten, or its first if it is short."""
+    """A `jax.profiler` trace of a start's second ten steps, or of its first ten if it is short."""
 
     def __init__(self, folder: pathlib.Path | None, first: int, stop: int) -> None:
         """Choose the steps.
 
         Args:
-            folder: Where the trace is written; None: there is none.
+            folder: Where the trace is written; None for no trace.
             first: Step that the run goes on from.
             stop: Step at which it is complete.
         """
@@ -174,23 +171,23 @@ class Trace:
         return min((end for end in ends if end > step), default=2**31)
 
     def before(self, step: int) -> None:
-        """Start the trace, if the step that follows `step` is its first."""
+        """Start the trace if its first step comes next, after `step` steps."""
         if self._folder is not None and step == self._begin:
             options = jax.profiler.ProfileOptions()
-            # Tracing Python's calls swaps the states of all threads, those that TensorStore ends
-            # in the middle of a checkpoint's write included: the process crashes.
+            # Tracing Python's calls replaces the states of all threads, including those that
+            # TensorStore ends while it writes a checkpoint: the process would crash.
             options.python_tracer_level = 0
             jax.profiler.start_trace(str(self._folder), profiler_options=options)
             self._running = True
 
     def after(self, step: int, state: PyTree) -> None:
-        """End the trace, if `step` was its last, once its result `state` is there."""
+        """End the trace if `step` was its last step, once the device has computed `state`."""
         if self._running and step == self._begin + _TRACED_STEPS:
             jax.block_until_ready(state)
             self.close()
 
     def close(self) -> None:
-        """End the trace where it is still running."""
+        """End the trace if it is still running."""
         if self._running:
             jax.profiler.stop_trace()
         self._running = False

@@ -1,4 +1,4 @@
-"""A run, built from its configuration: what can be wrong is found before any file is written."""
+"""A run, built from its configuration. Mistakes are found here, before any file is written."""
 
 import dataclasses
 import logging
@@ -16,6 +16,7 @@ from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.augment import Augment, build_augment
 from pix2pix_jax.data.order import Timeline, TrainingOrder
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
@@ -23,14 +24,14 @@ from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
-from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedule
+from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
 from pix2pix_jax.training.start import check_init_from, refuse_other_networks, resume_timeline
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import StepParts, TrainStep, make_step
 
 logger = logging.getLogger(__name__)
 
-# What a run keeps, besides its timeline, unless it is allowed to change.
+# Keys that must stay the same when a run goes on, besides its timeline.
 _FIXED = ("data.direction", "checkpoint.best_metric")
 
 
@@ -42,11 +43,11 @@ class Run:
         config: The resolved configuration.
         folder: The run's folder.
         splits: The pairs.
-        metrics: What pairs are scored by.
+        metrics: Metrics that pairs are scored by.
         timeline: Order of the training pairs.
-        halts: When something is due between steps.
-        schedule: From step to learning rate.
-        parts: What the step is made of; its networks average over devices.
+        halts: Steps at which something else than training is due.
+        schedule: Maps a step to the generator's learning rate.
+        parts: Parts of the step; its networks average over devices.
         networks: The networks and their shapes, built for inference.
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
     """
@@ -91,9 +92,8 @@ class Run:
         )
 
     def meta(self) -> dict[str, Any]:
-        """Return what a checkpoint must remember besides the state."""
-        fixed = {key: get(self.config, key) for key in _FIXED}
-        return {**dataclasses.asdict(self.timeline), **fixed}
+        """Return what a checkpoint must hold besides the state."""
+        return {**dataclasses.asdict(self.timeline), **_fixed(self.config)}
 
 
 def prepare_run(
@@ -118,47 +118,32 @@ def prepare_run(
         InputError: Config, data and devices do not fit together, or the folder holds a run that
             does not fit the config.
     """
-    # The order is important: what is cheap to check comes before what reads the data.
-    # 1. The configuration alone, and with the number of devices.
+    # The order is important: what is quick to check comes before what reads the data.
+    # 1. The configuration, alone and with the number of devices.
     given, config = config, resolve(config)
     folder = RunFolder(workdir, given=own_keys(config), trust_code=trust_code)
     code = folder.code
     losses = build_losses(**config.loss, code=code)
     form = format_of(config)
-    prepare = build_augment(config.augment, form, config.data.image_size, code=code)
+    augment = build_augment(config.augment, form, config.data.image_size, code=code)
     metrics = build_metrics(config.eval, config.checkpoint.best_metric, code=code)
-    adversarial = config.loss.gan != "none"
-    networks = build_networks(config.model, config.data, adversarial=adversarial, code=code)
-    shapes = {"source_shape": networks.source_shape, "target_shape": networks.target_shape}
-    check_extra(losses, config.loss.extra, code, **shapes)
+    networks = build_networks(config.model, config.data, adversarial=_has_gan(config), code=code)
+    check_extra(losses, config.loss.extra, networks, code)
     global_batch = choose_global_batch(config.train, jax.device_count())
     refuse_impossible(config, global_batch // jax.device_count())
 
-    # 2. What the folder holds already.
-    step, meta = _newest_checkpoint(folder)
-    if meta is not None:
-        refuse_other_networks(folder, given, networks)
-    elif config.train.init_from:
-        check_init_from(RunFolder(config.train.init_from, trust_code=trust_code), given, networks)
+    # 2. The run that is in the folder, or the one whose networks this one starts with.
+    step, meta = _find_start(folder, given, networks)
 
     # 3. The data, and what depends on the number of pairs.
-    splits = load_splits(
-        config.data,
-        form,
-        seed=config.seed,
-        scored_train=config.eval.train_images,
-        shown_test=config.log.grid_images,
-        code=code,
-    )
+    splits = _load_splits(config, form, code)
     timeline = Timeline(len(splits.train), global_batch, config.seed)
     if meta is not None:
-        fixed = {key: get(config, key) for key in _FIXED}
-        timeline = resume_timeline(timeline, meta, step, fixed, allow_change)
-    halts = build_halts(
-        config, timeline, config.train.steps or timeline.end_of(config.train.epochs)
-    )
-    g_schedule, d_schedule = build_schedules(config, timeline, halts.epochs, code)
-    parts = build_parts(config, prepare, losses, networks, (g_schedule, d_schedule), code)
+        fixed = _fixed(config)
+        timeline = resume_timeline(timeline, meta, step, fixed, allow_change=allow_change)
+    stop = config.train.steps or timeline.end_of(config.train.epochs)
+    halts = build_halts(config, timeline, stop)
+    schedules = build_schedules(config, timeline, halts.epochs, code)
     return Run(
         config=config,
         folder=folder,
@@ -166,15 +151,51 @@ def prepare_run(
         metrics=metrics,
         timeline=timeline,
         halts=halts,
-        schedule=g_schedule,
-        parts=parts,
+        schedule=schedules[0],
+        parts=build_parts(config, augment, losses, networks, schedules, code),
         networks=networks,
         first_step=step,
     )
 
 
-def _newest_checkpoint(folder: RunFolder) -> tuple[int, dict[str, Any] | None]:
-    """Return step and meta of the newest checkpoint; 0 and None without any."""
+def _has_gan(config: ConfigDict) -> bool:
+    adversarial: bool = config.loss.gan != "none"
+    return adversarial
+
+
+def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
+    return load_splits(
+        config.data,
+        form,
+        seed=config.seed,
+        scored_train=config.eval.train_images,
+        shown_test=config.log.grid_images,
+        code=code,
+    )
+
+
+def _fixed(config: ConfigDict) -> dict[str, Any]:
+    """Return what must stay the same when a run goes on, besides its timeline."""
+    return {key: get(config, key) for key in _FIXED}
+
+
+def _find_start(
+    folder: RunFolder, config: ConfigDict, networks: Networks
+) -> tuple[int, dict[str, Any] | None]:
+    """Find the checkpoint that a run goes on from.
+
+    Args:
+        folder: The run's folder.
+        config: Its configuration as the user gave it.
+        networks: Its networks.
+
+    Returns:
+        Step and meta of the newest checkpoint; 0 and None for a new run.
+
+    Raises:
+        InputError: The folder holds something else, or the networks do not fit those of the
+            checkpoint or of `train.init_from`.
+    """
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         step = checkpoints.latest
         meta = None if step is None else checkpoints.restore_meta(step)
@@ -183,37 +204,27 @@ def _newest_checkpoint(folder: RunFolder) -> tuple[int, dict[str, Any] | None]:
             f"{folder}: holds imported weights, not a run that could go on; choose another "
             f"--workdir, and start from them with --config.train.init_from={folder}"
         )
+    if meta is not None:
+        refuse_other_networks(folder, config, networks)
+    elif config.train.init_from:
+        other = RunFolder(config.train.init_from, trust_code=folder.code.trusts)
+        check_init_from(other, config, networks)
     return step or 0, meta
-
-
-def build_schedules(
-    config: ConfigDict, timeline: Timeline, epochs: int, code: OwnCode
-) -> tuple[Schedule, Schedule]:
-    """Build the learning-rate schedules of generator and discriminator."""
-    rates = (config.optimizer.learning_rate, config.optimizer.discriminator_learning_rate)
-    g_schedule, d_schedule = (
-        build_schedule(
-            config.lr.schedule, rate, timeline.epoch, epochs, config.lr.decay_epochs, code=code
-        )
-        for rate in rates
-    )
-    return g_schedule, d_schedule
 
 
 def build_parts(
     config: ConfigDict,
-    prepare: Augment,
+    augment: Augment,
     losses: Losses,
     networks: Networks,
     schedules: tuple[Schedule, Schedule],
     code: OwnCode,
 ) -> StepParts:
-    """Build what the step is made of; on several devices its networks average over them."""
+    """Build the parts of the step; on several devices, its networks average over them."""
     axis_name = DEVICES if jax.device_count() > 1 else None
     if axis_name is not None:
-        adversarial = networks.discriminator is not None
         networks = build_networks(
-            config.model, config.data, adversarial=adversarial, axis_name=axis_name, code=code
+            config.model, config.data, adversarial=_has_gan(config), axis_name=axis_name, code=code
         )
     options = config.optimizer
     g_tx, d_tx = (
@@ -226,19 +237,24 @@ def build_parts(
         g_tx=g_tx,
         d_tx=d_tx,
         losses=losses,
-        augment=prepare,
+        augment=augment,
         ema_decay=config.train.ema_decay,
         axis_name=axis_name,
     )
 
 
 def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
-    """Raise InputError if settings that are right by themselves do not go together."""
+    """Raise InputError if settings do not go together, each of which is valid alone.
+
+    Args:
+        config: A resolved configuration.
+        device_batch: Pairs per device in a step.
+    """
     d_norm = config.model.discriminator_norm
     if config.loss.gan == "wgangp" and d_norm == "batch":
         logger.warning(
-            "loss.gan='wgangp' with batch norm in the discriminator: its gradient penalty "
-            "is meant for each example by itself; model.discriminator_norm=instance keeps it so"
+            "loss.gan='wgangp' with batch norm in the discriminator: the gradient penalty assumes "
+            "that examples are judged independently; set model.discriminator_norm=instance"
         )
     parts = config.train.accumulate
     if parts == 1:
@@ -246,10 +262,10 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
     if "batch" in (config.model.norm, d_norm):
         raise InputError(
             f"train.accumulate={parts} with batch norm (model.norm, model.discriminator_norm): it "
-            "would see the parts instead of the batch; choose another norm, or 1"
+            "would normalise each part instead of the batch; choose another norm, or 1"
         )
     if config.loss.gan == "none":
-        raise InputError(f"train.accumulate={parts} with loss.gan='none': not provided; choose 1")
+        raise InputError(f"train.accumulate={parts} with loss.gan='none': not supported; choose 1")
     if device_batch % parts:
         raise InputError(
             f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
@@ -261,7 +277,7 @@ def choose_global_batch(train: ConfigDict, device_count: int) -> int:
     """Return the number of pairs in a step over all devices.
 
     Raises:
-        InputError: It is no multiple of the number of devices.
+        InputError: It is not a multiple of the number of devices.
     """
     total = train.global_batch_size or train.batch_size * device_count
     if total % device_count:

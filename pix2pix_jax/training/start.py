@@ -1,4 +1,4 @@
-"""What a run starts from: its own newest checkpoint, or the networks of another run."""
+"""What a run starts with: its own newest checkpoint, or the networks of another run."""
 
 import dataclasses
 import logging
@@ -19,7 +19,7 @@ from pix2pix_jax.training.state import TrainState
 
 logger = logging.getLogger(__name__)
 
-# Keys that decide the shapes of the networks; one that ends with a dot is a whole section.
+# Keys that the shapes of the networks depend on; one that ends with a dot is a whole section.
 _NETWORK_KEYS = (
     "model.",
     "data.image_size",
@@ -32,11 +32,11 @@ _NETWORK_KEYS = (
 
 
 def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:
-    """Raise InputError if a folder holds a run with networks of other shapes.
+    """Raise InputError if a folder holds a run whose networks have other shapes.
 
     Args:
         folder: Folder of a run.
-        config: The configuration that is to go on in it, as the user gave it.
+        config: The configuration that the run is to go on with, as the user gave it.
         networks: Its networks.
     """
     old = folder.networks
@@ -48,8 +48,8 @@ def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Netwo
     if not same:
         changes = "; ".join(differences(folder.config, config, _NETWORK_KEYS))
         raise InputError(
-            f"the workdir holds another network: {changes}. Choose another --workdir, or the same "
-            "network"
+            f"the workdir holds another network: {changes}. Choose another --workdir, or restore "
+            "these settings"
         )
 
 
@@ -78,7 +78,7 @@ def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -
 
     Returns:
         The state with the generator of the other run's best checkpoint, and with its discriminator
-        if that has the same shapes; optimisers, step and seed stay fresh.
+        if it has the same shapes. Optimisers, step and random key stay fresh.
     """
     theirs = folder.networks
     with Checkpoints(folder.path, read_only=True) as checkpoints:
@@ -105,22 +105,27 @@ def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -
 
 
 def resume_timeline(
-    timeline: Timeline, meta: dict[str, Any], step: int, data: dict[str, Any], allow_change: bool
+    timeline: Timeline,
+    meta: dict[str, Any],
+    step: int,
+    fixed: dict[str, Any],
+    *,
+    allow_change: bool,
 ) -> Timeline:
     """Go on with the timeline of a checkpoint, or start a new one there if changes are allowed.
 
     Args:
-        timeline: As the config would have it for a new run.
-        meta: As saved with the checkpoint.
+        timeline: The timeline of a new run with this config.
+        meta: Meta of the checkpoint.
         step: Step of the checkpoint.
-        data: What else must not change, by name; `meta` has the same names.
-        allow_change: Whether the timelines may differ.
+        fixed: Other values that must not change, by their names in `meta`.
+        allow_change: Whether the timeline and these values may differ from those of the checkpoint.
 
     Returns:
         The timeline to go on with.
 
     Raises:
-        InputError: They differ and may not; the message names what changed.
+        InputError: Something differs that may not; the message says what.
     """
     names = {
         "global_batch": "the global batch (train.batch_size * devices, or train.global_batch_size)",
@@ -133,7 +138,7 @@ def resume_timeline(
         if meta[key] != getattr(timeline, key)
     ]
     changed += [
-        f"{name}: {meta[name]} -> {value}" for name, value in data.items() if meta[name] != value
+        f"{name}: {meta[name]} -> {value}" for name, value in fixed.items() if meta[name] != value
     ]
     if changed and not allow_change:
         raise InputError(

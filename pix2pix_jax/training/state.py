@@ -11,8 +11,7 @@ from flax import struct
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.initial import draw_variables
 
-# The items of a checkpoint, and the fields of the state that each holds. Sampling needs the first
-# item alone.
+# The items of a checkpoint, and the fields of the state in each. Sampling reads the first one only.
 _ITEMS = {
     "generator": ("g_params", "g_batch_stats", "g_ema"),
     "discriminator": ("d_params", "d_batch_stats"),
@@ -21,16 +20,16 @@ _ITEMS = {
 
 
 class TrainState(struct.PyTreeNode):
-    """Both networks, both optimisers, the step and the seed.
+    """Both networks, both optimisers, the step and the random key.
 
-    All fields are arrays or trees of arrays (typed Any: abstract trees pass through them, too).
+    All fields are arrays or trees of arrays. They are typed Any, since they may also be abstract.
 
     Attributes:
         step: Number of steps taken, int32.
-        rng: The run's random key. It never changes: the randomness of a step is a function of this
-            key, the step's number and the example's place in the global batch.
+        rng: The run's random key. It never changes: the random draws of a step depend on this key,
+            the step's number and the example's place in the global batch alone.
         g_params: Parameters of the generator.
-        g_batch_stats: Running statistics of the generator's batch norms; empty without any.
+        g_batch_stats: Running statistics of the generator's batch norms; empty without batch norm.
         g_opt_state: State of the generator's optimiser.
         g_ema: Moving average of the generator's parameters; empty if none is kept.
         d_params: Parameters of the discriminator; empty, like every `d_*` field, if there is no
@@ -60,7 +59,7 @@ class TrainState(struct.PyTreeNode):
 
     @classmethod
     def from_items(cls, items: Mapping[str, Mapping[str, Any]]) -> "TrainState":
-        """Return the state whose `items` these are."""
+        """Return the state that has these `items`."""
         return cls(**{name: value for item in items.values() for name, value in item.items()})
 
 
@@ -79,12 +78,12 @@ def create_train_state(
         networks: Generator and discriminator.
         g_tx: Optimiser of the generator.
         d_tx: Optimiser of the discriminator.
-        seed: Seed of everything random in the run.
+        seed: Seed of the initial values and of all random draws.
         initializer: Of kernels declared with `models.initial.KERNEL`, one of `INITIALIZERS`.
         with_ema: Whether a moving average of the generator's parameters is kept.
 
     Returns:
-        The state. Under `jax.eval_shape` it is the abstract state that a restore asks for.
+        The state. Under `jax.eval_shape`, it is the abstract state that a restore asks for.
     """
     blueprints = {"g": networks.generator_blueprint}
     if networks.discriminator_blueprint is not None:

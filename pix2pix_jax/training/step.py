@@ -1,8 +1,8 @@
-"""The training step: the method itself, a pure function of state and batch.
+"""The training step: the method itself, as a pure function of state and batch.
 
-There are three forms of it, made of the same parts: the step of the paper, the same step over a
-batch in parts, and regression without a discriminator. Pairs come in as they are stored;
-augmentation and conversion happen inside the step.
+It has three forms, made of the same parts: the step of the paper (`make_train_step`; read it
+first), the same step over a batch in parts, and regression without a discriminator. Pairs come in
+as they are stored; augmentation and conversion are part of the step.
 """
 
 import dataclasses
@@ -44,10 +44,10 @@ class StepParts:
         g_tx: Optimiser of the generator.
         d_tx: Optimiser of the discriminator.
         losses: What the networks minimise.
-        augment: `(keys, source, target)`, stored pixels to float32 in [-1, 1].
-        ema_decay: Share of the generator's moving average that a step keeps; 0: no average.
-        axis_name: Mapped axis over which gradients are averaged; None on one device. The networks
-            must have been built with the same one.
+        augment: Maps `(keys, source, target)`, stored pixels, to float32 in [-1, 1].
+        ema_decay: Decay of the generator's moving average; 0 for no average.
+        axis_name: Mapped axis of the devices over which gradients are averaged; None on one device.
+            The networks must have been built with the same name.
     """
 
     generator: nn.Module
@@ -65,13 +65,13 @@ def make_step(parts: StepParts, *, accumulate: int = 1) -> TrainStep:
 
     Args:
         parts: What it is made of.
-        accumulate: Number of parts that a device's examples are seen in.
+        accumulate: Number of parts in which a device's examples are processed.
 
     Returns:
         `(state, batch) -> (state, metrics)`. A batch has `source` and `target` (as stored, NHWC)
-        and `example` (int32): the place of each pair in the global batch. Metrics are means over
-        the global batch: `g_loss`, `g_loss_gan`, `g_loss_l1` (unweighted), `d_loss`,
-        `d_loss_real`, `d_loss_fake` (unweighted), and those of other objectives.
+        and `example` (int32), the place of each pair in the global batch. Metrics are means over
+        the global batch: `g_loss`, `d_loss`, and unweighted the losses that they are sums of, such
+        as `g_loss_gan`, `g_loss_l1`, `d_loss_real` and `d_loss_fake`.
     """
     if parts.discriminator is None:
         return make_regression_step(parts)
@@ -115,13 +115,13 @@ def make_train_step(parts: StepParts) -> TrainStep:
             has_aux=True,
         )
 
-        # 2. The discriminator. No gradient flows into the generator from here.
+        # 2. The discriminator. No gradient flows from here into the generator.
         (_, (d_batch_stats, d_metrics)), d_grads = d_value_and_grad(
             state.d_params, state.d_batch_stats, pair, fake, keys[:, 2]
         )
         state = _update_discriminator(state, parts, d_grads)
 
-        # 3. and 4. The generator, against the discriminator as it is now.
+        # 3. and 4. The generator, against the updated discriminator.
         (_, (d_batch_stats, g_metrics)), fake_grad = g_value_and_grad(
             state.d_params, d_batch_stats, pair, fake
         )
@@ -137,7 +137,7 @@ def make_train_step(parts: StepParts) -> TrainStep:
 
 
 def make_regression_step(parts: StepParts) -> TrainStep:
-    """Make the step without a discriminator: reconstruction and extra losses alone.
+    """Make the step without a discriminator: reconstruction and own losses only.
 
     Args:
         parts: What it is made of.
@@ -169,16 +169,14 @@ def make_regression_step(parts: StepParts) -> TrainStep:
 
 
 def make_accumulating_step(parts: StepParts, count: int) -> TrainStep:
-    """Make a step that sees its batch in parts and takes the step of the whole batch.
+    """Make the step of `make_train_step`, which processes its batch in parts to save memory.
 
-    The discriminator's gradients are summed over all parts, then it is updated; then the generator
-    passes over all parts again, against the updated discriminator. That costs one generator pass
-    more than `make_train_step`. The networks must not have batch norm, which would see the parts
-    instead of the batch.
+    All parts pass once for the discriminator's gradients, and again, against the *updated*
+    discriminator, for the generator's: one generator pass more. Batch norm would see single parts.
 
     Args:
         parts: What it is made of, with a discriminator.
-        count: Number of parts; it divides the examples of a device.
+        count: Number of parts; must divide the examples of a device.
 
     Returns:
         A step, see `make_step`.
@@ -245,7 +243,7 @@ def _mean_over_parts(function: Any, carry: PyTree, split: Batch) -> tuple[PyTree
         carry, result = function(carry, part)
         return (carry, jax.tree.map(lambda t, r: t + r / count, total, result)), None
 
-    # XLA's CPU backend runs convolutions inside of loops some 50 times slower.
+    # Unrolled on the CPU, where XLA runs convolutions about 50 times slower inside a loop.
     (carry, total), _ = lax.scan(add, (carry, zeros), split, unroll=on_cpu())
     return carry, total
 
@@ -265,14 +263,14 @@ def example_keys(
 
     Returns:
         For each example a key for augmentation, one for dropout and one for the discriminator's
-        loss. They do not depend on the number of devices.
+        loss. They do not depend on how the batch is divided among devices.
     """
     step_key = jax.random.fold_in(rng, step)
     return jax.vmap(lambda place: jax.random.split(jax.random.fold_in(step_key, place), 3))(example)
 
 
 def _mean_over(axis_name: str | None, tree: PyTree) -> PyTree:
-    """Average arrays over the devices; None: there is one device."""
+    """Average arrays over the devices; without an axis name there is one device."""
     return tree if axis_name is None else lax.pmean(tree, axis_name)
 
 

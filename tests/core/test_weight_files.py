@@ -165,8 +165,8 @@ def test_a_foreign_file_is_one_line_that_names_it(tmp_path, suffix, content):
     [
         ([1, 2], "expected arrays by name, found list"),
         ({}, "expected arrays by name, found dict"),
-        ({"epoch": 3}, "'epoch' is no array but int"),
-        ({5: 6}, "5 is no array but int"),
+        ({"epoch": 3}, "'epoch' is not an array, but int"),
+        ({5: 6}, "5 is not an array, but int"),
     ],
 )
 def test_anything_but_arrays_by_name_is_refused(tmp_path, content, message):

@@ -260,6 +260,7 @@ def test_a_disk_that_refuses_a_row_saves_what_was_learnt(tiny_config, tmp_path, 
         assert checkpoints.latest == 6
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # nan as a picture's pixel
 def test_a_generator_that_is_not_finite_is_not_saved(tiny_config, tmp_path):
     tiny_config.loss.discriminator_weight = 0.0
     tiny_config.optimizer.learning_rate = 1e38
