@@ -273,6 +273,41 @@ def test_own_code_that_returns_something_else_is_one_line(
     assert message in refusal(key, source)
 
 
+SOURCE = """
+import numpy as np
+
+class own:
+    names = tuple("{split}%d" % number for number in range(8))
+
+    def __init__(self, root, split):
+        pass
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return {pair}
+
+    def size(self, index):
+        return 36, 36
+"""
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("np.zeros((36, 36, 3), np.uint8)", "pair 0: expected a tuple of two NumPy arrays of"),
+        ("np.zeros((36, 36)), np.zeros((36, 36))", "pair 0: expected a tuple of two NumPy arrays"),
+        ("[1, 2]", "pair 0: expected a tuple of two NumPy arrays of shape (height, width"),
+        ("1 / 0", "pair 0: /"),
+        ("1 / 0", "mine.py, line 14: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_own_pairs_that_are_something_else_are_one_line(pair, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal("data.source", SOURCE.replace("{pair}", pair))
+
+
 def test_an_own_loss_may_return_any_number_but_not_take_the_name_of_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = "def {}(source, target, fake):\n    return 1"

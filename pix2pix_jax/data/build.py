@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.core.validation import automatic_load_size
+from pix2pix_jax.data.own_source import KEY, OwnSource
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs, relative_names
 from pix2pix_jax.data.published import build_published
@@ -183,7 +184,7 @@ def _build_own(data: ConfigDict, form: PairFormat, split: str, seed: int, code: 
         "direction": form.direction,
         "seed": seed,
     }
-    source: Source = code.build(data.source, "data.source", options, Source)
+    source: Source = OwnSource(code.build(data.source, KEY, options, Source), data.source, code)
     if not data.split:
         return source
     return Subset(source, choose_split(source.names, data.split, split, seed))
