@@ -1,5 +1,6 @@
 """Settings and small data for all tests."""
 
+import gc
 import os
 
 # Before JAX starts: eight virtual CPU devices, so that one machine tests data parallelism.
@@ -12,12 +13,21 @@ import pytest
 from PIL import Image
 from support import tiny
 
-from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.core.devices import enable_compilation_cache, release_free_memory
 
 enable_compilation_cache(tiny.CACHE)
 # Arrays whose ranks or types differ are a mistake more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_memory():
+    """Forget a module's compiled programs after it: those of all modules take 5 GB."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+    release_free_memory()
 
 
 @pytest.fixture
