@@ -135,9 +135,7 @@ def test_a_step_follows_the_reference_order():
         source, target = AUGMENT(keys[:, 0], batch["source"], batch["target"])
 
         def generate(params):
-            return generator.apply(
-                {"params": params}, source, train=True, dropout_keys=dropout_keys
-            )
+            return generator.apply({"params": params}, source, train=True, dropout_keys=keys[:, 1])
 
         def judge(params, image):
             return discriminator.apply({"params": params}, source, image, train=True)[0][0]
