@@ -33,11 +33,7 @@ def bounded_memory():
 @pytest.fixture
 def one_device(monkeypatch):
     """Make the package see one device only."""
-    device = jax.devices()[0]
-    monkeypatch.setattr(jax, "devices", lambda *_: [device])
-    monkeypatch.setattr(jax, "local_devices", lambda *_: [device])
-    monkeypatch.setattr(jax, "device_count", lambda *_: 1)
-    monkeypatch.setattr(jax, "local_device_count", lambda *_: 1)
+    tiny.see_one_device(monkeypatch)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def state(workdir):
-    return final_state(RunFolder(workdir).config, workdir)
+    return final_state(workdir)
 
 
 def assert_equal(ours, theirs):

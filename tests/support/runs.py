@@ -7,11 +7,12 @@ import tempfile
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from support import tiny
 
 from pix2pix_jax import train_and_evaluate
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.training.run import prepare_run
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.state import TrainState
 
 # Three steps of eight pairs: these tests see eight devices.
@@ -19,11 +20,13 @@ TINY = tiny.TINY | {"data.synthetic_pairs": (24, 3, 5), "eval.batch_size": 8}
 _TRAINED = tempfile.TemporaryDirectory(prefix="tiny_runs_")
 
 
-def final_state(config, workdir):
-    """Restore a run's newest state, as arrays of the host."""
-    abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
+def final_state(workdir):
+    """Restore a run's newest state as arrays of the host, in the form in which it is stored."""
     with Checkpoints(workdir, read_only=True) as checkpoints:
-        state = TrainState.from_items(checkpoints.restore(checkpoints.latest, abstract.items()))
+        folder = RunFolder(workdir).checkpoints.absolute() / str(checkpoints.latest)
+    items = ("generator", "discriminator", "training")
+    stored = {item: ocp.StandardCheckpointer().restore(folder / item) for item in items}
+    state = TrainState.from_items(stored)
     return jax.tree.map(np.asarray, state.replace(rng=jax.random.key_data(state.rng)))
 
 

@@ -6,6 +6,8 @@ Tests that need something else change keys of it.
 import pathlib
 import tempfile
 
+import jax
+
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.config_files import set_value
 
@@ -28,6 +30,15 @@ TINY = {
     "log.tensorboard": False,
     "log.report": False,
 }
+
+
+def see_one_device(patch):
+    """Make the package see one device only, until the patch is undone."""
+    device = jax.devices()[0]
+    patch.setattr(jax, "devices", lambda *_: [device])
+    patch.setattr(jax, "local_devices", lambda *_: [device])
+    patch.setattr(jax, "device_count", lambda *_: 1)
+    patch.setattr(jax, "local_device_count", lambda *_: 1)
 
 
 def tiny_config(changes=None):

@@ -20,7 +20,7 @@ def changed(config, **changes):
 def train(config, workdir, **changes):
     config = changed(config, **changes)
     train_and_evaluate(config, workdir)
-    return final_state(config, workdir)
+    return final_state(workdir)
 
 
 def feed_of(config, workdir, **changes):

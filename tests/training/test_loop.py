@@ -68,10 +68,11 @@ def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
 
 
 @pytest.mark.parametrize("cache_gigabytes", [4.0, 0.0])
-def test_a_run_stopped_in_mid_epoch_ends_bit_equal(tiny_config, tmp_path, stop_at, cache_gigabytes):
+def test_a_run_stopped_in_mid_epoch_ends_bit_equal(
+    tiny_config, tmp_path, whole, stop_at, cache_gigabytes
+):
     tiny_config.data.cache_gigabytes = cache_gigabytes
     tiny_config.log.every_steps = 1
-    train_and_evaluate(tiny_config, tmp_path / "whole")
     stop_at(5)
     stopped = train_and_evaluate(tiny_config, tmp_path / "parts")
     assert (stopped.step, stopped.stopped_by) == (5, signal.SIGTERM)
@@ -80,26 +81,23 @@ def test_a_run_stopped_in_mid_epoch_ends_bit_equal(tiny_config, tmp_path, stop_a
     stop_at(-1)
     result = train_and_evaluate(tiny_config, tmp_path / "parts")
     assert result.step == 6
-    assert_bit_equal(
-        final_state(tiny_config, tmp_path / "parts"), final_state(tiny_config, tmp_path / "whole")
-    )
+    assert_bit_equal(final_state(tmp_path / "parts"), final_state(whole))
     steps = [int(row["step"]) for row in read_rows(tmp_path / "parts")]
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_finished_run_goes_on_with_more_epochs_at_the_new_schedules_rate(
-    tiny_config, tmp_path, caplog
+    tiny_config, trained, caplog
 ):
     caplog.set_level("INFO", logger="pix2pix_jax")
-    train_and_evaluate(tiny_config, tmp_path)
-    assert train_and_evaluate(tiny_config, tmp_path).summary == {}
+    assert train_and_evaluate(tiny_config, trained).summary == {}
     assert "complete at step 6; raise train.epochs" in caplog.text
     tiny_config.train.epochs = 4
-    result = train_and_evaluate(tiny_config, tmp_path)
+    result = train_and_evaluate(tiny_config, trained)
     assert result.step == 12
     # Of four epochs the last decays: the third runs at the full rate.
     assert "goes on from step 6 (epoch 3 of 4) at a learning rate of 0.0002" in caplog.text
-    rates = [float(row["learning_rate"]) for row in read_rows(tmp_path)]
+    rates = [float(row["learning_rate"]) for row in read_rows(trained)]
     assert rates == pytest.approx([2e-4, 1e-4, 2e-4, 1e-4])
 
 
@@ -113,13 +111,12 @@ def test_steps_instead_of_epochs_end_in_mid_epoch(tiny_config, tmp_path):
         assert checkpoints.latest == 4
 
 
-def test_rows_past_the_restored_step_are_dropped(tiny_config, tmp_path):
-    train_and_evaluate(tiny_config, tmp_path)
-    with (tmp_path / "metrics.csv").open("a") as file:
+def test_rows_past_the_restored_step_are_dropped(tiny_config, trained):
+    with (trained / "metrics.csv").open("a") as file:
         file.write("99,1\n")
     tiny_config.train.epochs = 3
-    train_and_evaluate(tiny_config, tmp_path)
-    assert [int(row["step"]) for row in read_rows(tmp_path)] == [3, 6, 9]
+    train_and_evaluate(tiny_config, trained)
+    assert [int(row["step"]) for row in read_rows(trained)] == [3, 6, 9]
 
 
 @pytest.mark.parametrize(
@@ -131,38 +128,36 @@ def test_rows_past_the_restored_step_are_dropped(tiny_config, tmp_path):
         ("data.direction", "BtoA", "data.direction: AtoB -> BtoA"),
     ],
 )
-def test_a_changed_run_is_named_and_needs_leave(tiny_config, tmp_path, key, value, message):
-    train_and_evaluate(tiny_config, tmp_path)
+def test_what_changed_in_a_run_is_listed_and_needs_permission(
+    tiny_config, trained, key, value, message
+):
     section, _, name = key.rpartition(".")
     (tiny_config[section] if section else tiny_config)[name] = value
     tiny_config.train.epochs = 3
-    before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    before = sorted(path.name for path in (trained / "checkpoints").iterdir())
     with pytest.raises(InputError, match=message):
-        train_and_evaluate(tiny_config, tmp_path)
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == before
-    result = train_and_evaluate(tiny_config, tmp_path, allow_change=True)
+        train_and_evaluate(tiny_config, trained)
+    assert sorted(path.name for path in (trained / "checkpoints").iterdir()) == before
+    result = train_and_evaluate(tiny_config, trained, allow_change=True)
     assert result.summary["epochs"] == 3
 
 
-def test_another_network_in_the_workdir_is_refused_naming_the_keys(tiny_config, tmp_path):
-    train_and_evaluate(tiny_config, tmp_path)
+def test_another_network_in_the_workdir_is_refused_with_the_keys_that_differ(tiny_config, trained):
     tiny_config.model.base_features = 8
     tiny_config.model.norm = "batch"
     with pytest.raises(
         InputError, match=r"another network: model.base_features: 4 -> 8; model.norm: 'instance'"
     ):
-        train_and_evaluate(tiny_config, tmp_path, allow_change=True)
+        train_and_evaluate(tiny_config, trained, allow_change=True)
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_and_names(tiny_config, tmp_path):
-    tiny_config.train.epochs = 1
-    train_and_evaluate(tiny_config, tmp_path)
-    tiny_config.train.epochs = 2
+def test_a_loss_that_is_not_finite_stops_with_its_step_and_its_pairs(tiny_config, trained):
+    tiny_config.train.epochs = 3
     tiny_config.optimizer.learning_rate = 1e38
-    with pytest.raises(InputError, match=r"step [456]: \w+ is (nan|inf) on train_0000\d"):
-        train_and_evaluate(tiny_config, tmp_path)
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        assert checkpoints.steps == [3]
+    with pytest.raises(InputError, match=r"step [789]: \w+ is (nan|inf) on train_0000\d"):
+        train_and_evaluate(tiny_config, trained)
+    with Checkpoints(trained, read_only=True) as checkpoints:
+        assert checkpoints.latest == 6
 
 
 BREAKING = """
@@ -223,12 +218,11 @@ def test_a_stop_in_the_last_step_of_an_epoch_evaluates_it(tiny_config, tmp_path,
     assert (tmp_path / "summary.json").exists() == (step == 6)
 
 
-def test_a_run_cut_off_before_its_summary_writes_it(tiny_config, tmp_path):
-    whole = train_and_evaluate(tiny_config, tmp_path)
-    (tmp_path / "summary.json").unlink()
-    again = train_and_evaluate(tiny_config, tmp_path)
-    assert again.summary["val"] == whole.summary["val"]
-    assert (tmp_path / "summary.json").exists()
+def test_a_run_cut_off_before_its_summary_writes_it(tiny_config, trained, whole):
+    (trained / "summary.json").unlink()
+    train_and_evaluate(tiny_config, trained)
+    before, after = (json.loads((run / "summary.json").read_text()) for run in (whole, trained))
+    assert after["val"] == before["val"]
 
 
 def test_a_stop_before_the_first_step_saves_nothing(tiny_config, tmp_path, monkeypatch):
@@ -272,8 +266,8 @@ def test_a_generator_that_is_not_finite_is_not_saved(tiny_config, tmp_path):
 
 
 def test_profile_writes_a_trace(tiny_config, tmp_path):
-    tiny_config.train.epochs = 8
-    tiny_config.lr.decay_epochs = 0
+    tiny_config.train.steps = 20
+    tiny_config.eval.every_epochs, tiny_config.checkpoint.every_epochs = 0, 10
     train_and_evaluate(tiny_config, tmp_path, profile=True)
     assert list((tmp_path / "profile").rglob("*.xplane.pb"))
 
