@@ -76,7 +76,7 @@ def release_free_memory() -> None:
 def peak_resident_gigabytes() -> float:
     """Return the largest resident memory of this process so far, in GB of 10^9 bytes."""
     status = pathlib.Path("/proc/self/status")
-    if status.exists():  # getrusage counts the process that started this one as well
+    if status.exists():  # getrusage also counts the process that started this one
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024 / 1e9
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes

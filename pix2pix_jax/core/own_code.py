@@ -38,7 +38,7 @@ KEYS = (
     "eval.metrics",
     "lr.schedule",
 )
-_BUILT_IN = ("tfds:", "pix2pix:")  # values of data.source that have a colon as well
+_BUILT_IN = ("tfds:", "pix2pix:")  # other values of data.source with a colon
 
 
 def is_own(value: Any) -> bool:

@@ -123,7 +123,7 @@ def restore(reference: Reference, folder: pathlib.Path, *, trust: bool) -> Code:
     Args:
         reference: From the run's config.
         folder: The run's folder.
-        trust: Whether the kept copy, or a module that has changed, will do as well.
+        trust: Whether to accept the kept copy, or a module that has changed.
 
     Returns:
         The original if it is where and what the record says, else what is trusted.

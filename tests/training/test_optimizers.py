@@ -6,7 +6,7 @@ import pytest
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.training.optimizers import build_optimizer, build_schedule
+from pix2pix_jax.training.optimizers import SCHEDULES, build_optimizer, build_schedule
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,15 @@ def test_other_schedules_by_hand(name, epoch, factor):
     rate = build_schedule(name, 0.2, lambda step: step // 3, epochs=20, decay_epochs=8)
     for step in (3 * epoch, 3 * epoch + 2):
         assert float(rate(step)) == pytest.approx(0.2 * factor, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_have_the_same_rates_in_a_compiled_step(name):
+    rate = build_schedule(name, 0.2, lambda step: step // 3, epochs=20, decay_epochs=8)
+    steps = range(0, 60, 3)
+    with jax.numpy_dtype_promotion("standard"):  # epochs are whole numbers, rates are not
+        compiled = jax.jit(jax.vmap(rate))(jnp.arange(0, 60, 3))
+    np.testing.assert_allclose(compiled, [float(rate(step)) for step in steps], atol=1e-7)
 
 
 def test_a_step_schedule_without_a_period_never_falls():
