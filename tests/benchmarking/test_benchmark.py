@@ -3,9 +3,7 @@
 import contextlib
 import importlib.util
 import json
-import pathlib
 import sys
-import tempfile
 
 import pytest
 from benchmarking import environments, suite
@@ -13,8 +11,8 @@ from benchmarking.cases import Case
 from benchmarking.entries import Plan
 from benchmarking.peers import start_peers
 from support.scripts import run_script
+from support.tiny import CACHE
 
-CACHE = str(pathlib.Path(tempfile.gettempdir(), "pix2pix_jax_test_cache"))
 TINY = ["--base_features", 4, "--steps", 2, "--repetitions", 2, "--pairs", 4]
 TINY += ["--compilation_cache", CACHE]
 HAS_TORCH = importlib.util.find_spec("torch") is not None

@@ -3,18 +3,16 @@
 import configparser
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 
 import pytest
 from support.scripts import SCRIPTS
+from support.tiny import CACHE
 
 ROOT = SCRIPTS.parent
-CACHE = pathlib.Path(tempfile.gettempdir(), "pix2pix_jax_test_cache")
 SHRUNK = [
     "--config.train.steps=1",
     "--config.train.batch_size=1",
