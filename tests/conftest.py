@@ -2,6 +2,8 @@
 
 import gc
 import os
+import pathlib
+import resource
 
 # Before JAX starts: eight virtual CPU devices, so that one machine tests data parallelism.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
@@ -15,6 +17,8 @@ from support import tiny
 
 from pix2pix_jax.core.devices import enable_compilation_cache, release_free_memory
 
+_MOST_BYTES = 1.5e9  # that a process of the tests keeps between modules
+
 enable_compilation_cache(tiny.CACHE)
 # Arrays whose ranks or types differ are a mistake more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -23,11 +27,14 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 @pytest.fixture(autouse=True, scope="module")
 def bounded_memory():
-    """Forget a module's compiled programs after it: those of all modules take 5 GB."""
+    """Forget compiled programs when they take much memory: those of all modules take 5 GB."""
     yield
-    jax.clear_caches()
-    gc.collect()
-    release_free_memory()
+    statm = pathlib.Path("/proc/self/statm")  # Linux alone tells what is in use now
+    pages = int(statm.read_text().split()[1]) if statm.exists() else 2**63
+    if pages * resource.getpagesize() > _MOST_BYTES:
+        jax.clear_caches()
+        gc.collect()
+        release_free_memory()
 
 
 @pytest.fixture
