@@ -1,8 +1,12 @@
 """The one error for what users can cause, and mend."""
 
 import importlib
+import reprlib
 from collections.abc import Iterable
 from typing import Any
+
+_LONGEST_VALUE = 100  # characters of a value in a message
+_LONGEST_LINE = 2000  # a path alone may have a thousand
 
 
 class InputError(ValueError):
@@ -11,11 +15,57 @@ class InputError(ValueError):
     Its message is one line with the value, where it came from and what to do. Commands print that
     line and exit with status 2. Any other exception is a bug of the package and keeps its
     traceback.
+
+    Args:
+        message: The message. Line breaks and the like, which names of files may contain, are
+            escaped, and the middle of what is longer than 2,000 characters is left out.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class NonFiniteError(InputError):
     """Numbers have become infinite or nan: networks in this state must not be saved."""
+
+
+def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Write a text so that it is one line on every terminal.
+
+    Args:
+        text: Any text; that of a path may hold bytes that are not valid UTF-8.
+        longest: Number of characters, above which the middle is left out.
+
+    Returns:
+        The text, in which what cannot be printed, such as a line break, is escaped as in Python.
+    """
+    if len(text) > longest:
+        tail = longest // 4
+        text = f"{text[: longest - tail]} ... {text[-tail:]}"
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def shown(value: object) -> str:
+    """Write a value from outside for a message.
+
+    Args:
+        value: Anything, however long, deep or odd.
+
+    Returns:
+        What Python shows for it, in one line; if that has more than about 100 characters, the
+        middle is left out.
+    """
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = _LONGEST_VALUE
+    short.maxtuple = short.maxlist = 20
+    try:
+        text = short.repr(value)
+    except Exception:  # whatever its own code does: a message is wanted, not a second error
+        text = f"a value of type {type(value).__name__}"
+    return one_line(" ".join(text.split()), _LONGEST_VALUE + 20)
 
 
 def some_of(names: Iterable[object], most: int = 3) -> str:
