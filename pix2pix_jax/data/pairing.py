@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.sources import SPLITS, Paths
-from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.P
     """
     for split in splits:
         folder = pathlib.Path(root, split)
-        paths = image_files.find(folder) if root else []
+        paths = listing.find(folder) if root else []
         if paths:
             return folder, tuple(paths)
     wanted = " or ".join(f"{pathlib.Path(root, split)}/*.jpg" for split in splits)
@@ -91,7 +91,7 @@ def pair_by_stem(first: str | pathlib.Path, second: str | pathlib.Path) -> StemP
 def _files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """Return the image files of a folder by their paths inside it, without suffix."""
     files: dict[str, pathlib.Path] = {}
-    for path in image_files.find(folder):
+    for path in listing.find(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem in files:
             raise InputError(

@@ -14,7 +14,7 @@ from pix2pix_jax.data.pairing import TwoFiles, pair_by_stem
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, compute_distributions, observe_with
 from pix2pix_jax.evaluation.scoring import Compared, tally
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import pixels
+from pix2pix_jax.images import listing, pixels
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.sheets import Picture
 
@@ -63,8 +63,8 @@ def find_file_pairs(fakes: str | pathlib.Path, targets: str | pathlib.Path) -> F
     for flag, folder in zip(("--images", "--targets"), folders, strict=True):
         if not folder.is_dir():
             raise InputError(f"{flag} {folder}: there is no such folder")
-        if not image_files.find(folder):
-            suffixes = ", ".join(image_files.SUFFIXES)
+        if not listing.find(folder):
+            suffixes = ", ".join(listing.SUFFIXES)
             raise InputError(f"{flag} {folder}: no images ({suffixes}) in it")
     found = pair_by_stem(*folders)
     if found.unpaired:

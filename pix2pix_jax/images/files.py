@@ -1,4 +1,4 @@
-"""Image files: find, read and write them, without losing bits or channels.
+"""Image files: read and write them, without losing bits or channels.
 
 Pillow reads what it can represent; tifffile and NumPy read many bands and floating point; OpenCV
 reads 16-bit colour in PNG files.
@@ -19,7 +19,6 @@ from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.images.pixels import DTYPES, Stored, as_channels
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".npy")
 MAX_PIXELS = 2**27  # of one image, 134 million: a small file can claim to have far more
 File = str | os.PathLike | io.BytesIO | io.BufferedReader
 # What readers raise for a broken file, depending on its format and where it is broken.
@@ -37,26 +36,6 @@ BROKEN_FILE = (
 _ARRAY_SUFFIXES = (".npy", ".tif", ".tiff")
 _BAND_AXES = ("S", "C", "Q", "I", "Z")  # names that TIFF files have for an axis of bands
 _ORIENTATION = 0x0112  # number of the tag in EXIF and TIFF
-
-
-def find(folder: str | os.PathLike) -> list[pathlib.Path]:
-    """List the image files in a folder, sub-folders included, in the order of their paths.
-
-    Args:
-        folder: Folder to search.
-
-    Returns:
-        Files with a suffix in `SUFFIXES`, in upper or lower case. Hidden files and folders are left
-        out.
-    """
-    root = pathlib.Path(folder)
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
 
 
 def read(

@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import check_mode, translate
@@ -128,9 +129,9 @@ def plan_outputs(
     if not source.exists():
         raise InputError(f"--input {source}: there is no such file or folder")
     root = source if source.is_dir() else source.parent
-    found = image_files.find(source) if source.is_dir() else [source]
+    found = listing.find(source) if source.is_dir() else [source]
     if not found:
-        raise InputError(f"--input {source}: no images ({', '.join(image_files.SUFFIXES)}) in it")
+        raise InputError(f"--input {source}: no images ({', '.join(listing.SUFFIXES)}) in it")
     jobs = [(path, output / path.relative_to(root).with_suffix(suffix)) for path in found]
     inputs = {path.resolve() for path in found}
     for _, target in jobs:

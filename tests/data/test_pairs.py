@@ -11,6 +11,7 @@ from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping
 from pix2pix_jax.data.pairs import Chosen, load_pairs
 from pix2pix_jax.data.sources import SideBySide
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 
@@ -28,7 +29,7 @@ def source(tmp_path):
     rng = np.random.default_rng(0)
     for number in range(5):
         image_files.write(tmp_path / f"{number}.png", rng.integers(0, 256, (16, 32, 3), np.uint8))
-    paths = tuple(image_files.find(tmp_path))
+    paths = tuple(listing.find(tmp_path))
     return SideBySide(paths, tuple(path.name for path in paths), target=GRAY_TARGET.target)
 
 
@@ -215,7 +216,7 @@ def test_mean_target_by_hand(tmp_path, cache):
         both = np.full((4, 8, 3), 77, np.uint8)
         both[:2, 4:], both[2:, 4:] = upper, lower
         image_files.write(tmp_path / f"{number}.png", both)
-    paths = tuple(image_files.find(tmp_path))
+    paths = tuple(listing.find(tmp_path))
     shaping = Shaping("resize", (4, 4), (4, 4), training=True)
     pairs = load(SideBySide(paths, ("a", "b", "c")), cache, form=PHOTOS, shaping=shaping)
     mean = mean_target(pairs)

@@ -15,7 +15,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data import published
 from pix2pix_jax.data.archives import iterate_images, measure_images
 from pix2pix_jax.data.sources import SideBySide, Source
-from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 from pix2pix_jax.images.encoding import Encoding
 
 RGB, GRAY = Encoding(), Encoding(channels=1)
@@ -61,7 +61,7 @@ def base_url(archive, monkeypatch):
 
 
 def in_folder(folder, split, direction="AtoB", source=RGB, target=RGB):
-    paths = tuple(image_files.find(folder / split))
+    paths = tuple(listing.find(folder / split))
     names = tuple(path.relative_to(folder / split).as_posix() for path in paths)
     return SideBySide(paths, names, direction, source, target)
 

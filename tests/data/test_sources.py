@@ -5,7 +5,7 @@ from support.image_files import BLUE, RED, save, save_pair
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SideBySide, Source
-from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 
 GRAY = Encoding(1)
@@ -46,7 +46,7 @@ def test_a_pair_of_odd_width_is_an_error_that_gives_its_name(tmp_path):
 def test_a_16_bit_file_among_8_bit_files_is_an_error_that_gives_its_name(tmp_path):
     save_pair(tmp_path / "0.png")
     Image.fromarray(np.zeros((4, 12), np.uint16)).save(tmp_path / "1.png")
-    source = SideBySide(tuple(image_files.find(tmp_path)), ("0.png", "1.png"))
+    source = SideBySide(tuple(listing.find(tmp_path)), ("0.png", "1.png"))
     assert source[0][0].dtype == np.uint8
     with pytest.raises(InputError, match=r"1\.png: holds uint16 values, expected uint8"):
         source[1]

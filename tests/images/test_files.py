@@ -268,20 +268,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["image.png"]
 
 
-def test_find_lists_the_images_of_all_sub_folders_in_order(tmp_path):
-    wanted = ["a.jpg", "b.PNG", "c.npy", "d.tif", "sub/a.jpeg", "sub/deep/c.JPG", "sub/e.webp"]
-    for name in [*wanted, ".hidden.jpg", "notes.txt", "sub/.DS_Store", "jpg", ".git/a.png"]:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    (tmp_path / "folder.png").mkdir()
-    assert image_files.find(tmp_path) == [tmp_path / name for name in wanted]
-
-
-def test_find_in_a_missing_folder_is_empty(tmp_path):
-    assert image_files.find(tmp_path / "nowhere") == []
-
-
 @pytest.mark.parametrize("bands", [2, 5])
 def test_an_unnamed_axis_of_a_tiff_holds_the_bands_if_it_is_the_shorter_one(tmp_path, bands):
     pixels = np.arange(20 * 30 * bands, dtype=np.uint16).reshape(20, 30, bands)

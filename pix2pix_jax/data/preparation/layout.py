@@ -7,6 +7,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pairing import find_folder_pairs, find_sides, pair_by_stem, relative_names
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 
 FORMS = ("side_by_side", "folders", "single")  # values of data.source
 WHOLE = "all"  # split of the files of a data set without splits
@@ -104,9 +105,9 @@ def find_images(root: str) -> list[pathlib.Path]:
     """
     if not pathlib.Path(root).is_dir():
         raise InputError(f"{root}: there is no such folder")
-    found = image_files.find(root)
+    found = listing.find(root)
     if not found:
-        raise InputError(f"{root}: no images ({', '.join(image_files.SUFFIXES)}) in it")
+        raise InputError(f"{root}: no images ({', '.join(listing.SUFFIXES)}) in it")
     return found
 
 
@@ -133,11 +134,11 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
 
 def _find_items(root: pathlib.Path) -> list[Item]:
     """List the files of the splits, or all files if there are no splits."""
-    places = {split: root / split for split in SPLITS if image_files.find(root / split)}
+    places = {split: root / split for split in SPLITS if listing.find(root / split)}
     return [
         Item(split, path.relative_to(folder).as_posix(), (path,))
         for split, folder in (places or {WHOLE: root}).items()
-        for path in image_files.find(folder)
+        for path in listing.find(folder)
     ]
 
 

@@ -8,6 +8,7 @@ from pix2pix_jax.data.preparation.layout import find_layout
 from pix2pix_jax.data.preparation.table import format_result
 from pix2pix_jax.data.synthetic import SyntheticPairs
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 
 COUNTS = {"train": 6, "val": 4}
 
@@ -123,7 +124,7 @@ def test_partners_that_are_missing_or_of_another_size_are_errors(folders):
 
 
 def test_mixed_dtypes_are_an_error_within_a_side_but_not_between_sides(folders):
-    for path in image_files.find(folders / "A"):
+    for path in listing.find(folders / "A"):
         save(path, image_files.read(path, 1).astype(np.uint16) * 257)
     assert findings(folders) == {}
     save(folders / "A" / "val" / "0.png", np.zeros((64, 64, 1), np.uint8))

@@ -9,6 +9,7 @@ from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.pairing import find_folder_pairs
 from pix2pix_jax.data.preparation.convert import combine, derive, patches, split
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 
 NAMES = ("train/1.png", "train/sub/2.png", "val/1.png")
 
@@ -24,7 +25,7 @@ def save(path, image):
 
 
 def files(folder):
-    return [path.relative_to(folder).as_posix() for path in image_files.find(folder)]
+    return [path.relative_to(folder).as_posix() for path in listing.find(folder)]
 
 
 @pytest.fixture
@@ -297,4 +298,4 @@ def test_a_broken_file_ends_the_work_with_an_error_that_gives_its_name(root, tmp
     (root / "train" / "5.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(InputError, match=r"train/5\.png: "):
         derive(str(root), str(tmp_path / "out"), Derivation("gray"))
-    assert all(image_files.read(path) is not None for path in image_files.find(tmp_path / "out"))
+    assert all(image_files.read(path) is not None for path in listing.find(tmp_path / "out"))

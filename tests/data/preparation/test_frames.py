@@ -9,6 +9,7 @@ from pix2pix_jax.data.preparation.frames import (
     extract_frames,
 )
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images import listing
 
 cv2 = pytest.importorskip("cv2")
 COUNT = 10
@@ -29,7 +30,7 @@ def video(tmp_path):
 
 
 def names(folder):
-    return [path.name for path in image_files.find(folder)]
+    return [path.name for path in listing.find(folder)]
 
 
 def test_every_third_frame_is_written_unchanged(video, tmp_path):
