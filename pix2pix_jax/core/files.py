@@ -42,6 +42,24 @@ def write_json(path: pathlib.Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
+def read_json_object(path: pathlib.Path) -> dict[str, Any]:
+    """Read a JSON file as far as it can be read.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its object; an empty one if the file is missing, damaged, not a file, or holds another
+        value.
+    """
+    try:
+        # Asked first: reading a named pipe would wait for ever.
+        value = json.loads(path.read_bytes()) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def refuse_inside(
     output: str | os.PathLike, folder: str | os.PathLike, what: str, *, flag: str = ""
 ) -> None:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
 
@@ -12,7 +13,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import refuse_inside, write_json
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
@@ -21,6 +22,7 @@ from pix2pix_jax.data.pair_format import PairFormat, build_format
 from pix2pix_jax.data.pairs import Pairs, build_pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.models.build import Networks, build_networks
+from pix2pix_jax.runs import data_paths
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class RunFolder:
 
     Attributes:
         path: The folder.
+        data_root: Folder of the data to read in place of the run's own; '': the run's own.
         code: What may run of the own code that the run refers to.
         config_file: The configuration as the user gave it, every key.
         record_file: Command, versions, hardware and changed keys of every start.
@@ -51,6 +54,7 @@ class RunFolder:
         *,
         given: Mapping[str, Collection[str]] | None = None,
         trust_code: bool = False,
+        data_root: str = "",
     ) -> None:
         """Describe a folder; it need not exist.
 
@@ -59,8 +63,10 @@ class RunFolder:
             given: References to own code that the user gave now, by key; see `OwnCode`.
             trust_code: Whether own code that the folder keeps may run if its original is missing or
                 has changed.
+            data_root: Folder of the data to read in place of the run's own; '': the run's own.
         """
         self.path = pathlib.Path(path)
+        self.data_root = data_root
         self.code = OwnCode(self.path, given=given, trust=trust_code)
         self.config_file = self.path / "config.json"
         self.record_file = self.path / "run.json"
@@ -83,8 +89,10 @@ class RunFolder:
         """The configuration as the user gave it.
 
         Raises:
-            InputError: The folder does not hold a run.
+            InputError: The folder does not hold a run; the message has the runs in its sub-folders.
         """
+        if not self.config_file.exists():
+            _refuse_folder_of_runs(self.path)
         return config_files.load_json(self.config_file)
 
     @functools.cached_property
@@ -127,7 +135,7 @@ class RunFolder:
         Raises:
             InputError: The folder does not hold a run, or the split does not exist or is empty.
         """
-        data = self.settings.data
+        data = self._located_data(required=True)
         source = build_source(data, self.form, split, seed=self.settings.seed, code=self.code)
         if names is not None:
             numbers = {name: number for number, name in enumerate(source.names)}
@@ -141,6 +149,20 @@ class RunFolder:
             label=f"{split} pairs",
         )
 
+    def _located_data(self, *, required: bool) -> ConfigDict:
+        """Return the section `data` of the settings, with the data's paths where they are now."""
+        data = self.settings.data.copy_and_resolve_references()
+        if not self.data_root:
+            for key in data_paths.KEYS:
+                data[key.partition(".")[2]] = data_paths.find_path(
+                    key, self.settings, self.path, self.record_file, required=required
+                )
+        elif os.path.isdir(self.data_root):
+            data.root = self.data_root
+        else:
+            raise InputError(f"--data_root {self.data_root}: there is no such folder")
+        return data
+
     def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:
         """Return the folder of a checkpoint's evaluation.
 
@@ -153,8 +175,8 @@ class RunFolder:
         return self.evaluations / f"{split}_{step}{suffix}"
 
     def refuse_output_in_data(self, output: str | pathlib.Path) -> None:
-        """Raise InputError if results would be written into the run's data set."""
-        root = self.settings.data.root
+        """Raise InputError if results would be written into the run's data set, where it is now."""
+        root = self._located_data(required=False).root
         if root:
             refuse_inside(output, root, "the run's data set", flag="--output")
 
@@ -186,6 +208,7 @@ class RunFolder:
                 "first_step": first_step,
                 "command": command,
                 "changed": changed,
+                "paths": data_paths.describe_paths(config, self.path),
                 "versions": devices.describe_versions(),
                 "hardware": devices.describe_hardware(),
             }
@@ -201,6 +224,17 @@ class RunFolder:
             raise InputError(
                 f"{self.record_file}: is not the record of a run; move it away to continue"
             ) from None
+
+
+def _refuse_folder_of_runs(folder: pathlib.Path) -> None:
+    """Raise InputError if not the folder, but sub-folders of it hold runs."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    runs = [entry.name for entry in entries if (entry / "config.json").is_file()]
+    if runs:
+        raise InputError(
+            f"{folder}: holds no run, but {len(runs)} of its folders do: {some_of(runs, 5)}; give "
+            "one of them"
+        )
 
 
 def format_of(settings: ConfigDict) -> PairFormat:

@@ -1,0 +1,96 @@
+"""Where a run's data is now: the run's folder, or the user, may have moved since it was started."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core.config import get
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import read_json_object
+
+KEYS = ("data.root", "data.archive")
+
+
+def describe_paths(config: ConfigDict, folder: pathlib.Path) -> dict[str, dict[str, str]]:
+    """Say where the files and folders of a config are, for the record of a run's start.
+
+    Args:
+        config: The run's configuration.
+        folder: The run's folder.
+
+    Returns:
+        The `absolute` path and the path `relative` to the run's folder, by key; without those that
+        do not exist.
+    """
+    places = {}
+    for key in KEYS:
+        typed = str(get(config, key))
+        path = os.path.abspath(os.path.expanduser(typed))
+        if not typed or not os.path.exists(path):
+            continue
+        places[key] = {"absolute": path}
+        try:
+            places[key]["relative"] = os.path.relpath(path, os.path.abspath(folder))
+        except ValueError:  # on Windows, another drive
+            continue
+    return places
+
+
+def find_path(
+    key: str,
+    config: ConfigDict,
+    folder: pathlib.Path,
+    record: pathlib.Path,
+    *,
+    required: bool = True,
+) -> str:
+    """Find a file or folder of a run's config where it is now.
+
+    It is looked for where it was when the run was last started: at its absolute path, then at its
+    path relative to the run's folder, as both may have been moved together. The path as it was
+    typed comes last, as from another folder it may lead to other data.
+
+    Args:
+        key: One of `KEYS`.
+        config: The run's configuration.
+        folder: The run's folder.
+        record: The record of its starts.
+        required: Whether it must be there, if the record says that it once was.
+
+    Returns:
+        The path; as it was typed if there is nothing at any of these places.
+
+    Raises:
+        InputError: It is required, and there is nothing at any of these places.
+    """
+    typed = str(get(config, key))
+    place = _read_places(record).get(key)
+    if not typed or not isinstance(place, dict):
+        return typed
+    recorded = [place.get(name) for name in ("absolute", "relative")]
+    # Joined as text: the run's folder may be a link to somewhere else.
+    tried = [
+        os.path.normpath(os.path.join(os.path.abspath(folder), path))
+        for path in recorded
+        if isinstance(path, str)
+    ]
+    tried.append(os.path.expanduser(typed))
+    for path in tried:
+        if os.path.exists(path):
+            return path
+    if not required:
+        return typed
+    raise InputError(
+        f"{folder}: {key}={typed!r} is not where the run found it ({', '.join(dict.fromkeys(tried))}"
+        "); say where the data is now with --data_root"
+    )
+
+
+def _read_places(record: pathlib.Path) -> Mapping[str, object]:
+    """Return what the newest start in a record says; nothing if the record cannot be read."""
+    starts = read_json_object(record).get("starts")
+    newest = starts[-1] if isinstance(starts, list) and starts else {}
+    places = newest.get("paths") if isinstance(newest, dict) else None
+    return places if isinstance(places, dict) else {}
