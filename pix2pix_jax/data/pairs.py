@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
-from pix2pix_jax.data.sources import Pair, Source
+from pix2pix_jax.data.sources import Pair, Source, names_digest
 from pix2pix_jax.images import pixels as images
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,11 @@ class Pairs:
         """Names of the pairs."""
         names = self.source.names
         return tuple(names[index] for index in self.keep)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the names in their order, which tells if a resumed run sees the same pairs."""
+        return names_digest(self.names)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """Sources of image pairs by number, and those that read files."""
 
 import dataclasses
+import hashlib
 import pathlib
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -36,6 +38,19 @@ class Source(Protocol):
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a pair, without reading all of it if possible."""
         ...
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """Return the SHA-256 of names and their order, in hexadecimal.
+
+    Args:
+        names: Names of pairs, which may hold any characters, even bytes that are not UTF-8.
+    """
+    digest = hashlib.sha256()
+    for name in names:
+        data = name.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8) + data)  # the length says where a name ends
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

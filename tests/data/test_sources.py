@@ -1,10 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 from support.image_files import BLUE, RED, save, save_pair
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.sources import SideBySide, Source
+from pix2pix_jax.data.sources import SideBySide, Source, names_digest
 from pix2pix_jax.images import listing
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 
@@ -50,3 +52,14 @@ def test_a_16_bit_file_among_8_bit_files_is_an_error_that_gives_its_name(tmp_pat
     assert source[0][0].dtype == np.uint8
     with pytest.raises(InputError, match=r"1\.png: holds uint16 values, expected uint8"):
         source[1]
+
+
+def test_the_digest_of_names_tells_other_names_another_order_and_other_borders_apart():
+    names = [["a.png", "b.png"], ["b.png", "a.png"], ["a.pngb", ".png"], ["a.png"], [], [""]]
+    digests = [names_digest(each) for each in names]
+    assert len(set(digests)) == len(names)
+    assert names_digest(("a.png", "b.png")) == digests[0]
+
+
+def test_the_digest_takes_names_that_are_not_utf_8():
+    assert names_digest([os.fsdecode(b"\xff.png")]) != names_digest([os.fsdecode(b"\xfe.png")])
