@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import get
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import read_json_object
 
 KEYS = ("data.root", "data.archive")
@@ -27,12 +27,12 @@ def describe_paths(config: ConfigDict, folder: pathlib.Path) -> dict[str, dict[s
     places = {}
     for key in KEYS:
         typed = str(get(config, key))
-        path = os.path.abspath(os.path.expanduser(typed))
-        if not typed or not os.path.exists(path):
+        path = _whole(pathlib.Path(typed).expanduser())
+        if not typed or not path.exists():
             continue
-        places[key] = {"absolute": path}
+        places[key] = {"absolute": str(path)}
         try:
-            places[key]["relative"] = os.path.relpath(path, os.path.abspath(folder))
+            places[key]["relative"] = os.path.relpath(path, _whole(folder))
         except ValueError:  # on Windows, another drive
             continue
     return places
@@ -70,22 +70,24 @@ def find_path(
     if not typed or not isinstance(place, dict):
         return typed
     recorded = [place.get(name) for name in ("absolute", "relative")]
-    # Joined as text: the run's folder may be a link to somewhere else.
-    tried = [
-        os.path.normpath(os.path.join(os.path.abspath(folder), path))
-        for path in recorded
-        if isinstance(path, str)
-    ]
-    tried.append(os.path.expanduser(typed))
+    tried = [_whole(folder, path) for path in recorded if isinstance(path, str)]
+    tried.append(_whole(pathlib.Path(typed).expanduser()))
     for path in tried:
-        if os.path.exists(path):
-            return path
+        if path.exists():
+            return str(path)
     if not required:
         return typed
+    places = some_of(dict.fromkeys(tried))
     raise InputError(
-        f"{folder}: {key}={typed!r} is not where the run found it ({', '.join(dict.fromkeys(tried))}"
-        "); say where the data is now with --data_root"
+        f"{folder}: {key}={typed!r} is not where the run found it ({places}); say where the data "
+        "is now with --data_root"
     )
+
+
+def _whole(folder: pathlib.Path, path: str = "") -> pathlib.Path:
+    """Return the absolute path of a path that is relative to a folder, links left as they are."""
+    # As text: a folder that is a link has another parent than the place where it leads.
+    return pathlib.Path(os.path.normpath(folder.absolute() / path))
 
 
 def _read_places(record: pathlib.Path) -> Mapping[str, object]:

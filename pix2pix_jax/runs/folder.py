@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
 
@@ -157,7 +156,7 @@ class RunFolder:
                 data[key.partition(".")[2]] = data_paths.find_path(
                     key, self.settings, self.path, self.record_file, required=required
                 )
-        elif os.path.isdir(self.data_root):
+        elif pathlib.Path(self.data_root).is_dir():
             data.root = self.data_root
         else:
             raise InputError(f"--data_root {self.data_root}: there is no such folder")
