@@ -4,19 +4,47 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
+
+
+def expand(path: str | os.PathLike) -> str:
+    """Put the home folder in the place of `~` or `~name` at the start of a path.
+
+    Args:
+        path: A path from outside: a flag, a key of a config, an argument. It may be empty, or an
+            address such as `gs://bucket/data`.
+
+    Returns:
+        The path, otherwise as it was typed.
+
+    Raises:
+        InputError: There is no such user, nobody knows the user's home, or the path cannot be one.
+    """
+    typed = os.fspath(path)
+    if "\0" in typed:
+        raise InputError(f"{shown(typed)}: a path cannot contain a null character")
+    expanded = os.path.expanduser(typed)  # noqa: PTH111  pathlib would take // from addresses
+    if expanded.startswith("~") and expanded == typed:
+        name = pathlib.PurePath(typed).parts[0]
+        raise InputError(
+            f"{typed}: the home folder {name} is not known; write the whole path, or ./{name} for "
+            "a folder of that name"
+        )
+    return expanded
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[pathlib.Path]:
     """Yield a temporary file that takes the place of `path` if the block ends without an error.
 
     Args:
         path: The file to write; an old one is replaced.
+        durable: Whether the file must survive a power failure: then this waits for the disk.
 
     Yields:
         A path in the same folder, to be written.
@@ -31,15 +59,50 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        if durable:
+            sync(temporary)
         temporary.replace(path)
+        if durable:
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def is_temporary_of(name: str, final: str) -> bool:
+    """Return whether a file's name is that of a temporary file for `final` from `atomic_path`."""
+    return re.fullmatch(rf"\.{re.escape(final)}\.[a-z0-9_]{{8}}", name) is not None
+
+
+def sync(path: pathlib.Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, and not only in its cache."""
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
+        return  # Windows: a folder cannot be opened, and its names need no care
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Write a JSON file, completely or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
+    """Write a JSON file, completely or not at all; it survives a power failure."""
+    with atomic_path(path, durable=True) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: It is not valid JSON, is nested too deep, or is no file.
+        FileNotFoundError: It does not exist.
+    """
+    if path.exists() and not path.is_file():  # reading a named pipe would wait for ever
+        raise InputError(f"{path}: is not a file")
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON ({error})") from None
 
 
 def read_json_object(path: pathlib.Path) -> dict[str, Any]:
@@ -53,9 +116,8 @@ def read_json_object(path: pathlib.Path) -> dict[str, Any]:
         value.
     """
     try:
-        # Asked first: reading a named pipe would wait for ever.
-        value = json.loads(path.read_bytes()) if path.is_file() else {}
-    except (OSError, ValueError, RecursionError):
+        value = read_json(path)
+    except (OSError, InputError):
         return {}
     return value if isinstance(value, dict) else {}
 
