@@ -16,7 +16,7 @@ from pix2pix_jax.data.selection import Patches, Subset, choose_split
 from pix2pix_jax.data.sources import ALL, SPLITS, STAND_INS, Folders, SideBySide, Single, Source
 from pix2pix_jax.data.synthetic import SyntheticPairs
 from pix2pix_jax.data.tfds import build_tfds
-from pix2pix_jax.images import listing
+from pix2pix_jax.images.listing import list_images
 
 
 def _folders(split: str) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def _build_published(data: ConfigDict, form: PairFormat, split: str, seed: int) 
     """Use the side-by-side files in the folder if it has any, otherwise the published set."""
     root = data.root
     folders = (".",) if split == ALL else SPLITS
-    if root and any(listing.find(pathlib.Path(root, folder)) for folder in folders):
+    if root and any(list_images(pathlib.Path(root, folder)).files for folder in folders):
         return _build_side_by_side(data, form, split, seed)
     return build_published(
         data.source.partition(":")[2],

@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 import pathlib
+import unicodedata
 from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.sources import SPLITS, Paths
-from pix2pix_jax.images import listing
+from pix2pix_jax.images.listing import find, list_images
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +28,13 @@ def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.P
         The split's folder, and its files in order.
 
     Raises:
-        InputError: None of the sub-folders has an image.
+        InputError: None of the sub-folders has an image, or the root is a file.
     """
+    if root and pathlib.Path(root).is_file():
+        raise InputError(f"data.root={str(root)!r}: is a file; give the folder of the data set")
     for split in splits:
         folder = pathlib.Path(root, split)
-        paths = listing.find(folder) if root else []
+        paths = find(folder) if root else []
         if paths:
             return folder, tuple(paths)
     wanted = " or ".join(f"{pathlib.Path(root, split)}/*.jpg" for split in splits)
@@ -66,6 +69,36 @@ class StemPairs:
         """All files without a partner."""
         return self.only_first + self.only_second
 
+    @property
+    def reason(self) -> str:
+        """What is wrong with the files without a partner, on one line."""
+        text = f"{some_of(self.unpaired)}: no partner of the same stem in the other folder"
+        return text + self.hint
+
+    @property
+    def hint(self) -> str:
+        """Names without a partner that hardly differ from one another; '' if there are none."""
+        theirs = {same_name(path): path for path in self.only_second}
+        both = [(path, theirs.get(same_name(path))) for path in self.only_first]
+        near = [
+            f"{one.name!r} and {two.name!r}" for one, two in both if two and one.stem != two.stem
+        ]
+        if not near:
+            return ""
+        return (
+            f"; {some_of(near)} differ only in upper and lower case, or in how accents are stored: "
+            "give both the same name"
+        )
+
+
+def same_name(path: pathlib.Path) -> str:
+    """Return a file's stem in a form that hardly differing names share.
+
+    They differ in upper and lower case, or in how Unicode stores accents: as a letter of its own,
+    or on macOS as one that follows.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path.stem).casefold())
+
 
 def pair_by_stem(first: str | pathlib.Path, second: str | pathlib.Path) -> StemPairs:
     """Pair the image files of two folders by their stems, sub-folders included.
@@ -91,7 +124,7 @@ def pair_by_stem(first: str | pathlib.Path, second: str | pathlib.Path) -> StemP
 def _files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """Return the image files of a folder by their paths inside it, without suffix."""
     files: dict[str, pathlib.Path] = {}
-    for path in listing.find(folder):
+    for path in find(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem in files:
             raise InputError(
@@ -134,7 +167,7 @@ def _chosen_folders(root: str, splits: Sequence[str]) -> list[tuple[str, TwoFold
     if tuple(splits) != (".",):
         for split in splits:
             folders = two_folders(root, split)
-            if folders is not None:
+            if folders is not None and any(list_images(folder).files for folder in folders):
                 return [("", folders)]
         return []
     found = find_sides(root)
@@ -175,11 +208,9 @@ def _find_partners(first: pathlib.Path, second: pathlib.Path, unpaired: str) -> 
     """Pair the files of two folders; `unpaired` is that of `find_folder_pairs`."""
     found = pair_by_stem(first, second)
     if found.unpaired and unpaired == "fail":
-        raise InputError(
-            f"{some_of(found.unpaired)}: no partner of the same stem in the other folder; add it, "
-            "or set data.unpaired=skip"
-        )
+        raise InputError(f"{found.reason}; add it, or set data.unpaired=skip")
     if found.unpaired:
-        count = len(found.unpaired)
-        logger.info("%s and %s: left out %d files without a partner", first, second, count)
+        count, some = len(found.unpaired), some_of(found.unpaired)
+        line = "%s and %s: left out %d files without a partner (%s)%s"
+        logger.info(line, first, second, count, some, found.hint)
     return found.pairs

@@ -3,12 +3,16 @@
 import collections
 import dataclasses
 import errno
+import functools
+import logging
 import os
 import pathlib
 import stat
 from collections.abc import Iterator
 
 from pix2pix_jax.core.errors import InputError, some_of
+
+logger = logging.getLogger(__name__)
 
 # Formats that are read with Pillow, by its names, and the suffixes of their files. TGA files have
 # no mark of their own that they could be known by, so it is the last to be tried.
@@ -136,12 +140,21 @@ def list_images(path: str | os.PathLike) -> Listing:
 
 
 def find(folder: str | os.PathLike) -> list[pathlib.Path]:
-    """Return the image files that `list_images` lists.
+    """Return the image files that `list_images` lists, and log in one line what is left out.
 
     Raises:
         InputError: As for `list_images`.
     """
-    return list(list_images(folder).files)
+    found = list_images(folder)
+    if found.summary:
+        _say_once(found.summary)
+    return list(found.files)
+
+
+@functools.lru_cache(maxsize=1024)
+def _say_once(line: str) -> None:
+    """Log a line, unless it was logged before: a run lists the same folder for several splits."""
+    logger.info("%s", line)
 
 
 def _walk(root: pathlib.Path) -> Iterator[tuple[pathlib.Path, str]]:

@@ -21,6 +21,47 @@ def test_a_message_lists_three_of_many_files_without_a_partner(tmp_path):
         find_folder_pairs(str(tmp_path), ("train",), "fail")
 
 
+@pytest.mark.parametrize("names", [("A.png", "a.png"), ("\u00e9.png", "e\u0301.png")])
+def test_names_that_hardly_differ_are_not_paired_but_named(tmp_path, names, caplog):
+    save_folders(tmp_path, LAYOUTS[0], "train", ["x"])
+    for side, name in zip("AB", names, strict=True):
+        save(tmp_path / side / "train" / name)
+    hint = f"{names[0]!r} and {names[1]!r} differ only in upper and lower case"
+    with pytest.raises(InputError, match=hint):
+        find_folder_pairs(str(tmp_path), ("train",), "fail")
+    caplog.set_level(logging.INFO)
+    assert list(find_folder_pairs(str(tmp_path), ("train",), "skip")) == ["x.png"]
+    assert hint in caplog.text
+
+
+def test_the_same_stem_in_another_sub_folder_is_not_called_the_same_name(tmp_path):
+    save(tmp_path / "A" / "a.png")
+    save(tmp_path / "B" / "more" / "a.png")
+    assert not pair_by_stem(tmp_path / "A", tmp_path / "B").hint
+
+
+def test_empty_folders_of_a_split_count_as_missing(tmp_path):
+    save_folders(tmp_path, LAYOUTS[0], "test", ["a"])
+    for side in "AB":
+        (tmp_path / side / "val").mkdir()
+    assert list(find_folder_pairs(str(tmp_path), ("val", "test"), "fail")) == ["a.png"]
+
+
+def test_a_root_that_is_a_file_is_an_error_that_asks_for_its_folder(tmp_path):
+    path = save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="is a file; give the folder"):
+        find_files(str(path), (".",), "pairs")
+
+
+def test_what_is_left_out_is_logged_once_for_all_splits(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    save(tmp_path / "0.png")
+    (tmp_path / "1.xcf").write_bytes(b"")
+    for _ in range(3):
+        find_files(str(tmp_path), (".",), "pairs")
+    assert caplog.text.count("left out 1 (1 .xcf)") == 1
+
+
 def test_nothing_is_logged_if_every_file_has_a_partner(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     save_folders(tmp_path, LAYOUTS[0], "train", ["a"])

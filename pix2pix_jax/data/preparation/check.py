@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from pix2pix_jax.data.pairing import same_name
 from pix2pix_jax.data.preparation.alignment import Alignment
 from pix2pix_jax.data.preparation.layout import Layout, find_layout
 from pix2pix_jax.data.preparation.reading import Seen, read_all
@@ -79,7 +80,9 @@ def check(root: str, source: str = "") -> CheckResult:
         *_find_identical(good),
         *_find_near(good),
         *_find_misaligned(good),
+        _find_near_names(layout),
         Finding("in no split, not used in training", tuple(map(str, layout.elsewhere))),
+        Finding("left out", tuple(f"{path}: {why}" for path, why in layout.left_out)),
     ]
     chosen = (finding for finding in findings if finding.cases)
     return CheckResult(layout, seen, tuple(sorted(chosen, key=lambda finding: not finding.wrong)))
@@ -97,6 +100,16 @@ def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:
                 cases.append(f"{title}: {channels} x {kind}, most are {usual} x {dtype}")
         title = f"another kind on side {'AB'[side]}" if len(seen[0].kinds) > 1 else "another kind"
         yield Finding(title, tuple(cases), True)
+
+
+def _find_near_names(layout: Layout) -> Finding:
+    """Find files of one folder that some systems, or results without suffix, cannot tell apart."""
+    groups = collections.defaultdict(set)
+    for item in layout.items:
+        for path in item.paths:
+            groups[path.parent, same_name(path)].add(path)
+    cases = (", ".join(map(str, sorted(paths))) for paths in groups.values() if len(paths) > 1)
+    return Finding("names that differ only in case or suffix", tuple(cases))
 
 
 def _find_identical(seen: Iterable[Seen]) -> Iterator[Finding]:

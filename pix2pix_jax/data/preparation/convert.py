@@ -71,9 +71,7 @@ def combine(
         find_images(folder)
     found = pair_by_stem(first, second)
     if found.unpaired:
-        raise InputError(
-            f"{some_of(found.unpaired)}: no partner of the same stem in the other folder"
-        )
+        raise InputError(found.reason)
     stems = list(found.pairs)
     check_output(output, stems, (first, second), overwrite=overwrite)
     if not resize:

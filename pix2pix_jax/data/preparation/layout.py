@@ -7,7 +7,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pairing import find_folder_pairs, find_sides, pair_by_stem, relative_names
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import listing
+from pix2pix_jax.images.listing import SUFFIXES, find, list_images
 
 FORMS = ("side_by_side", "folders", "single")  # values of data.source
 WHOLE = "all"  # split of the files of a data set without splits
@@ -43,12 +43,14 @@ class Layout:
         items: All pairs or images, split by split.
         unpaired: Files in folders of pairs without a partner of the same stem.
         elsewhere: Image files under the root that belong to no split.
+        left_out: What is not taken for an image, and why, see `Listing`.
     """
 
     source: str
     items: tuple[Item, ...]
     unpaired: tuple[pathlib.Path, ...] = ()
     elsewhere: tuple[pathlib.Path, ...] = ()
+    left_out: tuple[tuple[pathlib.Path, str], ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -94,7 +96,8 @@ def find_layout(root: str, source: str = "") -> Layout:
         source = source or ("side_by_side" if _mostly_wide(items) else "single")
     used = {path for item in items for path in item.paths} | set(unpaired)
     elsewhere = tuple(path for path in found if path not in used)
-    return Layout(source, tuple(items), tuple(unpaired), elsewhere)
+    left_out = list_images(root).left_out
+    return Layout(source, tuple(items), tuple(unpaired), elsewhere, left_out)
 
 
 def find_images(root: str) -> list[pathlib.Path]:
@@ -105,9 +108,9 @@ def find_images(root: str) -> list[pathlib.Path]:
     """
     if not pathlib.Path(root).is_dir():
         raise InputError(f"{root}: there is no such folder")
-    found = listing.find(root)
+    found = find(root)
     if not found:
-        raise InputError(f"{root}: no images ({', '.join(listing.SUFFIXES)}) in it")
+        raise InputError(f"{root}: no images ({', '.join(SUFFIXES)}) in it")
     return found
 
 
@@ -134,11 +137,11 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
 
 def _find_items(root: pathlib.Path) -> list[Item]:
     """List the files of the splits, or all files if there are no splits."""
-    places = {split: root / split for split in SPLITS if listing.find(root / split)}
+    places = {split: root / split for split in SPLITS if list_images(root / split).files}
     return [
         Item(split, path.relative_to(folder).as_posix(), (path,))
         for split, folder in (places or {WHOLE: root}).items()
-        for path in listing.find(folder)
+        for path in list_images(folder).files
     ]
 
 

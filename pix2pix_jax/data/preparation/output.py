@@ -18,8 +18,8 @@ from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path, refuse_inside
 from pix2pix_jax.data.sources import Pair
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import listing
 from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images.listing import list_images
 from pix2pix_jax.images.pixels import Stored
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
     Returns:
         The matches by path inside the folder, with suffix.
     """
-    found = [path for path in listing.find(output) if path.suffix in WRITTEN]
+    found = [path for path in list_images(output).files if path.suffix in WRITTEN]
     names = [path.relative_to(output).as_posix() for path in found]
     matches = [(name, re.fullmatch(pattern, name.rpartition(".")[0])) for name in names]
     return {name: match for name, match in matches if match}

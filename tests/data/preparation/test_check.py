@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -258,3 +260,17 @@ def test_a_root_without_such_images_is_an_error(tmp_path, make, source, message)
     make(tmp_path / "nowhere")
     with pytest.raises(InputError, match=message):
         check(str(tmp_path / "nowhere"), source)
+
+
+def test_what_is_left_out_and_names_that_hardly_differ_are_listed(pairs_folder):
+    (pairs_folder / "train" / "drawing.xcf").write_bytes(b"")
+    (pairs_folder / "train" / "gone.png").symlink_to("nowhere.png")
+    first = sorted((pairs_folder / "train").glob("*.jpg"))[0]
+    shutil.copy(first, first.with_suffix(".JPEG"))
+    findings = {one.title: one.cases for one in check(str(pairs_folder)).findings}
+    left_out = findings["left out"]
+    assert len(left_out) == 2
+    assert left_out[0].endswith("drawing.xcf: .xcf")
+    assert left_out[1].endswith("gone.png: dead link")
+    (case,) = findings["names that differ only in case or suffix"]
+    assert case == f"{first.with_suffix('.JPEG')}, {first}"
