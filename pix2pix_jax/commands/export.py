@@ -33,17 +33,40 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def describe_flags(architecture: Architecture, *, dropout: bool) -> str:
-    """Return the flags with which the reference builds this network, as far as it has any."""
-    names = {
-        "unet": f"--netG unet_{2**architecture.depth} --ngf",
-        "resnet": f"--netG resnet_{architecture.depth}blocks --ngf",
-        "patch": f"--netD n_layers --n_layers_D {architecture.depth} --ndf",
-        "pixel": "--netD pixel --ndf",
-    }
-    flags = f"{names[architecture.network]} {architecture.base_features} --norm {architecture.norm}"
-    is_generator = architecture.network in ("unet", "resnet")
-    return f"{flags} --no_dropout" if is_generator and not dropout else flags
+# The depths of U-Nets and the numbers of residual blocks that the reference's --netG can name.
+_NAMED = {
+    "unet": {7: "unet_128", 8: "unet_256"},
+    "resnet": {6: "resnet_6blocks", 9: "resnet_9blocks"},
+}
+_PARTS = {"unet": "levels", "resnet": "residual blocks"}
+
+
+def describe_flags(architecture: Architecture, channels: tuple[int, int], *, dropout: bool) -> str:
+    """Say with which flags the reference builds this network, or that it has none that do.
+
+    Args:
+        architecture: The network.
+        channels: Channels of source and target, as the networks see them.
+        dropout: Whether the generator was trained with dropout.
+    """
+    kind, depth = architecture.network, architecture.depth
+    if kind in _NAMED and depth not in _NAMED[kind]:
+        known = ", ".join(name for names in _NAMED.values() for name in names.values())
+        return (
+            f"no flags build it, as --netG has no {kind} of {depth} {_PARTS[kind]}, only {known}; "
+            "its Python classes load the file"
+        )
+    if kind in _NAMED:
+        flags = f"--netG {_NAMED[kind][depth]} --ngf"
+    else:
+        chosen = {"patch": f"n_layers --n_layers_D {depth}", "pixel": "pixel"}
+        flags = f"--netD {chosen[kind]} --ndf"
+    flags = f"{flags} {architecture.base_features} --norm {architecture.norm}"
+    if kind in _NAMED and not dropout:
+        flags += " --no_dropout"
+    for name, count in zip(("--input_nc", "--output_nc"), channels, strict=True):
+        flags += "" if count == 3 else f" {name} {count}"  # the reference's default
+    return flags
 
 
 def export_torch(flags: argparse.Namespace) -> None:
@@ -62,7 +85,8 @@ def export_torch(flags: argparse.Namespace) -> None:
     weights = to_weights(variables["params"], variables["batch_stats"], architecture)
     weight_files.write(pathlib.Path(flags.output), weights)
     print(f"step {step}: {architecture}: {len(weights)} arrays in {flags.output}")
-    print("in the reference: " + describe_flags(architecture, dropout=model.dropout > 0))
+    channels = networks.source_shape[-1], networks.target_shape[-1]
+    print("in the reference:", describe_flags(architecture, channels, dropout=model.dropout > 0))
 
 
 FORMATS = {"torch": export_torch}

@@ -5,10 +5,12 @@ reader, which refuses everything but tensors and plain containers.
 """
 
 import collections
+import io
 import os
 import pathlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +24,9 @@ Weights = dict[str, np.ndarray]
 # Through the restricted reader of older versions, a crafted file can run code (up to 2.5,
 # CVE-2025-32434) or corrupt memory (up to 2.9, CVE-2026-24747).
 _SAFE_TORCH = (2, 10)
+# Arrays of weights hardly shrink when they are packed: more than this means harm.
+_MOST_SWOLLEN = 20  # times the bytes of the file
+_ALWAYS_ALLOWED = 2**28  # bytes
 _PREFIX = "module."  # which torch.nn.DataParallel puts before every name
 
 
@@ -48,6 +53,7 @@ def read(path: str | os.PathLike) -> Weights:
     with path.open("rb"):  # a file that may not be read is not a damaged one
         pass
     try:
+        _refuse_swollen_archive(path)
         content = load(path)
     except InputError:
         raise
@@ -73,19 +79,25 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
         arrays: Arrays by name. A .pth file is the `state_dict` of a PyTorch module.
 
     Raises:
-        InputError: The suffix is unknown, or the package that writes it is missing.
+        InputError: The suffix is unknown, the package that writes it is missing, or the file cannot
+            be written.
     """
     path = pathlib.Path(path)
-    _, save = _format(path)
+    _, pack = _format(path)
     # Copied to C order: safetensors writes the memory of a view as it is.
     plain = {name: np.array(array, order="C") for name, array in arrays.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        save(temporary, plain)
+    # Packed in memory: on a full disk, each library raises something else, or prints it.
+    content = pack(plain)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def _format(path: pathlib.Path) -> tuple[Callable[..., Any], Callable[..., None]]:
-    """Return the reader and the writer of a file."""
+def _format(path: pathlib.Path) -> tuple[Callable[..., Any], Callable[..., bytes]]:
+    """Return the reader of a file, and what packs arrays for it."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: expected a file ending in {', '.join(FORMATS)}")
     return FORMATS[path.suffix.lower()]
@@ -101,6 +113,22 @@ def _reason(error: Exception, suffix: str) -> str:
     if isinstance(error, pickle.UnpicklingError):
         return "refused: not a file of plain tensors (truncated, another kind, or Python objects)"
     return f"cannot be read as a {suffix} file ({type(error).__name__}: truncated or another kind?)"
+
+
+def _refuse_swollen(path: pathlib.Path, size: int) -> None:
+    """Refuse a file that holds far more bytes than it has: a small one could fill the memory."""
+    there = path.stat().st_size
+    if size > _ALWAYS_ALLOWED + _MOST_SWOLLEN * there:
+        raise InputError(
+            f"{path}: refused: claims {size:,} bytes of arrays in a file of {there:,} bytes"
+        )
+
+
+def _refuse_swollen_archive(path: pathlib.Path) -> None:
+    """Refuse an archive (.npz, and .pth of today) by what its list of contents claims."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _refuse_swollen(path, sum(entry.file_size for entry in archive.infolist()))
 
 
 def _import_torch() -> Any:
@@ -129,6 +157,11 @@ def _load_torch(path: pathlib.Path) -> Any:
             f"pip install 'torch>={'.'.join(map(str, _SAFE_TORCH))}'"
         )
 
+    def size_of(value: Any) -> int:
+        if isinstance(value, dict):
+            return sum(size_of(inner) for inner in value.values())
+        return value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 0
+
     def to_arrays(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: to_arrays(inner) for name, inner in value.items()}
@@ -139,22 +172,28 @@ def _load_torch(path: pathlib.Path) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is wrong with a file becomes an error
-        return to_arrays(torch.load(path, map_location="cpu", weights_only=True))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        # Asked before it is converted: a tensor may repeat one value as often as it likes.
+        _refuse_swollen(path, size_of(content))
+        return to_arrays(content)
 
 
-def _save_torch(path: pathlib.Path, arrays: Weights) -> None:
+def _pack_torch(arrays: Weights) -> bytes:
     torch = _import_torch()
     # An OrderedDict, like state_dict(): old readers set attributes on it.
     state_dict = collections.OrderedDict((k, torch.from_numpy(v)) for k, v in arrays.items())
-    torch.save(state_dict, path)
+    file = io.BytesIO()
+    torch.save(state_dict, file)
+    return file.getvalue()
 
 
 def _load_safetensors(path: pathlib.Path) -> Any:
     return _import_safetensors().load_file(path)
 
 
-def _save_safetensors(path: pathlib.Path, arrays: Weights) -> None:
-    _import_safetensors().save_file(arrays, path)
+def _pack_safetensors(arrays: Weights) -> bytes:
+    content: bytes = _import_safetensors().save(arrays)
+    return content
 
 
 def _load_numpy(path: pathlib.Path) -> Any:
@@ -162,14 +201,15 @@ def _load_numpy(path: pathlib.Path) -> Any:
         return dict(file)
 
 
-def _save_numpy(path: pathlib.Path, arrays: Weights) -> None:
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+def _pack_numpy(arrays: Weights) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 FORMATS = {
-    ".npz": (_load_numpy, _save_numpy),
-    ".pt": (_load_torch, _save_torch),
-    ".pth": (_load_torch, _save_torch),
-    ".safetensors": (_load_safetensors, _save_safetensors),
+    ".npz": (_load_numpy, _pack_numpy),
+    ".pt": (_load_torch, _pack_torch),
+    ".pth": (_load_torch, _pack_torch),
+    ".safetensors": (_load_safetensors, _pack_safetensors),
 }

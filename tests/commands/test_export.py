@@ -8,7 +8,9 @@ from support.scripts import refused, run_script
 from support.torch_twins import UNetTwin, torch
 
 from pix2pix_jax import train_and_evaluate
+from pix2pix_jax.commands.export import describe_flags
 from pix2pix_jax.core import weight_files
+from pix2pix_jax.models.reference_layers import Architecture
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,10 @@ def test_an_exported_network_equals_the_imported_one_bit_by_bit(
     status, out, error = run_script("export", *flags, folder=imported)
     assert status == 0, error
     assert f"arrays in {output}" in out
-    hint = "--netG unet_32 --ngf 8" if network == "generator" else "--n_layers_D 1 --ndf 8"
-    assert f"{hint} --norm batch" in out
+    hint = "--netG has no unet of 5 levels, only unet_128, unet_256, resnet_6blocks, resnet_9blocks"
+    if network == "discriminator":
+        hint = "--netD n_layers --n_layers_D 1 --ndf 8 --norm batch"
+    assert hint in out
     back, original = weight_files.read(output), weight_files.read(imported / file)
     assert back.keys() == original.keys()
     for key, array in back.items():
@@ -46,6 +50,39 @@ def test_a_run_without_a_discriminator_says_so_if_one_is_asked_for(imported, tmp
     flags = ("--format", "torch", "--network", "discriminator", "--output", tmp_path / "D.npz")
     result = run_script("export", "--workdir", run, *flags, folder=imported)
     assert refused(result, "this run has no discriminator")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "channels", "flags"),
+    [
+        (("unet", "batch", 8, 64, 3, 3), (3, 3), "--netG unet_256 --ngf 64 --norm batch"),
+        (("unet", "instance", 7, 8, 3, 3), (3, 3), "--netG unet_128 --ngf 8 --norm instance"),
+        (
+            ("resnet", "batch", 9, 64, 1, 3),
+            (1, 3),
+            "--netG resnet_9blocks --ngf 64 --norm batch --input_nc 1",
+        ),
+        (
+            ("pixel", "batch", 0, 64, 4, 1),
+            (3, 1),
+            "--netD pixel --ndf 64 --norm batch --output_nc 1",
+        ),
+    ],
+)
+def test_flags_are_those_that_the_reference_has(architecture, channels, flags):
+    assert describe_flags(Architecture(*architecture), channels, dropout=True) == flags
+
+
+@pytest.mark.parametrize(("network", "depth"), [("unet", 5), ("unet", 9), ("resnet", 4)])
+def test_a_network_that_no_flags_build_is_said_to_have_none(network, depth):
+    said = describe_flags(Architecture(network, "batch", depth, 64, 3, 3), (3, 3), dropout=True)
+    assert said.startswith(f"no flags build it, as --netG has no {network} of {depth} ")
+    assert "unet_128, unet_256, resnet_6blocks, resnet_9blocks" in said
+
+
+def test_an_output_that_cannot_be_written_is_one_line(imported):
+    flags = ("--workdir", "run", "--format", "torch", "--output", "G.pth/w.npz")
+    assert refused(run_script("export", *flags, folder=imported), "w.npz: cannot be written")
 
 
 @pytest.mark.parametrize(

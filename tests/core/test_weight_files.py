@@ -1,7 +1,9 @@
 import os
 import pathlib
 import pickle
+import resource
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -204,3 +206,46 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
             use(path)
     assert path.read_bytes() == b""
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
+def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, suffix):
+    if suffix == ".pth":
+        pytest.importorskip("torch")
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    weights = {"a": np.zeros(5000, np.float32)}
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written \(File exists"):
+        weight_files.write(tmp_path / "file" / f"w{suffix}", weights)
+    old = tmp_path / f"w{suffix}"
+    old.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(InputError, match=f"w{suffix}: cannot be written .File too large"):
+            weight_files.write(old, weights)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert old.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", f"w{suffix}"]
+
+
+def test_a_small_file_that_claims_to_hold_much_is_refused_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", b"")
+    # A list of contents that claims four gigabytes, as an honest archive of zeros would.
+    content = bytearray((tmp_path / "w.npz").read_bytes())
+    at = content.index(b"PK\x01\x02") + 24
+    content[at : at + 4] = b"\xff\xff\xff\x7f"
+    (tmp_path / "w.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"claims 2,147,483,647 bytes of arrays in a file of"):
+        weight_files.read(tmp_path / "w.npz")
+
+
+def test_a_tensor_that_repeats_one_value_without_end_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.float32, torch.bfloat16):
+        torch.save({"a": torch.zeros(1, dtype=dtype).expand(2**40)}, tmp_path / "w.pth")
+        with pytest.raises(InputError, match=r"w\.pth: refused: claims"):
+            weight_files.read(tmp_path / "w.pth")
