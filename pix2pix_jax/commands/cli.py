@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import pix2pix_jax
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, one_line, shown
+from pix2pix_jax.core.files import expand
+from pix2pix_jax.core.whole_numbers import parse_whole
 
 PROGRAM = "pix2pix-jax"
 
@@ -35,8 +37,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which --help shows, and exit with status 2."""
-        print(f"error: {message} (see --help)", file=sys.stderr)
+        print_error(f"{message} (see --help)")
         sys.exit(2)
+
+
+def print_error(message: str) -> None:
+    """Print why a command ends, in one line, whatever is in the message."""
+    print("error:", one_line(message), file=sys.stderr)
 
 
 class _Version(argparse.Action):
@@ -57,12 +64,25 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     """Return a type for a flag: a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            message = f"{text!r}: expected a whole number from {low} to {high}"
+        number = parse_whole(text)
+        if number is None or not low <= number <= high:
+            message = f"{shown(text)}: expected a whole number from {low} to {high}"
             raise argparse.ArgumentTypeError(message)
-        return int(text)
+        return number
 
     return parse
+
+
+def path(text: str) -> str:
+    """Return the path of a flag, with `~` expanded: the type of every flag that takes one."""
+    try:
+        text.encode()
+        return expand(text)
+    except UnicodeEncodeError:
+        message = f"{shown(text)}: the name is not valid UTF-8, which checkpoints and tables need"
+        raise argparse.ArgumentTypeError(message) from None
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def split_names(text: str) -> list[str]:
@@ -76,6 +96,17 @@ def add_trust_flag(parser: argparse.ArgumentParser) -> None:
         "--trust-code",
         action="store_true",
         help="run own code kept in the run's folder (docs/extending.md)",
+    )
+
+
+def add_cache_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--compilation_cache`, for `core.devices.enable_compilation_cache`."""
+    parser.add_argument(
+        "--compilation_cache",
+        type=path,
+        metavar="DIR",
+        help="folder where compiled programs are kept; '' for none (default: "
+        "JAX_COMPILATION_CACHE_DIR, or else ~/.cache/pix2pix_jax)",
     )
 
 
@@ -135,7 +166,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if os.environ.get("PIX2PIX_JAX_TRACEBACK"):
             raise
         notes = getattr(error, "__notes__", [])
-        print("error:", " ".join("; ".join([str(error), *notes]).split()), file=sys.stderr)
+        print_error("; ".join([str(error), *notes]))
         status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

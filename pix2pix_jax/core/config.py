@@ -11,6 +11,9 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 
+# Folder of compiled programs. JAX's own setting, JAX_COMPILATION_CACHE_DIR, goes before it.
+COMPILATION_CACHE = "~/.cache/pix2pix_jax"
+
 
 def default_config() -> ConfigDict:
     """Return the paper's settings with the built-in data set; comments say what each key means.
@@ -19,7 +22,7 @@ def default_config() -> ConfigDict:
     """
     config = ConfigDict()
     config.seed = 0  # for everything random: initial values, order, augmentation, dropout
-    config.compilation_cache = "~/.cache/pix2pix_jax"  # '' switches the cache off
+    config.compilation_cache = COMPILATION_CACHE  # '' switches the cache off
     _add_data(config)
     _add_networks(config)
     _add_training(config)

@@ -1,11 +1,14 @@
 """Devices: their description, their memory, how arrays are placed on them, compiled programs."""
 
+import contextlib
 import ctypes
+import logging
+import os
 import pathlib
 import platform
-import resource
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -15,20 +18,82 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+from pix2pix_jax.core.config import COMPILATION_CACHE
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import expand
+
+logger = logging.getLogger(__name__)
+
+_CACHE_SETTING = "jax_compilation_cache_dir"
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows has none
+    resource = None  # type: ignore[assignment]
+
 _RECORDED_PACKAGES = ("pix2pix_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def enable_compilation_cache(folder: str) -> None:
+def enable_compilation_cache(folder: str | None = None) -> None:
     """Keep compiled programs on disk, so that only the first run of a kind waits for the compiler.
 
+    JAX executes what is in this folder. It is thus the user's own choice, and never comes from the
+    folder of a run, which may be a stranger's. A folder in which other users can write is not used,
+    nor is one that cannot be written; a warning says so.
+
     Args:
-        folder: The folder; `~` is the user's home. An empty string switches the cache off.
+        folder: The folder; `~` is the user's home. An empty string switches the cache off. None,
+            like the default of `compilation_cache`, means the folder that JAX is set to already, as
+            by JAX_COMPILATION_CACHE_DIR, or else that default.
     """
-    if not folder:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser()))
+    if folder is None or folder == COMPILATION_CACHE:
+        folder = getattr(jax.config, _CACHE_SETTING) or COMPILATION_CACHE
+    try:
+        usable = _usable_cache(folder) if folder else None
+    except InputError as error:
+        logger.warning("compiled programs are not kept: %s", error)
+        usable = None
+    jax.config.update(_CACHE_SETTING, usable)
     # A start also compiles many small programs, which take a second together.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _usable_cache(folder: str) -> str:
+    """Return the folder, which is created; raise InputError if it cannot be used."""
+    path = pathlib.Path(expand(folder))
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written")
+    # JAX executes what it finds there. Windows has permissions of another kind.
+    if hasattr(os, "getuid") and found.st_uid not in (os.getuid(), 0):
+        raise InputError(f"{path}: belongs to another user; choose a folder of your own")
+    if os.name == "posix" and found.st_mode & stat.S_IWOTH:
+        raise InputError(f"{path}: all users can write there; chmod o-w, or choose another folder")
+    return str(path)
+
+
+@contextlib.contextmanager
+def out_of_memory_as(hint: str) -> Iterator[None]:
+    """Turn running out of memory into one line that says what to do.
+
+    Args:
+        hint: What needs less memory, such as `lower --batch_size`.
+
+    Raises:
+        InputError: The memory of a device, or that of the machine, was too small.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise InputError(f"out of device memory: {hint}") from error
+    except MemoryError as error:
+        raise InputError(f"out of memory: {hint}") from error
 
 
 def on_cpu() -> bool:
@@ -74,11 +139,16 @@ def release_free_memory() -> None:
 
 
 def peak_resident_gigabytes() -> float:
-    """Return the largest resident memory of this process so far, in GB of 10^9 bytes."""
+    """Return the largest resident memory of this process so far, in GB of 10^9 bytes.
+
+    Where the system does not tell, as on Windows, it is 0.
+    """
     status = pathlib.Path("/proc/self/status")
     if status.exists():  # getrusage also counts the process that started this one
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) * 1024 / 1e9
+    if resource is None:
+        return 0.0
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 

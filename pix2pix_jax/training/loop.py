@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.devices import (
     enable_compilation_cache,
     hold,
+    out_of_memory_as,
     release_free_memory,
 )
 from pix2pix_jax.core.errors import InputError, NonFiniteError
@@ -47,6 +48,11 @@ from pix2pix_jax.training.start import with_networks_of
 from pix2pix_jax.training.state import TrainState
 
 logger = logging.getLogger(__name__)
+
+_LESS_MEMORY = (
+    "lower train.batch_size, data.image_size or model.base_features, or set model.dtype=bfloat16, "
+    "model.remat=True or train.accumulate"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,15 +109,9 @@ def train_and_evaluate(
         folder.summary_file.unlink(missing_ok=True)
     writer = build_writers(folder, run.first_step, config)
     try:
-        with StopRequest() as stop, _open_checkpoints(run) as checkpoints:
-            result = _train(run, checkpoints, writer, stop, profile=profile)
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise InputError(
-            "out of device memory: lower train.batch_size, data.image_size or "
-            "model.base_features, or set model.dtype=bfloat16, model.remat=True or train.accumulate"
-        ) from error
+        with out_of_memory_as(_LESS_MEMORY), StopRequest() as stop:
+            with _open_checkpoints(run) as checkpoints:
+                result = _train(run, checkpoints, writer, stop, profile=profile)
     finally:
         writer.close()
     if result.stopped_by is None and is_main():

@@ -34,9 +34,10 @@ def with_note(error, note):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (InputError("x=3: choose 1,\n   or 2"), "error: x=3: choose 1, or 2\n"),
+        (InputError("x\ny=3: choose 1"), "error: x\\ny=3: choose 1\n"),
         (with_note(InputError("no set 'map'"), "did you mean maps?"), "no set 'map'; did you mean"),
         (FileNotFoundError(2, "No such file", "a.png"), "No such file: 'a.png'\n"),
+        (OSError("two\nlines"), "error: two\\nlines\n"),
     ],
 )
 def test_a_mistake_of_the_user_is_one_line_and_status_2(error, line, capsys):
@@ -93,7 +94,7 @@ def test_a_command_leaves_logging_as_it_was(capsys):
     assert state() == before
 
 
-@pytest.mark.parametrize("text", ["0", "11", "-1", "2.5", "many", ""])
+@pytest.mark.parametrize("text", ["0", "11", "-1", "2.5", "many", "", "\u0663", "\uff18", "1_0"])
 def test_a_whole_number_has_limits(text):
     parse = cli.whole(1, 10)
     assert (parse("1"), parse("10")) == (1, 10)

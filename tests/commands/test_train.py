@@ -96,8 +96,7 @@ def train(tmp_path, one_device):
     """Run train in this process, with the compilation cache that this process has."""
 
     def call(*arguments):
-        arguments = demo("--config.compilation_cache=", *arguments)
-        return run_script("train", *arguments, folder=tmp_path)
+        return run_script("train", *demo(*arguments), folder=tmp_path)
 
     return call
 

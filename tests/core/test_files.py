@@ -4,7 +4,7 @@ import os
 import pytest
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import atomic_path, refuse_inside, write_json
+from pix2pix_jax.core.files import atomic_path, expand, refuse_inside, write_json
 
 
 def test_nothing_is_shown_until_the_block_ends(tmp_path):
@@ -72,3 +72,26 @@ def test_an_output_inside_a_folder_that_is_read_is_an_error(tmp_path, output):
 @pytest.mark.parametrize("output", ["data2", ".", "other"])
 def test_an_output_outside_a_folder_is_accepted(tmp_path, output):
     refuse_inside(tmp_path / output, tmp_path / "data", "the data set")
+
+
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [
+        ("~", "/home/me"),
+        ("~/runs/~x", "/home/me/runs/~x"),
+        ("runs/~", "runs/~"),
+        ("./~nobody-of-this-name", "./~nobody-of-this-name"),
+        ("gs://bucket/data", "gs://bucket/data"),
+        ("", ""),
+    ],
+)
+def test_a_tilde_at_the_start_of_a_path_is_the_home_folder(monkeypatch, typed, path):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expand(typed) == path
+
+
+def test_the_home_of_an_unknown_user_is_refused():
+    with pytest.raises(InputError, match="home folder ~nobody-of-this-name is not known"):
+        expand("~nobody-of-this-name/cache")
+    with pytest.raises(InputError, match="null character"):
+        expand("a\0b")
