@@ -9,6 +9,7 @@ from types import FrameType
 import jax
 import numpy as np
 from jax import lax
+from jax.experimental import multihost_utils
 
 from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.errors import InputError
@@ -60,6 +61,16 @@ def initialize(
 def is_main() -> bool:
     """Return whether this process writes what a run writes once: logs, samples, the record."""
     return jax.process_index() == 0
+
+
+def wait_for_all(place: str) -> None:
+    """Wait until every process has come to the same place of the program.
+
+    Args:
+        place: Name of the place; every process must come there in the same order.
+    """
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(place)
 
 
 class Agreement:
