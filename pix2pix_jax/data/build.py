@@ -143,7 +143,7 @@ def build_source(
     else:
         source = _build_known(data, form, split, seed)
     if data.patch_size:
-        source = Patches(source, data.patch_size, data.workers)
+        source = Patches(source, data.patch_size, data.workers, on_error=data.on_error)
     if data.max_pairs and len(source) > data.max_pairs:
         source = Subset(source, range(data.max_pairs))
     if not len(source) and not may_be_empty:

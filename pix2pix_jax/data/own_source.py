@@ -1,7 +1,10 @@
 """A source of pairs from own code; what it returns is checked pair by pair."""
 
 import dataclasses
-from typing import Any
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +13,7 @@ from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.own_code_files import Reference
 from pix2pix_jax.data.sources import Pair, Source
 
+T = TypeVar("T")
 KEY = "data.source"
 
 
@@ -27,34 +31,54 @@ class OwnSource:
     reference: str
     code: OwnCode
 
-    @property
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """Name of each pair."""
-        return tuple(self.source.names)
+        names = self._ask("its names", lambda: tuple(self.source.names))
+        if len(names) != len(self) or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                f"{self._wanted}: has {len(self)} pairs and {len(names)} names; expected a text "
+                "for each pair"
+            )
+        return names
 
     def __len__(self) -> int:
-        return len(self.source)
+        return self._ask("its length", lambda: len(self.source))
 
     def __getitem__(self, index: int) -> Pair:
-        wanted = Reference(KEY, self.reference)
-        try:
-            pair = self.source[index]
-        except (InputError, OSError):
-            raise
-        except Exception as error:  # it is the user's code: whatever is wrong there is theirs
-            reason = self.code.describe_failure(wanted, error)
-            raise InputError(f"{wanted}: pair {index}: {reason}") from error
+        pair = self._ask(f"pair {index}", lambda: self.source[index])
         if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(_is_image, pair)):
             raise InputError(
-                f"{wanted}: pair {index}: expected a tuple of two NumPy arrays of shape (height, "
-                "width, channels)"
+                f"{self._wanted}: pair {index}: expected a tuple of two NumPy arrays of shape "
+                "(height, width, channels)"
             )
         return pair[0], pair[1]
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a pair."""
-        height, width = self.source.size(index)
-        return height, width
+        what = f"the size of pair {index}"
+        size = self._ask(what, lambda: tuple(map(operator.index, self.source.size(index))))
+        if len(size) != 2 or min(size) < 1:
+            raise InputError(f"{self._wanted}: {what}: {size}; expected (height, width)")
+        return size[0], size[1]
+
+    @property
+    def _wanted(self) -> Reference:
+        return Reference(KEY, self.reference)
+
+    def _ask(self, what: str, answer: Callable[[], T]) -> T:
+        """Call the user's code.
+
+        Raises:
+            InputError: It raises any error, which is told in one line.
+        """
+        try:
+            return answer()
+        except InputError:
+            raise
+        except Exception as error:  # it is the user's code: whatever is wrong there is theirs
+            reason = self.code.describe_failure(self._wanted, error)
+            raise InputError(f"{self._wanted}: {what}: {reason}") from error
 
 
 def _is_image(value: Any) -> bool:

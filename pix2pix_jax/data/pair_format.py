@@ -109,7 +109,7 @@ class PairFormat:
     def single(self) -> Encoding:
         """How single images are stored, from which the other side is derived."""
         if self.is_lab:
-            return PHOTO
+            return dataclasses.replace(PHOTO, max_pixels=self.source.max_pixels)
         return self.target if self.direction == "AtoB" else self.source
 
     def shape(self, pair: Pair, shaping: Shaping, name: str) -> Pair:

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,8 @@ import numpy as np
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
+
+logger = logging.getLogger(__name__)
 
 _HELD = 4  # whole pairs kept in memory, to cut patches from
 
@@ -89,16 +92,20 @@ class Patches:
         places: Number of the pair, top and left of each patch, in the order of the pairs.
     """
 
-    def __init__(self, source: Source, size: tuple[int, int], workers: int) -> None:
+    def __init__(
+        self, source: Source, size: tuple[int, int], workers: int, *, on_error: str = "fail"
+    ) -> None:
         """Look up the size of every pair.
 
         Args:
             source: The source.
             size: Height and width of the patches.
             workers: Number of threads for that.
+            on_error: What to do about a pair that is smaller than a patch: `fail`, or `skip` it and
+                log how many.
 
         Raises:
-            InputError: A pair is smaller than a patch.
+            InputError: A pair is smaller than a patch and `on_error` is `fail`.
         """
         self._source, self._size = source, size
         self._held: dict[int, Future[Pair]] = {}
@@ -106,14 +113,22 @@ class Patches:
         with ThreadPoolExecutor(workers) as pool:
             sizes = list(pool.map(self._whole_size, range(len(source))))
         self.places: list[tuple[int, int, int]] = []
+        small = 0
         for index, whole in enumerate(sizes):
             tops, lefts = (_starts(side, part) for side, part in zip(whole, size, strict=True))
-            if not tops or not lefts:
-                raise InputError(
-                    f"{source.names[index]}: {whole[0]} x {whole[1]} pixels (height, width), "
-                    f"smaller than data.patch_size={size}"
-                )
             self.places += [(index, top, left) for top in tops for left in lefts]
+            if tops and lefts:
+                continue
+            wrong = (
+                f"{source.names[index]}: {whole[0]} x {whole[1]} pixels (height, width), smaller "
+                f"than data.patch_size={size}"
+            )
+            if on_error == "fail":
+                raise InputError(f"{wrong}; data.on_error=skip leaves such pairs out")
+            logger.info("skipped: %s", wrong)
+            small += 1
+        if small:
+            logger.info("skipped %d of %d pairs, smaller than a patch", small, len(source))
 
     def _whole_size(self, index: int) -> tuple[int, int]:
         """Return a pair's size; a pair that cannot be read becomes one patch, which says why."""

@@ -12,6 +12,7 @@ from jaxtyping import Shaped
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
+from pix2pix_jax.images.opening import File
 
 Pair = tuple[Shaped[np.ndarray, "_ _ _"], Shaped[np.ndarray, "_ _ _"]]  # (height, width, channels)
 Paths = tuple[pathlib.Path, ...]
@@ -85,7 +86,7 @@ class SideBySide:
 
 
 def read_side_by_side(
-    file: image_files.File, name: object, direction: str, source: Encoding, target: Encoding
+    file: File, name: object, direction: str, source: Encoding, target: Encoding
 ) -> Pair:
     """Read a file with A in its left and B in its right half.
 
@@ -99,10 +100,12 @@ def read_side_by_side(
     Raises:
         InputError: The file cannot be read, its width is odd, or a half is not stored as expected.
     """
-    halves = split_in_halves(image_files.read_stored(file, name=name), name)
+    picture = image_files.read_picture(file, name=name, max_pixels=source.max_pixels)
+    first, second = split_in_halves(picture.pixels, name)
     if direction == "BtoA":
-        halves = halves[::-1]
-    return source.convert(halves[0], name), target.convert(halves[1], name)
+        first, second = second, first
+    kind = picture.kind
+    return source.convert(first, name, kind=kind), target.convert(second, name, kind=kind)
 
 
 def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:

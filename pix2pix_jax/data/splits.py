@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.data.build import build_source
+from pix2pix_jax.data.loading import build_pairs
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.data.pairs import Pairs, build_pairs
+from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source

@@ -5,10 +5,10 @@ from support.sources import format_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.data.batches import eval_batches, prefetch, train_batches
+from pix2pix_jax.data.loading import load_pairs
 from pix2pix_jax.data.mosaic import compose, draw_mosaic
 from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PHOTOS, Shaping
-from pix2pix_jax.data.pairs import load_pairs
 
 SIZE = (8, 6)
 SIZES = {

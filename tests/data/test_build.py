@@ -253,3 +253,12 @@ def test_data_split_pools_the_files_of_all_folders(tiny_config, tmp_path, parts)
     assert names == {f"{'train' if n < 7 else 'test'}/{n}.png" for n in range(10)}
     if parts[0] == 6:
         assert [len(source) for source in sources] == [6, 2, 2]
+
+
+def test_too_small_pairs_for_patches_are_skipped_as_broken_ones_are(config, tmp_path):
+    save_pair(tmp_path / "set" / "train" / "9.png", size=(2, 2))
+    config.data.patch_size = (4,)
+    with pytest.raises(InputError, match=r"9\.png: 2 x 2 pixels .*data\.on_error=skip"):
+        source_of(config, "train")
+    config.data.on_error = "skip"
+    assert not any(name.startswith("9") for name in source_of(config, "train").names)

@@ -1,4 +1,5 @@
 import itertools
+import logging
 
 import numpy as np
 import pytest
@@ -98,6 +99,15 @@ def test_patches_are_named_after_files_with_or_without_suffix_and_folder():
         "a/b.c_0_0.tif",
         "a/b.c_0_4.tif",
     )
+
+
+def test_pairs_smaller_than_a_patch_are_skipped_and_counted_if_wanted(caplog):
+    caplog.set_level(logging.INFO)
+    source = make_source([(8, 8), (7, 9), (8, 16), (1, 1)])
+    patches = Patches(source, (8, 8), workers=1, on_error="skip")
+    assert numbers(patches) == [0, 2, 2]
+    assert "1.png: 7 x 9 pixels" in caplog.text
+    assert "skipped 2 of 4 pairs, smaller than a patch" in caplog.text
 
 
 def test_a_pair_smaller_than_a_patch_is_an_error_that_gives_its_name():

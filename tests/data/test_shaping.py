@@ -2,9 +2,10 @@
 
 import pytest
 
+from pix2pix_jax.core.choices import RESIZES
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.validation import RESIZES, resolve
+from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.pair_format import Shaping, build_shaping
 
 IMAGE, LOAD = (256, 512), (286, 572)

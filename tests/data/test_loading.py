@@ -1,0 +1,102 @@
+"""How many pairs are held in memory, and what happens to those that do not fit."""
+
+import logging
+import math
+
+import numpy as np
+import pytest
+from support.made_sources import make_source
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data import loading
+from pix2pix_jax.data.loading import load_pairs
+from pix2pix_jax.data.pair_format import PHOTOS, Shaping
+from pix2pix_jax.data.sources import SideBySide
+
+CROPPED = Shaping("crop", (8, 8), (8, 8), training=True)
+RESIZED = Shaping("resize", (8, 8), (8, 8), training=True)
+
+
+def load(source, shaping, gigabytes, on_error="fail"):
+    return load_pairs(
+        source,
+        PHOTOS,
+        shaping,
+        cache_gigabytes=float(gigabytes),
+        workers=2,
+        on_error=on_error,
+        label="pairs",
+    )
+
+
+def weight(sizes):
+    """Return how many bytes pairs of these sizes take."""
+    return sum(2 * 3 * math.prod(size) for size in sizes)
+
+
+@pytest.mark.parametrize("first_is", ["the smallest", "the largest"])
+@pytest.mark.parametrize(("spare", "held"), [(0, True), (-1, False)])
+def test_pairs_of_all_sizes_count_for_the_memory_budget(first_is, spare, held):
+    sizes = [(8, 8), (30, 40), (16, 9), (64, 64)]
+    sizes = sizes if first_is == "the smallest" else sizes[::-1]
+    pairs = load(make_source(sizes), CROPPED, (weight(sizes) + spare + 0.5) / 1e9)
+    assert (pairs.cached is not None) == held
+    assert pairs.gigabytes == pytest.approx(weight(sizes) / 1e9 if held else 0)
+    assert [pair[0].shape[:2] for pair in map(pairs.__getitem__, range(4))] == sizes
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_large_pairs_that_no_sample_shows_never_exceed_the_budget(on_error, caplog):
+    """One of 200 sizes is not among the 64 that are looked at."""
+    caplog.set_level(logging.INFO)
+    sizes = [(8, 8)] * 200
+    sizes[2] = (400, 400)
+    source = make_source(sizes, broken=frozenset([5] if on_error == "skip" else []))
+    pairs = load(source, CROPPED, 2 * weight([(8, 8)] * 200) / 1e9, on_error)
+    assert pairs.cached is None
+    assert pairs.gigabytes == 0
+    assert "more than fit in data.cache_gigabytes; they are streamed" in caplog.text
+    assert len(pairs) == (199 if on_error == "skip" else 200)
+    assert pairs[2][0].shape == (400, 400, 3)
+
+
+def test_halves_of_an_image_do_not_keep_the_whole_one_in_memory():
+    source = make_source([(8, 8)])
+    whole = np.concatenate(source.pairs[0], axis=1)
+    source.pairs = [(whole[:, :8], whole[:, 8:])]
+    pairs = load(source, CROPPED, 1)
+    for side, expected in zip(pairs[0], source.pairs[0], strict=True):
+        assert side.base is None
+        np.testing.assert_array_equal(side, expected)
+
+
+@pytest.mark.parametrize("shaping", [RESIZED, CROPPED])
+def test_pairs_that_the_free_memory_cannot_hold_are_streamed_with_a_warning(
+    shaping, caplog, monkeypatch
+):
+    needed = weight([(8, 8)] * 5)
+    for free, held in ((2 * needed, True), (needed, False), (None, True)):
+        caplog.clear()
+        monkeypatch.setattr(loading, "available_bytes", lambda free=free: free)
+        pairs = load(make_source([(8, 8)] * 5), shaping, 1)
+        assert (pairs.gigabytes > 0) == held
+        assert ("memory free: they are streamed" in caplog.text) != held
+    caplog.clear()
+    assert load(make_source([(8, 8)] * 5), shaping, 0).gigabytes == 0  # asked for: no warning
+    assert not caplog.text
+
+
+def test_skipped_pairs_leave_no_second_copy_of_the_others():
+    source = make_source([(8, 8)] * 6, broken=frozenset([0, 3]))
+    pairs = load(source, RESIZED, 1, "skip")
+    assert pairs.names == ("1.png", "2.png", "4.png", "5.png")
+    for place, index in enumerate((1, 2, 4, 5)):
+        np.testing.assert_array_equal(pairs[place][0], source.pairs[index][0])
+    assert pairs.arrays[0].base.shape[0] == 6
+
+
+def test_a_pair_that_is_gone_when_it_is_read_is_one_line(tmp_path):
+    source = SideBySide((tmp_path / "gone.png",), ("gone.png",))
+    for shaping in (RESIZED, CROPPED):
+        with pytest.raises(InputError, match=r"gone\.png: .*No such file"):
+            load(source, shaping, 1)
