@@ -186,6 +186,18 @@ class OwnCode:
             )
         return value
 
+    def hash_of(self, reference: str, key: str) -> str:
+        """Return the SHA-256 of the source of own code, in hexadecimal digits.
+
+        Args:
+            reference: See `load`.
+            key: See `load`.
+
+        Raises:
+            InputError: See `load`.
+        """
+        return self._find(Reference(key, reference)).sha256
+
     def describe_failure(self, wanted: Reference, error: Exception) -> str:
         """Say in one line what went wrong in own code that was loaded, and in which of its lines.
 

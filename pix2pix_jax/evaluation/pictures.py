@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from pix2pix_jax.core.errors import one_line
 from pix2pix_jax.data.pairs import Chosen, Pairs
 from pix2pix_jax.evaluation.metrics.table import Metric
 from pix2pix_jax.evaluation.scorecard import Scorecard
@@ -102,7 +103,7 @@ def write_contact_sheet(
     }
     numbers = [number for chosen in kinds.values() for number in chosen]
     captions = [
-        f"{kind}: {metric.name} {values[number]:.4g}, {card.evaluation.names[number]}"
+        one_line(f"{kind}: {metric.name} {values[number]:.4g}, {card.evaluation.names[number]}")
         for kind, chosen in kinds.items()
         for number in chosen
     ]

@@ -81,6 +81,7 @@ def describe_evaluation(
         "epoch": find_checkpoints(folder)[step],
         "mode": options.mode,
         "config_hash": folder.hash,
+        "data_root": folder.data_root or None,
         **wanted.about,
     }
 

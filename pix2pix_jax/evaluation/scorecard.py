@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import hashlib
 import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from pix2pix_jax.core.cells import guard
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path, write_json
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
@@ -40,30 +42,32 @@ class Wanted:
         distributions: Names of metrics of whole sets.
         weights: File of the Inception network; '': see `inception_weights.load_inception`.
         palette: What the colours of label maps mean, see `load_palette`.
-        own: References to the own metrics among `metrics`.
+        own: References to the own metrics among `metrics`, with the SHA-256 of their source.
     """
 
     metrics: Mapping[str, Metric]
     distributions: tuple[str, ...] = ()
     weights: str = ""
     palette: str = ""
-    own: tuple[str, ...] = ()
+    own: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all metrics."""
         return (*self.metrics, *self.distributions)
 
-    @property
+    @functools.cached_property
     def about(self) -> dict[str, Any]:
         """What the scores depend on besides images, for `metrics.json`."""
         about: dict[str, Any] = {}
         if self.distributions:
             about["inception_weights"] = self.weights or "published"
+            about |= _hash_of_file("inception_weights", self.weights)
         if any(metric.kind == LABELS for metric in self.metrics.values()):
             about["palette"] = self.palette
+            about |= _hash_of_file("palette", self.palette)
         if self.own:
-            about["own_metrics"] = list(self.own)
+            about["own_metrics"] = dict(self.own)
         return about
 
     @functools.cached_property
@@ -76,6 +80,14 @@ class Wanted:
             return None
         extract = functools.partial(features, self._inception, batch_size=batch_size)
         return InceptionMetrics(extract)
+
+
+def _hash_of_file(name: str, path: str) -> dict[str, str]:
+    """Return the SHA-256 of a file, as it may change under the same name; nothing without one."""
+    if not path or not pathlib.Path(path).is_file():
+        return {}
+    with pathlib.Path(path).open("rb") as file:
+        return {f"{name}_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def choose_wanted(
@@ -104,8 +116,9 @@ def choose_wanted(
         raise InputError(f"--metrics is empty; choose from {choices}")
     of_sets = tuple(name for name in names_per("set") if name in names)
     of_images = [name for name in names if name not in of_sets]
-    own = tuple(name for name in of_images if is_own(name))
-    return Wanted(choose_metrics(of_images, palette, code=code), of_sets, weights, palette, own)
+    metrics = choose_metrics(of_images, palette, code=code)
+    own = {name: code.hash_of(name, "eval.metrics") for name in of_images if is_own(name)}
+    return Wanted(metrics, of_sets, weights, palette, own)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +231,7 @@ def write_scorecard(card: Scorecard, output: pathlib.Path) -> None:
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(["name", *found.values])
+        writer.writerow(["name", *map(guard, found.values)])
         for number, name in enumerate(found.names):
-            writer.writerow([name, *(f"{one[number]:.6g}" for one in found.values.values())])
+            writer.writerow([guard(name), *(f"{one[number]:.6g}" for one in found.values.values())])
     write_json(output / METRICS_FILE, card.as_json())

@@ -18,6 +18,8 @@ from pix2pix_jax.reports.comparison_runs import ComparedRun, find_faults
 from pix2pix_jax.reports.comparison_table import (
     Column,
     build_columns,
+    code_in_markdown,
+    escape_markdown,
     find_differing_settings,
     to_markdown,
     write_csv,
@@ -187,20 +189,21 @@ def _markdown(
     links: Sequence[str],
     options: ScoringOptions,
 ) -> str:
+    labels = [escape_markdown(run.label) for run in runs]
     parts = [
-        f"# {', '.join(run.label for run in runs)}",
+        f"# {', '.join(labels)}",
         f"Scores of the {options.split} pairs in mode `{options.mode}`: mean ± standard deviation "
         "over the images (for kid and inception_score, over parts of the set). The best value of "
         "each column is bold. Only runs with other seeds can tell whether a difference means "
         "anything.",
         to_markdown(runs, columns).rstrip(),
-        *(f"> **Warning:** {fault}" for fault in faults),
+        *(f"> **Warning:** {escape_markdown(fault)}" for fault in faults),
         *links,
     ]
     settings = find_differing_settings(runs)
     if settings:
-        table = [["setting", *(run.label for run in runs)], ["---"] * (1 + len(runs))]
+        table = [["setting", *labels], ["---"] * (1 + len(runs))]
         for setting in settings:
-            table.append([f"`{setting.key}`", *(f"`{value}`" for value in setting.values)])
+            table.append([code_in_markdown(cell) for cell in (setting.key, *setting.values)])
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in table))
     return "\n\n".join(parts) + "\n"

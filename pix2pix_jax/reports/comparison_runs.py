@@ -1,9 +1,9 @@
 """The runs of a comparison: their scores, and whether these can be compared at all."""
 
 import dataclasses
-import json
 import logging
 import math
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.config_files import differences
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, one_line
 from pix2pix_jax.evaluation.metrics.distribution import LEAST_FOR_FID
 from pix2pix_jax.evaluation.run_scores import (
     ScoringOptions,
@@ -21,12 +21,12 @@ from pix2pix_jax.evaluation.run_scores import (
     describe_evaluation,
     score_checkpoint,
 )
-from pix2pix_jax.evaluation.scorecard import METRICS_FILE, TABLE_FILE, Wanted, write_scorecard
+from pix2pix_jax.evaluation.scorecard import METRICS_FILE, Wanted, write_scorecard
 from pix2pix_jax.reports.saved_scores import (
     ImageValues,
+    SavedEvaluation,
     SavedScores,
-    read_image_values,
-    read_scores,
+    read_evaluation,
 )
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.record import Record, read_record
@@ -42,6 +42,7 @@ _KEYS_WITHOUT_EFFECT_ON_PAIRS = (
     "unpaired",
     "workers",
 )
+_LONGEST_LABEL = 200  # characters
 _NOT_PLAIN = re.compile(r"[^\w.-]+")
 
 
@@ -88,6 +89,8 @@ class ComparedRun:
 def label_runs(workdirs: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Return the labels of runs: those given, else the names of the folders, else their paths.
 
+    What cannot be printed, such as a line break, is escaped.
+
     Args:
         workdirs: The runs' folders.
         labels: A label for each run, or none at all.
@@ -99,8 +102,9 @@ def label_runs(workdirs: Sequence[str], labels: Sequence[str]) -> list[str]:
         raise InputError(
             f"--labels has {len(labels)}, but there are {len(workdirs)} runs; give one for each"
         )
-    names = [pathlib.Path(workdir).resolve().name for workdir in workdirs]
+    names = [pathlib.Path(os.path.realpath(workdir)).name for workdir in workdirs]
     chosen = list(labels) or (names if len(set(names)) == len(names) else list(workdirs))
+    chosen = [one_line(label, _LONGEST_LABEL) for label in chosen]
     twice = [label for label in chosen if chosen.count(label) > 1]
     if twice:
         raise InputError(f"two runs have the label {twice[0]!r}; give different ones with --labels")
@@ -132,13 +136,17 @@ def collect(
     steps = [_check(folder, checkpoint) for folder in folders]
     runs = []
     for number, (folder, label, step) in enumerate(zip(folders, labels, steps, strict=True), 1):
-        own = output / "scores" / f"{number}_{_NOT_PLAIN.sub('_', label)}"
+        own = output / "scores" / f"{number}_{_NOT_PLAIN.sub('_', label)[:50]}"
         found = _find_scores(folder, step, wanted, options, own)
         if found is None:
             logger.info("%s: scoring step %d", label, step)
             pairs = folder.load_pairs(options.split)
             write_scorecard(score_checkpoint(folder, step, pairs, wanted, options)[1], own)
-            found = own
+            found = read_evaluation(own)
+        if found is None:
+            raise InputError(
+                f"{own}: what was written there cannot be read back; is it a full disk?"
+            )
         runs.append(
             ComparedRun(
                 label=label,
@@ -146,8 +154,8 @@ def collect(
                 config=folder.config,
                 parameters=_count_parameters(folder),
                 step=step,
-                scores=read_scores(found),
-                values=read_image_values(found),
+                scores=found.scores,
+                values=found.values,
                 record=read_record(folder.path),
             )
         )
@@ -171,8 +179,8 @@ def _count_parameters(folder: RunFolder) -> int:
 
 def _find_scores(
     folder: RunFolder, step: int, wanted: Wanted, options: ScoringOptions, own: pathlib.Path
-) -> pathlib.Path | None:
-    """Find a folder with scores of this very checkpoint, measured in the same way.
+) -> SavedEvaluation | None:
+    """Find scores of this very checkpoint, measured in the same way.
 
     Args:
         folder: The run's folder.
@@ -182,7 +190,7 @@ def _find_scores(
         own: Where an earlier comparison may have kept scores.
 
     Returns:
-        The folder; None if there is none.
+        The scores; None if there are none, or damaged ones.
     """
     expected = describe_evaluation(folder, step, wanted, options)
     saved = (folder.checkpoints / str(step)).stat().st_mtime
@@ -191,14 +199,13 @@ def _find_scores(
     ignored: dict[pathlib.Path, set[str]] = {evaluation: {"run"}, own: set()}
     for place, keys in ignored.items():
         file = place / METRICS_FILE
-        if not file.is_file() or not (place / TABLE_FILE).is_file():
+        found = read_evaluation(place)
+        # Older scores are those of a run that was in this folder before.
+        if found is None or file.stat().st_mtime < saved:
             continue
-        if file.stat().st_mtime < saved:  # scores of a run that was in this folder before
-            continue
-        found = json.loads(file.read_bytes())
-        same = all(found.get(key) == expected[key] for key in expected if key not in keys)
-        if same and set(wanted.names) <= found["metrics"].keys():
-            return place
+        same = all(found.about.get(key) == expected[key] for key in expected if key not in keys)
+        if same and set(wanted.names) <= found.scores.metrics.keys():
+            return found
     return None
 
 

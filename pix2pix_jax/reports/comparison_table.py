@@ -3,8 +3,10 @@
 import csv
 import dataclasses
 import pathlib
+import re
 from collections.abc import Sequence
 
+from pix2pix_jax.core.cells import guard
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.evaluation.metrics.table import Direction, best_of
@@ -129,7 +131,7 @@ def to_markdown(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> str:
     lines = [["run", *titles], ["---"] * (1 + len(columns))]
     for number, run in enumerate(runs):
         cells = [_in_markdown(column.cells[number]) for column in columns]
-        lines.append([_escape(run.label), *cells])
+        lines.append([escape_markdown(run.label), *cells])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -138,20 +140,31 @@ def _in_markdown(cell: Cell) -> str:
     return f"{text} ± {cell.spread}" if cell.spread else text
 
 
-def _escape(text: str) -> str:
-    return text.replace("|", r"\|")
+def escape_markdown(text: str) -> str:
+    """Escape what Markdown would take for a table, a link, emphasis, code or HTML in a text."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", text).replace("<", "&lt;")
+
+
+def code_in_markdown(text: str) -> str:
+    """Write a text as code in a cell of a table in Markdown."""
+    text = text.replace("|", r"\|")
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def write_csv(runs: Sequence[ComparedRun], metrics: Sequence[str], path: pathlib.Path) -> None:
     """Write the table as plain numbers, a row for each run; a missing number is an empty cell."""
     titles = ["run", "workdir", "step", "steps", "n", "seconds_per_1000_steps", "parameters"]
-    for metric in metrics:
+    for metric in map(guard, metrics):
         titles += [metric, f"{metric}_std"]
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(titles)
         for run in runs:
-            cells: list[object] = [run.label, run.folder, run.step, int(run.record.step)]
+            cells: list[object] = [guard(run.label), guard(str(run.folder))]
+            cells += [run.step, int(run.record.step)]
             cells += [run.scores.count, run.seconds, run.parameters]
             for metric in metrics:
                 score = run.scores.metrics[metric]

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pix2pix_jax.core.cells import guard
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.evaluation.metrics.table import names_per
@@ -100,7 +101,7 @@ def _plot(axes: Any, panel: Panel, labels: Sequence[str]) -> dict[str, Any]:
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     every_x = {x for points in panel.lines.values() for x, _ in points}
     axes.xaxis.get_major_locator().set_params(integer=all(x == int(x) for x in every_x))
-    axes.set_title(title_of(panel.metric), fontsize=9)
+    axes.set_title(_literal(title_of(panel.metric)), fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -137,7 +138,7 @@ def write_curves(found: Sequence[Mapping[str, Any]], output: pathlib.Path, name:
 def _write_table(checkpoints: Sequence[SavedScores], path: pathlib.Path) -> None:
     metrics = list(checkpoints[0].metrics)
     titles = ["step", "epoch", "n"]
-    for metric in metrics:
+    for metric in map(guard, metrics):
         titles += [metric, f"{metric}_std"]
     with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)

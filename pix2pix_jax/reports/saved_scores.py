@@ -2,13 +2,15 @@
 
 import csv
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from pix2pix_jax.core.cells import unguard
+from pix2pix_jax.core.files import read_json_object
 from pix2pix_jax.evaluation.scorecard import METRICS_FILE, TABLE_FILE
 
+_LARGEST = 1e300
 ImageValues = dict[str, dict[str, float]]
 
 
@@ -45,27 +47,64 @@ class SavedScores:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "SavedScores":
-        """Take the scores from the content of `metrics.json`."""
+        """Take the scores from the content of `metrics.json`.
+
+        Raises:
+            KeyError, TypeError, AttributeError: It is not the content of such a file.
+        """
         metrics = {
-            name: SavedScore(score["mean"], score.get("std"))
+            name: SavedScore(_number(score["mean"]), _number(score.get("std")))
             for name, score in content["metrics"].items()
         }
-        return cls(
-            content["checkpoint"], content["epoch"], content["n"], content["config_hash"], metrics
-        )
+        step, count, config_hash = (content[key] for key in ("checkpoint", "n", "config_hash"))
+        if type(step) is not int or type(count) is not int or not isinstance(config_hash, str):
+            raise TypeError("expected whole numbers and a text")
+        return cls(step, _number(content["epoch"]), count, config_hash, metrics)
 
 
-def read_scores(folder: pathlib.Path) -> SavedScores:
-    """Read the scores in the folder of an evaluation."""
-    return SavedScores.from_json(json.loads((folder / METRICS_FILE).read_bytes()))
+def _number(value: Any) -> float | None:
+    """Return a finite number, or None; raise TypeError for anything else."""
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not abs(value) < _LARGEST:
+        raise TypeError(f"expected a number, found {type(value).__name__}")
+    return float(value)
 
 
-def read_image_values(folder: pathlib.Path) -> ImageValues:
-    """Read the value of each metric for each image, by the names of the images."""
-    path = folder / TABLE_FILE
+@dataclasses.dataclass(frozen=True)
+class SavedEvaluation:
+    """What is in the folder of an evaluation.
+
+    Attributes:
+        about: All of `metrics.json`: what was evaluated, and how.
+        scores: The scores in it.
+        values: `per_image.csv`: the value of each metric for each image, by its name.
+    """
+
+    about: Mapping[str, Any]
+    scores: SavedScores
+    values: ImageValues
+
+
+def read_evaluation(folder: pathlib.Path) -> SavedEvaluation | None:
+    """Read the folder of an evaluation; None if it holds none, or a damaged one."""
+    about = read_json_object(folder / METRICS_FILE)
+    try:
+        scores = SavedScores.from_json(about)
+        values = _read_image_values(folder / TABLE_FILE)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error):
+        return None
+    return SavedEvaluation(about, scores, values) if len(values) == scores.count else None
+
+
+def _read_image_values(path: pathlib.Path) -> ImageValues:
+    if not path.is_file():
+        raise FileNotFoundError(path)
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = list(csv.DictReader(file))
     return {
-        row["name"]: {metric: float(cell) for metric, cell in row.items() if metric != "name"}
+        unguard(row["name"]): {
+            unguard(metric): float(cell) for metric, cell in row.items() if metric != "name"
+        }
         for row in rows
     }

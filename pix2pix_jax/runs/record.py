@@ -2,12 +2,13 @@
 
 import csv
 import dataclasses
-import json
-import math
+import os
 import pathlib
 from collections.abc import Mapping
 
 from pix2pix_jax.core.config import default_config, flatten
+from pix2pix_jax.core.errors import one_line, shown
+from pix2pix_jax.core.files import read_json_object
 from pix2pix_jax.runs.folder import RunFolder
 
 Row = dict[str, float]
@@ -80,7 +81,8 @@ class Record:
         starts: `run.json`.
         rows: `metrics.csv`.
         summary: `summary.json`; None if the run is not complete.
-        missing: Names of the files that are missing or broken, other than `summary.json`.
+        missing: Names of the files that are missing or broken. Only a complete run has
+            `summary.json`, so that one is never missing.
     """
 
     config: Mapping[str, object]
@@ -164,12 +166,19 @@ def read_record(workdir: pathlib.Path) -> Record:
         workdir: The run's folder.
     """
     folder = RunFolder(workdir)
-    config = _read_object(folder.config_file)
+    config = read_json_object(folder.config_file)
     starts = _read_starts(folder.record_file)
     rows = read_rows(folder.metrics_file)
-    found = {folder.config_file: config, folder.record_file: starts, folder.metrics_file: rows}
+    found: dict[pathlib.Path, object] = {
+        folder.config_file: config,
+        folder.record_file: starts,
+        folder.metrics_file: rows,
+    }
+    summary = _read_summary(folder.summary_file)
+    if os.path.lexists(folder.summary_file):
+        found[folder.summary_file] = summary
     missing = tuple(file.name for file, content in found.items() if not content)
-    return Record(config, starts, rows, _read_summary(folder.summary_file), missing)
+    return Record(config, starts, rows, summary, missing)
 
 
 def read_rows(path: pathlib.Path) -> list[Row]:
@@ -180,11 +189,15 @@ def read_rows(path: pathlib.Path) -> list[Row]:
 
     Returns:
         The rows that have a step, in the order of the steps; each has its finite numbers only.
+        There are none if the file is missing or damaged.
     """
-    if not path.is_file():
+    try:
+        if not path.is_file():  # reading a named pipe would wait for ever
+            return []
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = [_parse_cells(row) for row in csv.DictReader(file, restkey="")]
+    except (OSError, csv.Error):
         return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = [_parse_cells(row) for row in csv.DictReader(file, restkey="")]
     return sorted((row for row in rows if row.get("step", -1) >= 0), key=lambda row: row["step"])
 
 
@@ -196,12 +209,12 @@ def _parse_cells(cells: Mapping[str, object]) -> Row:
         except ValueError:  # an empty or incomplete cell, or more cells than columns
             continue
         if abs(value) < _MOST_SHOWN:
-            found[name] = value
+            found[one_line(name)] = value
     return found
 
 
 def _read_starts(path: pathlib.Path) -> list[Start]:
-    starts = _read_object(path).get("starts")
+    starts = read_json_object(path).get("starts")
     if not isinstance(starts, list):
         return []
     return [_parse_start(start) for start in starts if isinstance(start, dict)]
@@ -210,17 +223,17 @@ def _read_starts(path: pathlib.Path) -> list[Start]:
 def _parse_start(start: Mapping[str, object]) -> Start:
     changed = start.get("changed")
     return Start(
-        time=str(start.get("time") or ""),
+        time=_text(start.get("time")),
         first_step=_numbers(start).get("first_step", 0.0),
-        command=str(start.get("command") or ""),
-        changed=tuple(map(str, changed)) if isinstance(changed, list) else (),
+        command=_text(start.get("command")),
+        changed=tuple(map(_text, changed)) if isinstance(changed, list) else (),
         versions=_texts(start.get("versions")),
         hardware=_texts(start.get("hardware")),
     )
 
 
 def _read_summary(path: pathlib.Path) -> Summary | None:
-    content = _read_object(path)
+    content = read_json_object(path)
     if not content:
         return None
     return Summary(
@@ -228,31 +241,31 @@ def _read_summary(path: pathlib.Path) -> Summary | None:
     )
 
 
-def _read_object(path: pathlib.Path) -> dict[str, object]:
-    """Read a JSON object; an empty one if the file is missing or holds something else."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _numbers(values: object) -> dict[str, float]:
-    """Return the finite numbers in what should be a JSON object."""
+    """Return the numbers that can be shown in what should be a JSON object."""
     entries = values.items() if isinstance(values, Mapping) else ()
     return {
         key: float(value)
         for key, value in entries
-        if type(value) in (int, float) and math.isfinite(value)
+        if type(value) in (int, float) and abs(value) < _MOST_SHOWN
     }
 
 
 def _texts(values: object) -> dict[str, str]:
     """Return as text what should be a JSON object."""
     entries = values.items() if isinstance(values, Mapping) else ()
-    return {key: str(value) for key, value in entries}
+    return {key: _text(value) for key, value in entries}
+
+
+def _text(value: object) -> str:
+    """Return what should be a text; '' for a list or an object, however deep."""
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _as_python(value: object) -> str:
     """Write a value as Python does; JSON has lists for tuples."""
-    return repr(tuple(value)) if isinstance(value, list | tuple) else repr(value)
+    if isinstance(value, list | tuple) and not any(isinstance(one, list | dict) for one in value):
+        return repr(tuple(value))
+    if isinstance(value, str | int | float):
+        return repr(value)
+    return shown(value)  # no value of a config; it may be nested without end

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import json
 
 import jax
@@ -169,6 +170,7 @@ def test_a_run_is_trained_and_scored_by_an_own_metric(tmp_path):
     output = tmp_path / "scores"
     write_evaluation(generator, pairs, card, output, wanted.metrics["worst"], options)
     found = json.loads((output / "metrics.json").read_text())
-    assert found["own_metrics"] == [reference]
+    source = (tmp_path / "own.py").read_bytes()
+    assert found["own_metrics"] == {reference: hashlib.sha256(source).hexdigest()}
     assert set(found["metrics"]) == {"l1", "worst"}
     assert (output / "per_image.csv").read_text().startswith("name,l1,worst\n")

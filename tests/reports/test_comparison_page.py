@@ -125,6 +125,26 @@ def test_runs_without_pictures_or_curves_still_have_a_page(tmp_path):
         assert faults[0] in text
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_text_from_a_run_becomes_markup_or_a_formula(tmp_path):
+    pytest.importorskip("matplotlib")
+    evil = "</script><script>alert(1)</script>$\\frac{$\"'"
+    rows = [{"step": 1.0, f"val_{evil}": 0.5}, {"step": 2.0, f"val_{evil}": 0.25}]
+    hardware = {"devices": evil, "device": evil, "machine": evil}
+    runs = [
+        with_config(compared_run(evil, rows=rows, hardware=hardware, l1=0.5), data__root=evil),
+        compared_run("b", l1=0.25),
+    ]
+    write_comparison(runs, ["l1"], [], ScoringOptions(), tmp_path)
+    page = Page((tmp_path / "comparison.html").read_text())
+    assert not page.all("script")
+    assert page.text.count("alert(1)") > 3
+    outside_code = re.sub("`[^`]*`", "", (tmp_path / "comparison.md").read_text())
+    assert "alert(1)" in outside_code
+    assert "<" not in outside_code
+    assert image_files.read(tmp_path / "curves.png").std() > 5
+
+
 def test_without_matplotlib_the_error_gives_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     run = compared_run(rows=[{"step": 1.0, "val_l1": 0.5}], l1=0.5)

@@ -11,6 +11,7 @@ from support.runs import tiny_run
 
 from pix2pix_jax import InputError, load_generator
 from pix2pix_jax.core.config_files import load_json, save_json
+from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.evaluation.metrics.distribution import LEAST_FOR_FID
 from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
@@ -95,6 +96,32 @@ def test_scores_in_the_runs_own_folder_are_used(runs, tmp_path):
     assert scored(tmp_path / "elsewhere") == {}
 
 
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"metrics": 3}', b'name,l1\n"x'])
+@pytest.mark.parametrize("file", ["metrics.json", "per_image.csv"])
+def test_damaged_scores_are_measured_again(runs, tmp_path, file, content):
+    output = tmp_path / "out"
+    (run,) = gather(runs[:1], output)
+    (output / "scores" / "1_instance" / file).write_bytes(content)
+    (again,) = gather(runs[:1], output)
+    assert again.values == run.values
+
+
+def test_scores_of_an_own_metric_that_has_changed_are_measured_again(runs, tmp_path):
+    def measure(summary):
+        (tmp_path / "own.py").write_text(
+            "from pix2pix_jax.evaluation.metrics.table import Metric\n"
+            f"m = Metric('m', 'own', 'low', '', lambda a, b: abs(a - b).{summary}((1, 2, 3)))\n"
+        )
+        name = f"{tmp_path / 'own.py'}:m"
+        wanted = choose_wanted([name], code=OwnCode(given={"eval.metrics": [name]}))
+        gather(runs[:1], tmp_path / "out", wanted=wanted)
+        return scored(tmp_path / "out")
+
+    first = measure("mean")
+    assert measure("mean") == first
+    assert measure("max") != first
+
+
 @pytest.mark.parametrize("change", ["config", "checkpoint", "other run", "no table"])
 def test_scores_that_may_be_stale_are_not_used(runs, tmp_path, change):
     output = tmp_path / "out"
@@ -139,6 +166,10 @@ def test_labels_are_those_given_or_names_or_paths():
         label_runs(["a", "b"], ["one"])
     with pytest.raises(InputError, match="two runs have the label 'a'"):
         label_runs(["a", "a"], [])
+    assert label_runs(["x/a\nb", "x/c"], []) == ["a\\nb", "c"]
+    assert label_runs(["a"], ["\x1b[31mred\udcff"]) == ["\\x1b[31mred\\udcff"]
+    with pytest.raises(InputError, match="two runs have the label"):
+        label_runs(["a", "b"], ["one\n", "one\\n"])
     with pytest.raises(InputError, match="two runs have the label 'one'"):
         label_runs(["a", "b"], ["one", "one"])
 

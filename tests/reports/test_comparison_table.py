@@ -1,11 +1,13 @@
 import csv
 import pathlib
 
+import pytest
 from support.compared_runs import compared_run, with_config
 
 from pix2pix_jax.reports.comparison_table import (
     DifferingSetting,
     build_columns,
+    code_in_markdown,
     find_differing_settings,
     to_markdown,
     write_csv,
@@ -89,6 +91,25 @@ def test_csv_has_plain_numbers(tmp_path):
         "l1_std": "0.05",
     }
     assert (rows[1]["l1"], rows[1]["seconds_per_1000_steps"]) == ("", "")
+
+
+def test_a_label_is_text_in_every_file(tmp_path):
+    label = r"=1+1 <b>[a](http://x) `b` *c*|\d"
+    runs = [compared_run(label, l1=0.5)]
+    row = to_markdown(runs, build_columns(runs, ["l1"])[:1]).splitlines()[2]
+    expected = r"| =1+1 &lt;b>\[a\](http://x) \`b\` \*c\*\|\\d | "
+    assert row.startswith(expected)
+    write_csv(runs, ["l1"], tmp_path / "c.csv")
+    with (tmp_path / "c.csv").open() as file:
+        (found,) = csv.DictReader(file)
+    assert found["run"] == f"'{label}"  # a spreadsheet takes it for text
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"), [("'a'", "`'a'`"), ("a|b", r"`a\|b`"), ("a`b", "`` a`b ``")]
+)
+def test_code_in_a_table_stays_in_its_cell(text, cell):
+    assert code_in_markdown(text) == cell
 
 
 def test_settings_that_differ_are_listed_with_the_value_of_every_run():

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from support.run_files import COMMAND, make_run
@@ -87,14 +88,67 @@ def test_what_a_start_does_not_say_is_empty(tmp_path):
     assert read_record(tmp_path).starts == [Start(), Start()]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b'"\xff\xfe', b"{}", b"\0" * 9])
+BROKEN = [
+    *(b"", b"{", b"[1]", b"null", b'"\xff\xfe', b"{}", b"\0" * 9),
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b'{"a": 1' + b"0" * 10_000 + b"}",
+    b'step\n"' + b"7" * 200_000,  # a cell longer than any table has
+    "step;epoch\n1;0,5\n".encode("utf-16"),  # as a spreadsheet saves it
+]
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
 def test_a_broken_file_is_missing(tmp_path, content):
     run = make_run(tmp_path / "run")
     for name in ("config.json", "run.json", "metrics.csv", "summary.json"):
         (run / name).write_bytes(content)
     record = read_record(run)
-    assert record.missing == ("config.json", "run.json", "metrics.csv")
+    assert record.missing == ("config.json", "run.json", "metrics.csv", "summary.json")
     assert record.summary is None
+
+
+@pytest.mark.parametrize("kind", ["folder", "loop", "pipe"])
+def test_what_is_no_file_is_missing(tmp_path, kind):
+    run = make_run(tmp_path / "run")
+    for name in ("config.json", "run.json", "metrics.csv", "summary.json"):
+        (run / name).unlink()
+        if kind == "folder":
+            (run / name).mkdir()
+        elif kind == "loop":
+            (run / name).symlink_to(name)
+        else:
+            os.mkfifo(run / name)
+    record = read_record(run)
+    assert record.missing == ("config.json", "run.json", "metrics.csv", "summary.json")
+
+
+def test_values_of_other_kinds_are_left_out_or_shortened(tmp_path):
+    deep = "[" * 400 + "]" * 400
+    (tmp_path / "config.json").write_text(f'{{"data.root": {deep}, "seed": null}}')
+    start = (
+        f'{{"command": {deep}, "time": {deep}, "changed": [{deep}], "versions": {{"a": {deep}}}}}'
+    )
+    (tmp_path / "run.json").write_text(f'{{"starts": [{start}]}}')
+    (tmp_path / "summary.json").write_text('{"steps": 1%s, "seconds": 1e400}' % ("0" * 400))
+    record = read_record(tmp_path)
+    assert [len(one.value) < 150 for one in record.settings] == [True, True]
+    assert record.starts == [Start(changed=("",), versions={"a": ""})]
+    assert record.summary == Summary()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_a_table_that_an_editor_has_saved_is_read(tmp_path, encoding):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes("step,l1,größe\n1,0.5,2\n".encode(encoding))
+    (row,) = read_rows(path)
+    assert (row["step"], row["l1"]) == (1, 0.5)
+
+
+def test_names_of_columns_are_one_line(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text('step,"val_a\nb"\n1,0.5\n')
+    assert read_rows(path) == [{"step": 1, "val_a\\nb": 0.5}]
 
 
 def test_a_summary_keeps_its_finite_numbers(tmp_path):
