@@ -9,10 +9,60 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, one_line
 
 # Folder of compiled programs. JAX's own setting, JAX_COMPILATION_CACHE_DIR, goes before it.
 COMPILATION_CACHE = "~/.cache/pix2pix_jax"
+
+
+class UnknownKeyError(InputError, AttributeError):
+    """A key of the configuration does not exist."""
+
+
+def _unknown(key: str) -> UnknownKeyError:
+    """Return the error for a key that does not exist; its message has the nearest one."""
+    name = one_line(key, 100)
+    near = difflib.get_close_matches(name, flatten(default_config()), n=1, cutoff=0.0)
+    return UnknownKeyError(f"config.{name}: there is no such key. Did you mean config.{near[0]}?")
+
+
+class Config(ConfigDict):
+    """A configuration, or a section of it. A locked one refuses keys that do not exist.
+
+    Values of any type can be set: `config_files.from_values` and `validation.resolve` judge them,
+    where a message can say what the key may be.
+    """
+
+    def __init__(
+        self, initial_dictionary: Any = None, type_safe: bool = False, **options: Any
+    ) -> None:
+        super().__init__(initial_dictionary, type_safe=type_safe, **options)
+
+    _section = ""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        section, dot, rest = str(key).partition(".")
+        if dot and section in self:
+            self[section][rest] = value
+            return
+        if self.is_locked and key not in self:
+            raise _unknown(self._full(key))
+        super().__setitem__(key, value)
+        stored = self._fields[key]
+        if isinstance(stored, Config):
+            object.__setattr__(stored, "_section", self._full(key))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name.startswith("_"):  # asked for by Python itself, as in copying
+                raise
+        raise _unknown(self._full(name))
+
+    def _full(self, key: object) -> str:
+        """Return a key with its section."""
+        return f"{self._section}.{key}" if self._section else str(key)
 
 
 def default_config() -> ConfigDict:
@@ -20,7 +70,7 @@ def default_config() -> ConfigDict:
 
     Keys that choose a part by name also take own code, as docs/extending.md describes.
     """
-    config = ConfigDict()
+    config = Config()
     config.seed = 0  # for everything random: initial values, order, augmentation, dropout
     config.compilation_cache = COMPILATION_CACHE  # '' switches the cache off
     _add_data(config)
@@ -30,7 +80,7 @@ def default_config() -> ConfigDict:
 
 
 def _add_data(config: ConfigDict) -> None:
-    config.data = ConfigDict()
+    config.data = Config()
     # side_by_side, folders, single, synthetic, tfds:<name>, pix2pix:<name>, or own code
     config.data.source = "synthetic"
     config.data.root = ""  # folder of the data set; for tfds and pix2pix: where it is kept
@@ -55,6 +105,7 @@ def _add_data(config: ConfigDict) -> None:
     config.data.target_range = ()
     config.data.source_classes = 0  # number of classes if pixels are class indices; 0: colours
     config.data.synthetic_pairs = (400, 40, 40)  # train, val and test pairs, for source 'synthetic'
+    config.data.max_pixels = 2**27  # an image with more is refused before it is unpacked
     config.data.on_error = "fail"  # on a file that cannot be read: fail, or skip and count
     # Decoded pairs are kept in memory up to this size, else streamed
     config.data.cache_gigabytes = 4.0
@@ -63,7 +114,7 @@ def _add_data(config: ConfigDict) -> None:
     config.data.workers = 8  # threads that read and decode
 
     # For single images (and tfds with one): how the other side is made
-    config.derive = ConfigDict()
+    config.derive = Config()
     config.derive.kind = ""  # gray, lab, edges, blur, downscale, mask
     config.derive.edge_low = 100.0  # Canny's thresholds
     config.derive.edge_high = 200.0
@@ -72,7 +123,7 @@ def _add_data(config: ConfigDict) -> None:
     config.derive.downscale = 4  # factor
     config.derive.mask_share = 0.25  # area of the hole, as a share of the image
 
-    config.augment = ConfigDict()  # for training pairs: both sides get the same geometric change
+    config.augment = Config()  # for training pairs: both sides get the same geometric change
     config.augment.flip = True  # mirror half of the pairs left to right
     config.augment.vertical_flip = False  # and top to bottom
     config.augment.rotate = False  # by 0, 90, 180 or 270 degrees; square images only
@@ -85,7 +136,7 @@ def _add_data(config: ConfigDict) -> None:
 
 
 def _add_networks(config: ConfigDict) -> None:
-    config.model = ConfigDict()
+    config.model = Config()
     config.model.generator = "unet"  # unet, resnet, hybrid, or own code
     config.model.base_features = 64  # features of the outermost layer, in both networks
     config.model.norm = "instance"  # instance, instance_affine, batch, group, none
@@ -110,7 +161,7 @@ def _add_networks(config: ConfigDict) -> None:
     # Dtype of computation: float32, bfloat16; parameters are float32
     config.model.dtype = "float32"
 
-    config.loss = ConfigDict()
+    config.loss = Config()
     config.loss.gan = "vanilla"  # vanilla, lsgan, hinge, wgangp; none: no discriminator
     config.loss.reconstruction = "l1"  # l1, l2, charbonnier
     config.loss.reconstruction_weight = 100.0  # lambda of the paper's eq. 4
@@ -124,19 +175,19 @@ def _add_networks(config: ConfigDict) -> None:
 
 
 def _add_training(config: ConfigDict) -> None:
-    config.optimizer = ConfigDict()
+    config.optimizer = Config()
     config.optimizer.learning_rate = 2e-4
     config.optimizer.discriminator_learning_rate = 0.0  # 0: as learning_rate
     config.optimizer.b1 = 0.5  # Adam's momentum
     config.optimizer.b2 = 0.999
     config.optimizer.clip_norm = 0.0  # largest norm of a network's gradient; 0: no clipping
 
-    config.lr = ConfigDict()
+    config.lr = Config()
     config.lr.schedule = "linear"  # linear, constant, cosine, step, or own code
     # Linear: length of the decay at the end; step: epochs between drops; 0: never
     config.lr.decay_epochs = 100
 
-    config.train = ConfigDict()
+    config.train = Config()
     config.train.batch_size = 1  # pairs per device
     config.train.global_batch_size = 0  # pairs over all devices; 0: batch_size * devices
     config.train.epochs = 200
@@ -148,7 +199,7 @@ def _add_training(config: ConfigDict) -> None:
     config.train.ema_decay = 0.0
     config.train.init_from = ""  # folder of a run; a new run starts with its networks
 
-    config.checkpoint = ConfigDict()
+    config.checkpoint = Config()
     config.checkpoint.every_epochs = 10
     config.checkpoint.keep = 3  # number of newest checkpoints kept, besides the best
     # Decides which one is the best: a metric of eval.metrics, on validation pairs
@@ -156,7 +207,7 @@ def _add_training(config: ConfigDict) -> None:
     # Also keep every multiple of this many epochs; 0: none
     config.checkpoint.keep_period_epochs = 0
 
-    config.eval = ConfigDict()
+    config.eval = Config()
     config.eval.batch_size = 8  # images per batch, over all devices
     config.eval.max_images = 0  # largest number of validation pairs; 0: all
     # Number of training pairs, without augmentation, that are also scored
@@ -167,7 +218,7 @@ def _add_training(config: ConfigDict) -> None:
     config.eval.every_steps = 0  # also evaluate every this many steps; 0: no
     config.eval.mode = "paper"  # paper: dropout on, batch norm by each image; deterministic
 
-    config.log = ConfigDict()
+    config.log = Config()
     config.log.every_steps = 100  # steps between rows of metrics.csv
     config.log.grid_images = 4  # number of validation pairs in the sample pictures
     config.log.bands = ()  # one or three channels that pictures show; (): the first ones
@@ -197,5 +248,4 @@ def get(config: ConfigDict, key: str) -> Any:
     flat = flatten(config)
     if key in flat:
         return flat[key]
-    near = difflib.get_close_matches(key, flat, n=1, cutoff=0.0)
-    raise InputError(f"config.{key}: there is no such key. Did you mean config.{near[0]}?")
+    raise _unknown(key)

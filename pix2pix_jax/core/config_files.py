@@ -5,15 +5,19 @@ import importlib.util
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core import keys
 from pix2pix_jax.core.config import default_config, flatten, get
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown, some_of
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.core.own_code import is_own
+from pix2pix_jax.core.own_code_files import describe_failure_in
+from pix2pix_jax.core.rules import Several, Switch, Text
 
 # What ast.literal_eval raises for texts that are no literals.
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
@@ -29,23 +33,14 @@ def set_value(config: ConfigDict, key: str, value: Any) -> None:
     Args:
         config: Configuration to change.
         key: Key with its section, such as `train.epochs`.
-        value: A whole number is accepted for a float, a list or a single value for a tuple.
+        value: See `keys.convert`.
 
     Raises:
         InputError: There is no such key, or the value is of another type.
     """
-    kind = type(get(config, key))
-    if kind is float and type(value) is int:
-        value = float(value)
-    if kind is tuple:
-        value = tuple(value) if isinstance(value, tuple | list) else (value,)
-        wrong = any(type(part) not in (int, float, str) for part in value)
-    else:
-        wrong = type(value) is not kind
-    if wrong:
-        raise InputError(f"config.{key}={value!r}: expected a value of type {kind.__name__}")
+    get(config, key)  # it exists
     section, _, name = key.rpartition(".")
-    (config[section] if section else config)[name] = value
+    (config[section] if section else config)[name] = keys.convert(key, value)
 
 
 def override(config: ConfigDict, key: str, text: str) -> None:
@@ -59,24 +54,66 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     Raises:
         InputError: There is no such key, or the text is not of the key's type.
     """
-    kind = type(get(config, key))
+    get(config, key)  # it exists
+    rule = keys.RULES[key]
     value: Any = text
-    if kind is bool:
+    if isinstance(rule, Switch):
         value = _BOOLS.get(text.lower(), text)
-    elif kind is tuple and all(_is_word(part.strip()) for part in text.split(",")):
+    elif isinstance(rule, Several) and all(_is_word(part.strip()) for part in text.split(",")):
         value = tuple(part.strip() for part in text.split(","))
-    elif kind is not str or text[:1] in ("'", '"'):
+    elif not isinstance(rule, Text) or text[:1] in ("'", '"'):
         try:
-            value = ast.literal_eval(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Python's compiler, about odd literals
+                value = ast.literal_eval(text)
         except _NO_LITERAL:
-            message = f"config.{key}={text}: expected a value of type {kind.__name__}"
-            raise InputError(message) from None
+            raise InputError(f"config.{key}={shown(text)}: {rule.expected}") from None
     set_value(config, key, value)
 
 
 def _is_word(text: str) -> bool:
     """Return whether a text needs no quotes in a tuple: a name, or a reference to own code."""
     return text.isidentifier() or (is_own(text) and text.rpartition(":")[2].isidentifier())
+
+
+def from_values(values: ConfigDict | Mapping[str, Any], where: str = "") -> ConfigDict:
+    """Build a configuration from values that come from outside, with the types of their keys.
+
+    Args:
+        values: A configuration, or a mapping of keys to values; keys of a section have its name
+            before them, as in `train.epochs`, or are in a mapping of their own.
+        where: Where the values come from, for messages.
+
+    Returns:
+        A configuration, locked. Keys without a value have their defaults; ranges are not checked.
+
+    Raises:
+        InputError: There is no such key, or a value is of another type; see `keys.convert`.
+    """
+    config = default_config()
+    try:
+        for key, value in _leaves(values, tuple(config)):
+            set_value(config, key, value)
+    except InputError as error:
+        raise InputError(f"{where}: {error}" if where else str(error)) from None
+    return config
+
+
+def _leaves(
+    values: ConfigDict | Mapping[str, Any], sections: tuple[str, ...]
+) -> Iterator[tuple[str, Any]]:
+    """Yield each key, with its section, and its value."""
+    for key, value in values.items():
+        if key in sections and isinstance(value, ConfigDict | Mapping):
+            for name, leaf in value.items():
+                yield f"{key}.{name}", leaf
+        elif key in sections and key not in keys.RULES:
+            raise InputError(
+                f"config.{key}={shown(value)}: this is a section; set one of its keys, as in "
+                f"config.{next(name for name in keys.RULES if name.startswith(f'{key}.'))}"
+            )
+        else:
+            yield str(key), value
 
 
 def load_file(path: str | os.PathLike) -> ConfigDict:
@@ -90,7 +127,7 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
 
     Raises:
         InputError: The file does not exist, is not a Python file, raises an error, or has no
-            `get_config()` that returns a configuration.
+            `get_config()` that returns a configuration; the message has the line of an error.
     """
     file = _find(pathlib.Path(path))
     spec = importlib.util.spec_from_file_location("config_file", file)
@@ -100,29 +137,30 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
     try:
         spec.loader.exec_module(module)
         config = module.get_config() if hasattr(module, "get_config") else None
-    except InputError:
-        raise
-    except Exception as error:  # it is the user's code: whatever is wrong there is theirs
-        kind, reason = type(error).__name__, " ".join(str(error).split())
-        raise InputError(f"--config {path}: {kind}: {reason}") from error
+    except (Exception, SystemExit) as error:  # the user's code: whatever is wrong there is theirs
+        raise InputError(f"--config {describe_failure_in(str(file), error)}") from error
     if not isinstance(config, ConfigDict):
         raise InputError(f"--config {path}: has no get_config() that returns a configuration")
-    return config.lock()
+    return from_values(config, f"--config {path}")
 
 
 def _find(path: pathlib.Path) -> pathlib.Path:
     """Return the file itself, or for `maps` and `configs/maps.py` the config of the package."""
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"--config {shown(str(path))}: {error.strerror}") from None
     ours = _SHIPPED[0] if _SHIPPED[0].is_dir() else _SHIPPED[1]
     shipped = {file.stem: file for file in sorted(ours.glob("*.py"))}
     stem = path.name.removesuffix(".py")
     if stem in shipped and str(path.parent) in (".", "configs"):
         return shipped[stem]
     folder = path if path.is_dir() else path.parent
-    beside = [] if folder == pathlib.Path() else map(str, sorted(folder.glob("*.py")))
-    choices = ", ".join(beside) or ", ".join([*shipped, "or the path of a file"])
-    raise InputError(f"--config {path}: there is no such file; choose {choices}")
+    beside = [] if folder == pathlib.Path() else sorted(folder.glob("*.py"))
+    choices = some_of(beside, 20) or ", ".join([*shipped, "or the path of a file"])
+    what = "this is a folder" if path.is_dir() else "there is no such file"
+    raise InputError(f"--config {path}: {what}; choose {choices}")
 
 
 def save_json(config: ConfigDict, path: pathlib.Path) -> None:
@@ -141,24 +179,32 @@ def load_json(path: pathlib.Path) -> ConfigDict:
         The run's configuration.
 
     Raises:
-        InputError: The file is missing, is not a JSON object, or has a key that does not exist or
-            a value of another type.
+        InputError: The file is missing, is not a JSON object, or has a key twice, a key that does
+            not exist or a value of another type.
     """
+    if not path.is_file():
+        raise InputError(f"{path.parent}: not the folder of a run (no {path.name} in it)")
     try:
-        flat = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path.parent}: not the folder of a run (no {path.name} in it)") from None
+        values = json.loads(path.read_bytes(), object_pairs_hook=_without_repetition)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid JSON of a configuration (nested too deep)") from None
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(flat, dict):
-        raise InputError(f"{path}: expected an object of keys and values")
-    config = default_config()
-    for key, value in flat.items():
-        try:
-            set_value(config, key, value)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-    return config
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected an object of keys and values, not {shown(values)}")
+    return from_values(values, str(path))
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object of JSON; a second value of a key would replace the first silently."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {shown(key)} is there twice")
+        found[key] = value
+    return found
 
 
 def differences(old: ConfigDict, new: ConfigDict, keys: Iterable[str]) -> list[str]:
@@ -175,7 +221,7 @@ def differences(old: ConfigDict, new: ConfigDict, keys: Iterable[str]) -> list[s
     before, after = flatten(old), flatten(new)
     wanted = tuple(keys)
     return [
-        f"{key}: {before.get(key)!r} -> {value!r}"
+        f"{key}: {shown(before.get(key))} -> {shown(value)}"
         for key, value in after.items()
         if before.get(key) != value
         and any(key == one or (one.endswith(".") and key.startswith(one)) for one in wanted)

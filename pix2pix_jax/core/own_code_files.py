@@ -188,13 +188,24 @@ def _failed(reference: Reference, code: Code, error: BaseException) -> InputErro
 
 def describe_failure(code: Code, error: BaseException) -> str:
     """Say in one line what went wrong in own code, and in which of its lines."""
-    file, text = str(code.file), str(error)
+    return describe_failure_in(str(code.file), error)
+
+
+def describe_failure_in(file: str, error: BaseException) -> str:
+    """Say in one line what went wrong in a user's Python file, and in which of its lines.
+
+    Args:
+        file: Path of the file.
+        error: What it raised.
+    """
+    text = str(error)
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]
     if isinstance(error, SyntaxError):
         file, text, lines = error.filename or file, error.msg, [error.lineno]
     where = f"{file}, line {lines[-1]}" if lines and lines[-1] else file
-    return f"{where}: {type(error).__name__}: {' '.join(text.split())}"
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return f"{where}: {kind}{' '.join(text.split())}"
 
 
 def _public_names(module: types.ModuleType) -> list[str]:

@@ -1,22 +1,12 @@
 """Which values a configuration may have, and which ones stand for those left open."""
 
-import math
-
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import get
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core import choices, keys
+from pix2pix_jax.core.config import flatten, get
+from pix2pix_jax.core.config_files import from_values
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.own_code import is_own
-
-RESIZES = (
-    "crop",
-    "none",
-    "resize",
-    "resize_and_crop",
-    "scale_width",
-    "scale_width_and_crop",
-)
-
 
 _AUTOMATIC_JITTER = 286 / 256  # the paper's load size to its image size
 
@@ -28,17 +18,18 @@ def resolve(config: ConfigDict) -> ConfigDict:
     result or with sections of it: sizes are (height, width), and automatic values are filled in.
 
     Args:
-        config: A whole configuration.
+        config: A configuration; keys that it does not have take their defaults.
 
     Returns:
         A locked copy. `data.image_size` and `data.load_size` are pairs, and so is `data.patch_size`
         unless it is (). The discriminator's features, norm and learning rate have their values.
 
     Raises:
-        InputError: A value is out of its range; see `validate`.
+        InputError: A value is of another type, see `config_files.from_values`, or out of its range,
+            see `validate`.
     """
-    validate(config)
-    resolved = config.copy_and_resolve_references()
+    resolved = from_values(config)
+    validate(resolved)
     data, model, optimizer = resolved.data, resolved.model, resolved.optimizer
     data.load_size = _load_size(data)
     data.image_size = _pair(data.image_size)
@@ -70,49 +61,40 @@ def _load_size(data: ConfigDict) -> tuple[int, int]:
 
 
 def validate(config: ConfigDict) -> None:
-    """Check structure and ranges; names of networks and the like are checked by their builders.
+    """Check all values: ranges, names of what can be chosen, and what does not go together.
+
+    What depends on own code, on the data or on the devices is checked where these are known.
 
     Args:
-        config: A whole configuration.
+        config: A whole configuration, with values of the types of their keys.
 
     Raises:
-        InputError: A value is out of its range. The message names key, value and range.
+        InputError: A value is not allowed. The message has key and value, and what it may be.
     """
-    for key, low in _LEAST.items():
-        value = get(config, key)
-        if not value >= low or not math.isfinite(value):
-            raise InputError(f"{key}={value}: must be at least {low}, and finite")
-    for key, high in _MOST.items():
-        if get(config, key) > high:
-            raise InputError(f"{key}={get(config, key)}: must be at most {high}")
-    if config.seed >= 2**32:
-        raise InputError(f"seed={config.seed}: must be below 2**32, the range of JAX's seeds")
-    for key, choices in _CHOICES.items():
-        value = get(config, key)
-        if value not in choices:
-            raise InputError(f"{key}={value!r}: choose from {', '.join(map(str, choices))}")
-    for key in ("model.dropout", "optimizer.b1", "optimizer.b2", "train.ema_decay"):
-        _check_share(config, key)
-    _check_share(config, "loss.label_smoothing")
-    _check_sizes(config)
-    _check_tuples(config)
+    for key, value in flatten(config).items():
+        keys.check(key, value)
+    _check_crops(config)
+    _check_split(config)
+    _check_best_metric(config)
+    for key in ("data.source_range", "data.target_range"):
+        limits = get(config, key)
+        if limits and limits[0] >= limits[1]:
+            raise InputError(f"{key}={limits}: {keys.RULES[key].expected}")
+    weights, count = config.loss.extra_weights, len(config.loss.extra)
+    if len(weights) not in (0, count):
+        raise InputError(
+            f"loss.extra_weights={weights}: give one number for each of the {count} entries of "
+            "loss.extra, or nothing"
+        )
+    if config.derive.edge_low > config.derive.edge_high:
+        raise InputError(
+            f"derive.edge_low={config.derive.edge_low}: must not be above "
+            f"derive.edge_high={config.derive.edge_high}"
+        )
 
 
-def _check_share(config: ConfigDict, key: str) -> None:
-    if not 0 <= get(config, key) < 1:
-        raise InputError(f"{key}={get(config, key)}: must be in [0, 1)")
-
-
-def _check_sizes(config: ConfigDict) -> None:
-    """Check heights and widths, and that crops are not larger than what they are cut from."""
-    lengths = {"data.image_size": (1, 2), "data.load_size": (0, 1, 2), "data.patch_size": (0, 1, 2)}
-    for key, allowed in lengths.items():
-        size = get(config, key)
-        sides = [n for n in size if type(n) is int and 1 <= n <= _LARGEST_SIDE]
-        if len(size) not in allowed or len(sides) < len(size):
-            raise InputError(
-                f"{key}={size}: give one side or (height, width), in pixels, up to {_LARGEST_SIDE}"
-            )
+def _check_crops(config: ConfigDict) -> None:
+    """Raise InputError if crops are larger than what they are cut from."""
     if config.data.resize not in ("resize_and_crop", "scale_width_and_crop"):
         return
     sizes = list(zip(_load_size(config.data), _pair(config.data.image_size), strict=True))
@@ -125,108 +107,19 @@ def _check_sizes(config: ConfigDict) -> None:
         )
 
 
-def _check_tuples(config: ConfigDict) -> None:
-    """Check the keys that hold several values."""
-    pairs = config.data.synthetic_pairs
-    if len(pairs) != 3 or any(type(n) is not int or n < 0 for n in pairs):
-        raise InputError(f"data.synthetic_pairs={pairs}: give the train, val and test counts")
-    for key in ("data.source_range", "data.target_range"):
-        limits = get(config, key)
-        good = all(type(n) in (int, float) and math.isfinite(n) for n in limits)
-        if len(limits) not in (0, 2) or not good or (limits and limits[0] >= limits[1]):
-            raise InputError(f"{key}={limits}: give the values that become -1 and 1, or nothing")
-    for key in ("augment.extra", "loss.extra"):
-        wrong = [value for value in get(config, key) if not is_own(value)]
-        if wrong:
-            raise InputError(
-                f"{key}={wrong[0]!r}: expected package.module:name or path/to/file.py:name"
-            )
-    weights, count = config.loss.extra_weights, len(config.loss.extra)
-    numbers = all(type(n) in (int, float) and math.isfinite(n) for n in weights)
-    if len(weights) not in (0, count) or not numbers:
-        raise InputError(
-            f"loss.extra_weights={weights}: give one number for each of the {count} entries of "
-            "loss.extra, or nothing"
-        )
-    bands = config.log.bands
-    if len(bands) not in (0, 1, 3) or any(type(n) is not int or n < 0 for n in bands):
-        raise InputError(f"log.bands={bands}: give the numbers of one or three channels, from 0")
+def _check_split(config: ConfigDict) -> None:
+    """Raise InputError unless `data.split` has three counts, or shares that add up to 1."""
     split = config.data.split
-    counts = len(split) == 3 and all(type(n) is int and n >= 0 for n in split)
-    shares = len(split) == 3 and all(type(n) in (int, float) and 0 <= n <= 1 for n in split)
-    if split and not (counts and sum(split) > 1) and not (shares and abs(sum(split) - 1) < 1e-6):
+    counts = all(type(part) is int for part in split) and sum(split) > 1
+    if split and not counts and abs(sum(split) - 1) >= 1e-6:
+        raise InputError(f"data.split={split}: {keys.RULES['data.split'].expected}")
+
+
+def _check_best_metric(config: ConfigDict) -> None:
+    """Raise InputError if the metric that decides is unknown; own ones are known once loaded."""
+    best, metrics = config.checkpoint.best_metric, config.eval.metrics
+    if best not in choices.METRICS and not any(map(is_own, (best, *metrics))):
         raise InputError(
-            f"data.split={split}: give shares of train, val and test that add up to 1, such as "
-            "(0.7, 0.15, 0.15), or three counts"
+            f"checkpoint.best_metric={shown(best)}: choose from {', '.join(choices.METRICS)}, or "
+            "an own metric of eval.metrics"
         )
-
-
-_LEAST = {
-    "seed": 0,
-    "data.max_pairs": 0,
-    "data.source_channels": 1,
-    "data.target_channels": 1,
-    "data.source_classes": 0,
-    "data.cache_gigabytes": 0,
-    "data.device_share": 0,
-    "augment.mosaic": 0,
-    "data.workers": 1,
-    "model.base_features": 1,
-    "model.levels": 0,
-    "model.blocks": 1,
-    "model.downsamplings": 1,
-    "model.discriminator_features": 0,
-    "model.discriminator_layers": 1,
-    "model.discriminator_scales": 1,
-    "loss.reconstruction_weight": 0,
-    "loss.discriminator_weight": 0,
-    "loss.feature_matching_weight": 0,
-    "loss.gradient_penalty_weight": 0,
-    "optimizer.learning_rate": 0,
-    "optimizer.discriminator_learning_rate": 0,
-    "optimizer.clip_norm": 0,
-    "lr.decay_epochs": 0,
-    "train.batch_size": 1,
-    "train.global_batch_size": 0,
-    "train.epochs": 1,
-    "train.steps": 0,
-    "train.steps_per_call": 0,
-    "train.accumulate": 1,
-    "checkpoint.every_epochs": 1,
-    "checkpoint.keep": 1,
-    "checkpoint.keep_period_epochs": 0,
-    "eval.batch_size": 1,
-    "eval.max_images": 0,
-    "eval.train_images": 0,
-    "eval.every_epochs": 0,
-    "eval.every_steps": 0,
-    "log.every_steps": 1,
-    "log.grid_images": 1,
-}
-_LARGEST_SIDE = 2**15
-# A step's number is an int32; the other limits are far beyond what any machine can hold.
-_MOST = {
-    "train.steps": 2**31 - 1,
-    "train.epochs": 10**6,
-    "train.batch_size": 2**16,
-    "train.steps_per_call": 10**4,
-    "data.device_share": 1,
-    "train.global_batch_size": 2**20,
-    "eval.batch_size": 2**16,
-    "model.base_features": 2**12,
-    "data.workers": 2**10,
-    "data.source_channels": 2**10,
-    "data.target_channels": 2**10,
-    "data.source_classes": 2**10,
-    "augment.mosaic": 1,
-}
-_CHOICES = {
-    "data.direction": ("AtoB", "BtoA"),
-    "data.source_dtype": ("float32", "uint16", "uint8"),
-    "data.target_dtype": ("float32", "uint16", "uint8"),
-    "data.resize": RESIZES,
-    "data.unpaired": ("fail", "skip"),
-    "data.on_error": ("fail", "skip"),
-    "model.dtype": ("bfloat16", "float32"),
-    "eval.mode": ("deterministic", "paper"),
-}

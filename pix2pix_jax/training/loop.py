@@ -16,6 +16,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import (
     enable_compilation_cache,
     hold,
@@ -24,7 +25,8 @@ from pix2pix_jax.core.devices import (
 )
 from pix2pix_jax.core.errors import InputError, NonFiniteError
 from pix2pix_jax.core.files import write_json
-from pix2pix_jax.core.processes import Agreement, StopRequest, is_main
+from pix2pix_jax.core.processes import Agreement, is_main
+from pix2pix_jax.core.signals import StopRequest
 from pix2pix_jax.evaluation.scoring import Scores, evaluate_baselines
 from pix2pix_jax.reports.run_page import write_report
 from pix2pix_jax.runs.checkpoints import Checkpoints
@@ -90,7 +92,8 @@ def train_and_evaluate(
         trust_code: Whether own code that is kept in the folder may run if its file is gone.
 
     Returns:
-        How the run ended. On SIGTERM, SIGINT or SIGHUP it finishes its call, saves and returns.
+        How the run ended. On SIGTERM, SIGINT or SIGHUP it finishes its call, saves and returns;
+        before its first step, these signals do what they do elsewhere in the program.
 
     Raises:
         InputError: The config, the data or the workdir is wrong, the device's memory is too small,
@@ -98,6 +101,7 @@ def train_and_evaluate(
     """
     # The order is important: nothing is written before the run is known to be possible.
     started = time.monotonic()
+    config = from_values(config)
     enable_compilation_cache(config.compilation_cache)
     run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
     folder, log = run.folder, run.config.log
@@ -144,6 +148,7 @@ def _train(
     trace = Trace(run.folder.profile if profile else None, step, last)
     call, calls = _compile(run, state, trace)
     agreement, stopping = Agreement(), False
+    stop.listen()  # before this there is nothing to save, and a signal ends the program
     progress = Progress(step, last, run.timeline.global_batch, lambda done: _names(run, done))
     try:
         while step < last and not stopping:

@@ -10,6 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import get
+from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode, own_keys
@@ -120,7 +121,8 @@ def prepare_run(
     """
     # The order is important: what is quick to check comes before what reads the data.
     # 1. The configuration, alone and with the number of devices.
-    given, config = config, resolve(config)
+    given = from_values(config)
+    config = resolve(given)
     folder = RunFolder(workdir, given=own_keys(config), trust_code=trust_code)
     code = folder.code
     losses = build_losses(**config.loss, code=code)

@@ -76,7 +76,7 @@ def test_flags_take_references_without_quotes(key, text, value):
 
 @pytest.mark.parametrize("text", ["my/file.py", "l1,my/file.py:", "l1,a-b:c", "l1,,a.py:b"])
 def test_flags_refuse_what_is_no_reference(text):
-    with pytest.raises(InputError, match="expected a value of type tuple"):
+    with pytest.raises(InputError, match="give names of metrics: choose from"):
         override(default_config(), "eval.metrics", text)
 
 

@@ -69,41 +69,41 @@ def test_to_resolve_twice_changes_nothing_and_leaves_the_users_config_as_it_is()
 def test_a_config_that_is_not_valid_is_not_resolved():
     config = default_config()
     config.train.epochs = 0
-    with pytest.raises(InputError, match=r"train\.epochs=0: must be at least 1"):
+    with pytest.raises(InputError, match=r"train\.epochs=0: must be a whole number from 1 to"):
         resolve(config)
 
 
 @pytest.mark.parametrize(
     ("key", "text", "wanted"),
     [
-        ("seed", "-1", "at least 0"),
-        ("data.max_pairs", "-1", "at least 0"),
-        ("data.cache_gigabytes", "-0.1", "at least 0"),
-        ("data.workers", "0", "at least 1"),
-        ("model.base_features", "0", "at least 1"),
-        ("model.levels", "-1", "at least 0"),
-        ("model.discriminator_layers", "0", "at least 1"),
-        ("loss.reconstruction_weight", "-0.1", "at least 0"),
-        ("loss.discriminator_weight", "-0.1", "at least 0"),
-        ("optimizer.learning_rate", "-1e-9", "at least 0"),
-        ("lr.decay_epochs", "-1", "at least 0"),
-        ("train.batch_size", "0", "at least 1"),
-        ("train.global_batch_size", "-1", "at least 0"),
-        ("train.epochs", "0", "at least 1"),
-        ("train.steps", "-1", "at least 0"),
-        ("checkpoint.every_epochs", "0", "at least 1"),
-        ("checkpoint.keep", "0", "at least 1"),
-        ("checkpoint.keep_period_epochs", "-1", "at least 0"),
-        ("eval.batch_size", "0", "at least 1"),
-        ("eval.max_images", "-1", "at least 0"),
-        ("log.every_steps", "0", "at least 1"),
-        ("log.grid_images", "0", "at least 1"),
+        ("seed", "-1", "must be a whole number from 0 to "),
+        ("data.max_pairs", "-1", "must be a whole number from 0 to "),
+        ("data.cache_gigabytes", "-0.1", r"must be a number in \[0, "),
+        ("data.workers", "0", "must be a whole number from 1 to "),
+        ("model.base_features", "0", "must be a whole number from 1 to "),
+        ("model.levels", "-1", "must be a whole number from 0 to "),
+        ("model.discriminator_layers", "0", "must be a whole number from 1 to "),
+        ("loss.reconstruction_weight", "-0.1", r"must be a number in \[0, "),
+        ("loss.discriminator_weight", "-0.1", r"must be a number in \[0, "),
+        ("optimizer.learning_rate", "-1e-9", r"must be a number in \[0, "),
+        ("lr.decay_epochs", "-1", "must be a whole number from 0 to "),
+        ("train.batch_size", "0", "must be a whole number from 1 to "),
+        ("train.global_batch_size", "-1", "must be a whole number from 0 to "),
+        ("train.epochs", "0", "must be a whole number from 1 to "),
+        ("train.steps", "-1", "must be a whole number from 0 to "),
+        ("checkpoint.every_epochs", "0", "must be a whole number from 1 to "),
+        ("checkpoint.keep", "0", "must be a whole number from 1 to "),
+        ("checkpoint.keep_period_epochs", "-1", "must be a whole number from 0 to "),
+        ("eval.batch_size", "0", "must be a whole number from 1 to "),
+        ("eval.max_images", "-1", "must be a whole number from 0 to "),
+        ("log.every_steps", "0", "must be a whole number from 1 to "),
+        ("log.grid_images", "0", "must be a whole number from 1 to "),
         ("data.direction", "AtoC", "choose from AtoB, BtoA"),
-        ("data.source_channels", "0", "at least 1"),
-        ("data.target_channels", "-1", "at least 1"),
-        ("data.target_channels", "1025", "at most 1024"),
-        ("data.source_classes", "-1", "at least 0"),
-        ("data.source_classes", "1025", "at most 1024"),
+        ("data.source_channels", "0", "must be a whole number from 1 to "),
+        ("data.target_channels", "-1", "must be a whole number from 1 to "),
+        ("data.target_channels", "1025", "must be a whole number from . to 1024"),
+        ("data.source_classes", "-1", "must be a whole number from 0 to "),
+        ("data.source_classes", "1025", "must be a whole number from . to 1024"),
         ("data.source_dtype", "int16", "choose from float32, uint16, uint8"),
         ("data.target_dtype", "float64", "choose from float32, uint16, uint8"),
         ("data.resize", "crop_and_resize", "choose from crop, none, resize, resize_and_crop, sc"),
@@ -121,11 +121,11 @@ def test_a_config_that_is_not_valid_is_not_resolved():
         ("data.split", "0,0,0", "give shares of train, val and test"),
         ("data.patch_size", "0", "give one side or"),
         ("data.patch_size", "8,8,8", "give one side or"),
-        ("augment.mosaic", "-0.1", "at least 0"),
-        ("augment.mosaic", "1.1", "at most 1"),
-        ("eval.train_images", "-1", "at least 0"),
-        ("eval.every_epochs", "-1", "at least 0"),
-        ("eval.every_steps", "-1", "at least 0"),
+        ("augment.mosaic", "-0.1", r"must be a number in \[0, "),
+        ("augment.mosaic", "1.1", r"must be a number in \[0, 1\]$"),
+        ("eval.train_images", "-1", "must be a whole number from 0 to "),
+        ("eval.every_epochs", "-1", "must be a whole number from 0 to "),
+        ("eval.every_steps", "-1", "must be a whole number from 0 to "),
         ("log.bands", "1,2", "one or three channels"),
         ("log.bands", "-1", "one or three channels"),
         ("log.bands", "0.5", "one or three channels"),
@@ -139,21 +139,24 @@ def test_a_config_that_is_not_valid_is_not_resolved():
         ("data.image_size", "8,8,3", "give one side or"),
         ("data.load_size", "-1", "give one side or"),
         ("data.load_size", "300,300,3", "give one side or"),
-        ("model.dropout", "1", "must be in"),
-        ("model.dropout", "-0.1", "must be in"),
-        ("optimizer.b1", "1", "must be in"),
-        ("optimizer.b2", "-0.1", "must be in"),
+        ("model.dropout", "1", r"must be a number in \[0, 1\)"),
+        ("model.dropout", "-0.1", r"must be a number in \[0, 1\)"),
+        ("optimizer.b1", "1", r"must be a number in \[0, 1\)"),
+        ("optimizer.b2", "-0.1", r"must be a number in \[0, 1\)"),
         ("data.synthetic_pairs", "4,2", "train, val and test"),
         ("data.synthetic_pairs", "4,2,-1", "train, val and test"),
         ("data.synthetic_pairs", "4,2,1.0", "train, val and test"),
     ],
 )
 def test_value_out_of_range_is_refused_by_name(key, text, wanted):
-    config = default_config()
-    override(config, key, text)
-    with pytest.raises(InputError, match=wanted) as error:
+    def judge():
+        config = default_config()
+        override(config, key, text)
         validate(config)
-    assert str(error.value).startswith(f"{key}=")
+
+    with pytest.raises(InputError, match=wanted) as error:
+        judge()
+    assert str(error.value).removeprefix("config.").startswith(f"{key}=")
     assert "\n" not in str(error.value)
 
 
@@ -221,12 +224,12 @@ def test_only_the_width_is_loaded_with_scale_width_and_crop(loaded, good):
 def test_a_seed_beyond_jax_keys_is_refused(seed):
     config = default_config()
     config.seed = seed
-    with pytest.raises(InputError, match=f"seed={seed}: must be below"):
+    with pytest.raises(InputError, match=f"seed={seed}: must be a whole number from 0 to "):
         validate(config)
 
 
 def test_an_infinite_rate_is_refused():
     config = default_config()
     override(config, "optimizer.learning_rate", "1e999")
-    with pytest.raises(InputError, match="learning_rate=inf: must be at least 0, and finite"):
+    with pytest.raises(InputError, match=r"learning_rate=inf: must be a number in \[0, "):
         validate(config)

@@ -72,7 +72,7 @@ def test_the_builder_of_generators_hands_every_setting_on(tiny_config):
     ("key", "choices"),
     [
         ("discriminator", f"multiscale, patch, pixel, {OWN}"),
-        ("discriminator_norm", "batch, group, instance, instance_affine, none"),
+        ("discriminator_norm", "batch, group, instance, instance_affine, none, or ''"),
     ],
 )
 def test_unknown_names_of_a_discriminator_list_the_choices(tiny_config, key, choices):
