@@ -16,11 +16,13 @@ from typing import Any, NoReturn
 from tqdm import tqdm
 
 import pix2pix_jax
+from pix2pix_jax.commands import ending, interrupts
+from pix2pix_jax.commands.entry import PROGRAM
 from pix2pix_jax.core.errors import InputError, one_line, shown
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.whole_numbers import parse_whole
 
-PROGRAM = "pix2pix-jax"
+_NO_BACKEND = "Unable to initialize backend"  # what JAX says of a platform
 
 
 class Parser(argparse.ArgumentParser):
@@ -149,7 +151,7 @@ def messages_on_terminal() -> Iterator[None]:
         logger.propagate = before[1]
 
 
-def run(main: Callable[[], int | None]) -> NoReturn:
+def run(main: Callable[[], int | None], *, prints_results: bool = True) -> NoReturn:
     """Run a command's main function and exit with its status.
 
     A mistake by the user (InputError, or a file that the system refuses) prints one line and exits
@@ -158,17 +160,41 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
     Args:
         main: Takes no arguments; returns an exit status, or None for 0.
+        prints_results: Whether the command has failed if what it prints cannot be written.
     """
     try:
         with messages_on_terminal():
-            status = main()
-    except (InputError, OSError) as error:
-        if os.environ.get("PIX2PIX_JAX_TRACEBACK"):
+            status = main() or 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt as error:
+        if not isinstance(error, interrupts.Interrupted):
+            print("interrupted", file=sys.stderr)
+        ending.leave(interrupts.status() or 128 + signal.SIGINT, reported=True)
+    except Exception as error:
+        line = _describe(error)
+        if line is None or os.environ.get("PIX2PIX_JAX_TRACEBACK"):
             raise
-        notes = getattr(error, "__notes__", [])
-        print_error("; ".join([str(error), *notes]))
+        print_error(line)
+        ending.leave(2, reported=True)
+    lost = ending.lost_output() if prints_results and not status else None
+    if lost is not None:
+        print_error(f"not all that was printed could be written ({lost.strerror})")
         status = 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = 128 + signal.SIGINT
-    sys.exit(status)
+    ending.leave(status)
+
+
+def _describe(error: Exception) -> str | None:
+    """Say in a line what a user can mend; None if the error is a bug."""
+    if isinstance(error, InputError | OSError):
+        return "; ".join([str(error), *getattr(error, "__notes__", [])])
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error})" if str(error) else "out of memory"
+    if isinstance(error, RuntimeError) and _NO_BACKEND in str(error):
+        reason = str(error).partition(_NO_BACKEND)[2].strip().splitlines()[0]
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        return (
+            f"JAX_PLATFORMS={asked}: JAX cannot use it here ({_NO_BACKEND} {reason[:200]}); unset "
+            "JAX_PLATFORMS to let JAX choose"
+        )
+    return None

@@ -1,15 +1,17 @@
 """How a command starts: `pix2pix-jax NAME ...`, or `python scripts/NAME.py ...` in a checkout.
 
-Nothing here imports JAX, as `train` has to set up the memory allocator before that.
+Signals are heeded first. So other modules are imported inside functions: until they are there, a
+signal would end in a traceback. None imports JAX before `train` has set up the memory allocator.
 """
 
-import difflib
 import importlib
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
-from pix2pix_jax.commands import allocator, cli
+from pix2pix_jax.commands import interrupts
 
+PROGRAM = "pix2pix-jax"
 COMMANDS = {
     "train": "train a generator on image pairs",
     "sample": "translate images with a trained generator",
@@ -25,18 +27,9 @@ def main() -> NoReturn:
     """Run `pix2pix-jax NAME ...`."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in COMMANDS:
-        sys.argv = [f"{cli.PROGRAM} {name}", *arguments]
+        sys.argv = [f"{PROGRAM} {name}", *arguments]
         run(name)
-    if name in ("-h", "--help"):
-        print(_overview())
-    elif name == "--version":
-        print(cli.version())
-    else:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(COMMANDS)}"
-        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
-        sys.exit(2)
-    sys.exit()
+    _start(lambda: _answer(name))
 
 
 def run(name: str) -> NoReturn:
@@ -45,10 +38,44 @@ def run(name: str) -> NoReturn:
     Args:
         name: One of `COMMANDS`.
     """
+    _start(lambda: _run(name), prints_results=name != "train")
+
+
+def _start(main: Callable[[], int | None], *, prints_results: bool = True) -> NoReturn:
+    """Make this process the command's own, and run its main function."""
+    interrupts.heed()
+    from pix2pix_jax.commands import cli, ending
+
+    ending.take_over()
+    cli.run(main, prints_results=prints_results)
+
+
+def _run(name: str) -> int | None:
+    """Import a command and run it."""
+    from pix2pix_jax.commands import allocator, surroundings
+
+    surroundings.check()
     if name == "train":
         allocator.keep_memory()
-    command = importlib.import_module(f"pix2pix_jax.commands.{name}")
-    cli.run(command.main)
+    return importlib.import_module(f"pix2pix_jax.commands.{name}").main()
+
+
+def _answer(name: str) -> int:
+    """Answer an argument that is no command; return the exit status."""
+    import difflib
+
+    from pix2pix_jax.commands import cli
+    from pix2pix_jax.core.errors import InputError, shown
+
+    if name in ("-h", "--help"):
+        print(_overview())
+    elif name == "--version":
+        print(cli.version())
+    else:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(COMMANDS)}"
+        raise InputError(f"there is no command {shown(name)}; {hint}")
+    return 0
 
 
 def _overview() -> str:
@@ -57,12 +84,12 @@ def _overview() -> str:
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     return "\n".join(
         [
-            f"usage: {cli.PROGRAM} COMMAND ...",
+            f"usage: {PROGRAM} COMMAND ...",
             "",
             "Paired image-to-image translation (pix2pix) in JAX.",
             "",
             *lines,
             "",
-            f"`{cli.PROGRAM} COMMAND --help` lists the flags; --version prints the version.",
+            f"`{PROGRAM} COMMAND --help` lists the flags; --version prints the version.",
         ]
     )

@@ -1,10 +1,6 @@
-"""Several processes that train together, through `jax.distributed`; and stopping when asked."""
+"""Several processes that train together, through `jax.distributed`."""
 
 import collections
-import os
-import signal
-import threading
-from types import FrameType
 
 import jax
 import numpy as np
@@ -94,35 +90,3 @@ class Agreement:
             return asked
         self._pending.append(self._sum(np.full(jax.local_device_count(), asked, np.int32)))
         return len(self._pending) > _LAG and bool(self._pending.popleft())
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class StopRequest:
-    """A context that notes the first SIGTERM, SIGINT or SIGHUP; a second one ends the process.
-
-    Outside the main thread, where Python cannot handle signals, none is noted.
-
-    Attributes:
-        signal: The signal that came first; None until then.
-    """
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-        self._old: dict[signal.Signals, object] = {}
-
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():
-            self._old = {number: signal.signal(number, self._note) for number in _SIGNALS}
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            # Without clean-up, as the user asked twice. The next start ignores what is unfinished.
-            os._exit(128 + number)
-        self.signal = signal.Signals(number)

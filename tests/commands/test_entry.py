@@ -5,17 +5,23 @@ import subprocess
 import sys
 
 import pytest
-from support.scripts import SCRIPTS, refused
+from support.scripts import SCRIPTS, refused, stay_in_process
 
 import pix2pix_jax
 from pix2pix_jax.commands import entry
 
 ROOT = SCRIPTS.parent
+# Modules that several commands share.
+_SHARED = {
+    *("__init__", "allocator", "cli", "ending", "entry", "interrupts", "scoring_flags"),
+    "surroundings",
+}
 
 
 @pytest.fixture
 def call(monkeypatch, capsys):
     def call(*arguments):
+        stay_in_process(monkeypatch)
         monkeypatch.setattr(sys, "argv", ["/somewhere/bin/pix2pix-jax", *arguments])
         with pytest.raises(SystemExit) as end:
             entry.main()
@@ -28,7 +34,7 @@ def test_every_command_has_a_module_and_a_script():
     scripts = {path.stem for path in SCRIPTS.glob("*.py")}
     assert scripts == {*entry.COMMANDS, "benchmark"}
     modules = {path.stem for path in pathlib.Path(entry.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "allocator", "cli", "entry", "scoring_flags"} == {*entry.COMMANDS}
+    assert modules - _SHARED == {*entry.COMMANDS}
 
 
 @pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",)])

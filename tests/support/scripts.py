@@ -10,9 +10,16 @@ import sys
 
 import pytest
 
-from pix2pix_jax.commands import allocator
+from pix2pix_jax.commands import allocator, ending, interrupts
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
+
+
+def stay_in_process(patch):
+    """Keep a command from changing this process, as it would its own."""
+    patch.setattr(allocator, "keep_memory", lambda: None)
+    patch.setattr(ending, "take_over", lambda: None)
+    patch.setattr(interrupts, "heed", lambda: None)
 
 
 def run_script(name, *arguments, folder="."):
@@ -26,7 +33,7 @@ def run_script(name, *arguments, folder="."):
     ):
         patch.chdir(folder)
         patch.setattr(sys, "argv", [str(path), *map(str, arguments)])
-        patch.setattr(allocator, "keep_memory", lambda: None)  # it would last
+        stay_in_process(patch)
         try:
             runpy.run_path(str(path), run_name="__main__")
         except SystemExit as end:
