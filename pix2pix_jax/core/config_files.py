@@ -76,7 +76,7 @@ def _is_word(text: str) -> bool:
     return text.isidentifier() or (is_own(text) and text.rpartition(":")[2].isidentifier())
 
 
-def from_values(values: ConfigDict | Mapping[str, Any], where: str = "") -> ConfigDict:
+def from_values(values: ConfigDict | Mapping[Any, Any], where: str = "") -> ConfigDict:
     """Build a configuration from values that come from outside, with the types of their keys.
 
     Args:
@@ -85,29 +85,32 @@ def from_values(values: ConfigDict | Mapping[str, Any], where: str = "") -> Conf
         where: Where the values come from, for messages.
 
     Returns:
-        A configuration, locked. Keys without a value have their defaults; ranges are not checked.
+        A configuration, locked. Keys without a value have their defaults.
 
     Raises:
-        InputError: There is no such key, or a value is of another type; see `keys.convert`.
+        InputError: There is no such key, or a value is not allowed; see `keys.convert` and
+            `keys.check`. What does not go together is found by `validation.validate`.
     """
     config = default_config()
+    sections = {key.partition(".")[0] for key in keys.RULES if "." in key}
     try:
-        for key, value in _leaves(values, tuple(config)):
+        for key, value in _leaves(values, sections):
             set_value(config, key, value)
+            keys.check(key, get(config, key))
     except InputError as error:
         raise InputError(f"{where}: {error}" if where else str(error)) from None
     return config
 
 
 def _leaves(
-    values: ConfigDict | Mapping[str, Any], sections: tuple[str, ...]
+    values: ConfigDict | Mapping[Any, Any], sections: set[str]
 ) -> Iterator[tuple[str, Any]]:
     """Yield each key, with its section, and its value."""
     for key, value in values.items():
         if key in sections and isinstance(value, ConfigDict | Mapping):
             for name, leaf in value.items():
                 yield f"{key}.{name}", leaf
-        elif key in sections and key not in keys.RULES:
+        elif key in sections:
             raise InputError(
                 f"config.{key}={shown(value)}: this is a section; set one of its keys, as in "
                 f"config.{next(name for name in keys.RULES if name.startswith(f'{key}.'))}"
@@ -180,12 +183,15 @@ def load_json(path: pathlib.Path) -> ConfigDict:
 
     Raises:
         InputError: The file is missing, is not a JSON object, or has a key twice, a key that does
-            not exist or a value of another type.
+            not exist or a value that is not allowed.
     """
     if not path.is_file():
         raise InputError(f"{path.parent}: not the folder of a run (no {path.name} in it)")
     try:
-        values = json.loads(path.read_bytes(), object_pairs_hook=_without_repetition)
+        content = path.read_bytes()
+        if not content.strip():
+            raise ValueError("it is empty")
+        values = json.loads(content, object_pairs_hook=_without_repetition)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except RecursionError:

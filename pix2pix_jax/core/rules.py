@@ -10,6 +10,7 @@ import numpy as np
 from pix2pix_jax.core.own_code import is_own
 
 _LONGEST_TEXT = 4096  # bytes of the longest path on Linux
+_MOST_VALUES = 100  # of a tuple
 OWN = "file.py:name or package.module:name"
 
 
@@ -186,8 +187,10 @@ class Several:
     lengths: tuple[int, ...] = ()
 
     def convert(self, value: Any) -> tuple[Any, ...] | None:
-        """Accept tuples, lists and ranges; a single value stands for a tuple of one."""
+        """Accept tuples, lists and ranges of up to 100; one value stands for a tuple of one."""
         values = tuple(value) if isinstance(value, tuple | list | range) else (value,)
+        if len(values) > _MOST_VALUES:
+            return None
         parts = tuple(self._convert_one(plain(part)) for part in values)
         return None if any(part is None for part in parts) else parts
 

@@ -1,11 +1,30 @@
+import copy
 import json
+import os
+import pathlib
+import pickle
 
+import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import default_config, flatten, get
-from pix2pix_jax.core.config_files import differences, load_file, load_json, override, save_json
+from pix2pix_jax.core.config_files import (
+    differences,
+    from_values,
+    load_file,
+    load_json,
+    override,
+    save_json,
+)
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import resolve
 
+# How a config file starts.
+HEAD = """from pix2pix_jax import default_config
+def get_config():
+    config = default_config()
+"""
 KEYS = list(flatten(default_config()))
 
 
@@ -239,3 +258,245 @@ def test_quotes_around_a_string_may_be_given():
 def test_a_text_that_is_no_literal_at_all_is_refused():
     with pytest.raises(InputError, match="must be a whole number from 1"):
         override(default_config(), "train.epochs", "{[1]:2}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda config: setattr(config.model, "genrator", "unet"),
+            "config.model.genrator: there is no such key. Did you mean config.model.generator?",
+        ),
+        (
+            lambda config: config.model.genrator,
+            "config.model.genrator: there is no such key. Did you mean config.model.generator?",
+        ),
+        (
+            lambda config: setattr(config, "epochs", 3),
+            "config.epochs: there is no such key. Did you mean config.train.epochs?",
+        ),
+        (
+            lambda config: config.update({"train.epoch": 3}),
+            "config.train.epoch: there is no such key. Did you mean config.train.epochs?",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda config: config,
+        lambda config: config.copy_and_resolve_references(),
+        copy.deepcopy,
+        lambda config: pickle.loads(pickle.dumps(config)),
+    ],
+)
+def test_a_misspelt_key_in_python_is_an_input_error(change, message, copied):
+    with pytest.raises(InputError) as error:
+        change(copied(default_config()))
+    assert str(error.value) == message
+
+
+def test_a_key_that_is_not_there_can_be_asked_for():
+    config = default_config()
+    assert not hasattr(config.model, "genrator")
+    assert config.get("sead", 7) == 7
+    assert config["train.epochs"] == 200
+    config["train.epochs"] = 3
+    assert config.train.epochs == 3
+
+
+def test_values_from_outside_get_the_types_of_their_keys():
+    config = from_values(
+        {
+            "seed": np.int64(3),
+            "train.epochs": 7,
+            "data": {"image_size": 32, "root": pathlib.Path("pairs")},
+            "model": ConfigDict({"norm": "batch"}),
+        }
+    )
+    expected = default_config()
+    expected.seed, expected.train.epochs = 3, 7
+    expected.data.image_size, expected.data.root = (32,), "pairs"
+    expected.model.norm = "batch"
+    assert flatten(config) == flatten(expected)
+    assert type(config.seed) is int
+    assert config.is_locked
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sead": 1}, "config.sead: there is no such key. Did you mean config.seed?"),
+        ({"train": 3}, "config.train=3: this is a section; set one of its keys, as in config.tra"),
+        ({"train": {"epoch": 3}}, "config.train.epoch: there is no such key. Did you mean config."),
+        ({"train": {"epochs": {"a": 1}}}, "config.train.epochs={'a': 1}: must be a whole number"),
+        ({"seed": {"a": 1}}, "config.seed={'a': 1}: must be a whole number from 0 to"),
+        ({3: 1}, "config.3: there is no such key"),
+        ({"x" * 100_000: 1}, "config.xxx"),
+        ({"a\nb": 1}, r"config.a\nb: there is no such key"),
+    ],
+)
+def test_values_from_outside_that_do_not_fit_are_one_line(values, message):
+    with pytest.raises(InputError) as error:
+        from_values(values, "here")
+    assert str(error.value).startswith(f"here: {message}")
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"config\.json: not valid JSON \(it is empty\)"),
+        (b"{", r"config\.json: not valid JSON \(Exp"),
+        (b'{"seed": "\xff"}', r"config\.json: not valid JSON \("),
+        (b"\x00\x00\x00", r"config\.json: not valid JSON \("),
+        (b"[" * 100_000, r"config\.json: not valid JSON of a configuration \(nested too deep\)"),
+        (b'{"seed":' * 100_000, r"config\.json: not valid JSON of a configuration \(nested too"),
+        (b'{"seed": %s}' % (b"9" * 400), r"config\.json: seed=9+\.\.\.9+: must be a wh"),
+        (b'{"seed": %s}' % (b"9" * 5000), r"config\.json: not valid JSON \("),
+        (b'{"seed": 1e400}', r"config\.json: config\.seed=inf: must be a whole number"),
+        (b'{"seed": NaN}', r"config\.json: config\.seed=nan: must be a whole number"),
+        (b'{"seed": 1, "seed": 2}', r"config\.json: not valid JSON \(the key 'seed' is there tw"),
+        (b'{"train": {"epochs": 1, "epochs": 2}}', r"\(the key 'epochs' is there twice"),
+        (b'{"train": 3}', r"config\.json: config\.train=3: this is a section"),
+        (
+            b'{"data.root": "%s"}' % (b"x" * 10**6),
+            r"config\.json: data\.root='x+\.\.\.x+': must be",
+        ),
+        (b'"text"', r"config\.json: expected an object of keys and values, not 'text'"),
+    ],
+    ids=range(15),
+)
+def test_a_damaged_config_json_is_one_line(tmp_path, content, message):
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as error:
+        load_json(path)
+    assert len(str(error.value)) < 400 + len(str(path))
+
+
+def test_a_folder_or_a_pipe_is_no_config_json(tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(InputError, match="not the folder of a run"):
+            load_json(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\n1 / 0\n", "FILE, line 2: ZeroDivisionError: division by zero"),
+        ("x = 1\nx = = 2\n", "FILE, line 2: SyntaxError: invalid syntax"),
+        ("import sys\nsys.exit(3)\n", "FILE, line 2: SystemExit: 3"),
+        ("import nothing_of_this_name\n", "FILE, line 1: ModuleNotFoundError: No module named"),
+        ("\0", "FILE: "),
+        (b"\x7fELF\xff\xfe", "FILE"),
+        (
+            "def get_config():\n    return f()\ndef f():\n    raise KeyError('a\\nb')\n",
+            "FILE, line 4",
+        ),
+        ("get_config = 3\n", "FILE: TypeError: 'int' object is not callable"),
+        ("def get_config(size): ...\n", "FILE: TypeError: get_config() missing 1 required"),
+        ("def get_config(): ...\n", "PATH: has no get_config() that returns a configuration"),
+        ("def get_config():\n    return {'train.epochs': 3}\n", "PATH: has no get_config() that"),
+        (
+            f"{HEAD}    config.model.genrator = 'unet'\n    return config\n",
+            "FILE, line 4: config.model.genrator: there is no such key. Did you mean config.model.",
+        ),
+        (
+            f"{HEAD}    config.unlock().model.genrator = 'unet'\n    return config\n",
+            "PATH: config.model.genrator: there is no such key. Did you mean config.model.gen",
+        ),
+        (
+            f"{HEAD}    config.train.epochs = 'many'\n    return config\n",
+            "PATH: config.train.epochs='many': must be a whole number from 1 to",
+        ),
+        (f"{HEAD}    config.train = 3\n    return config\n", "PATH: config.train=3: this is a sec"),
+    ],
+    ids=range(15),
+)
+def test_a_config_file_that_is_wrong_is_one_line_with_file_and_line(tmp_path, text, message):
+    path = tmp_path / "mine.py"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as error:
+        load_file(str(path))
+    expected = message.replace("FILE", str(path)).replace("PATH", str(path))
+    assert str(error.value).startswith(f"--config {expected}")
+
+
+def test_a_config_file_may_hold_what_python_has(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        f"import pathlib\nimport numpy as np\n{HEAD}"
+        "    config.data.image_size = 32\n    config.data.root = pathlib.Path('pairs')\n"
+        "    config.train.epochs = np.int64(3)\n    return config\n"
+    )
+    config = load_file(str(path))
+    assert (config.data.image_size, config.data.root) == ((32,), "pairs")
+    assert type(config.train.epochs) is int
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("FOLDER", "FOLDER: this is a folder; choose FOLDER/a.py"),
+        ("x" * 5000, "'xxx"),
+        ("a\nb.py", r"a\nb.py: there is no such file; choose cityscapes"),
+        ("a\0b", r"a\x00b: there is no such file"),
+    ],
+    ids=range(4),
+)
+def test_a_path_that_leads_to_no_config_is_one_line(tmp_path, name, message):
+    (tmp_path / "a.py").write_text("")
+    with pytest.raises(InputError) as error:
+        load_file(name.replace("FOLDER", str(tmp_path)))
+    assert str(error.value).startswith(f"--config {message.replace('FOLDER', str(tmp_path))}")
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("seed", "٣٠"),
+        ("seed", "\uff13\uff10"),
+        ("seed", "²"),
+        ("seed", "9" * 400),
+        ("seed", "9" * 5000),
+        ("seed", "(" * 100_000),
+        ("seed", "-" * 100_000 + "1"),
+        ("seed", "None"),
+        ("seed", "nan"),
+        ("optimizer.learning_rate", "\uff11e-3"),
+        ("optimizer.learning_rate", "9" * 400),
+        ("optimizer.learning_rate", "1e400"),
+        ("optimizer.learning_rate", "1+1j"),
+        ("data.image_size", "\uff13\uff12"),
+        ("data.image_size", "9" * 100_000),
+        ("data.root", "x" * 100_000),
+        ("data.root", "'open"),
+        ("augment.flip", ""),
+        ("eval.metrics", ",".join(["l1"] * 100_000) + ",none"),
+        ("model.norm", ""),
+        ("model.norm", "\n" * 1000),
+    ],
+    ids=range(21),
+)
+def test_a_hostile_text_is_refused_in_one_short_line(key, text):
+    def judge():
+        config = default_config()
+        override(config, key, text)
+        resolve(config)
+
+    with pytest.raises(InputError) as error:
+        judge()
+    message = str(error.value)
+    assert message.removeprefix("config.").startswith(f"{key}=")
+    assert message.isprintable()
+    assert len(message) < 600
+
+
+def test_a_number_of_a_config_has_pythons_syntax():
+    config = default_config()
+    override(config, "train.epochs", "1_000")
+    assert config.train.epochs == 1000
