@@ -25,14 +25,16 @@ from pix2pix_jax.data.tfds import build_tfds
 from pix2pix_jax.images.encoding import PHOTO
 
 _LARGEST = 2**15  # pixels along one side
-_CHECK = """Read every image of a data set and print a summary.
+_CHECK = """Read every image of a data set and print a summary, with the values of each side and
+band, and the keys that a config needs for them.
 
 Errors, with exit status 1: files that cannot be read, have an odd width (side by side), no partner
 or one of another size (folders); a side that mixes dtypes, such as 16 bits with 8 bits, or numbers
 of channels that do not go together; the same pixels in two splits. Warnings, which leave the exit
 status at 0: identical images in one split; near-duplicates by perceptual hash (pairs: both sides
 look alike); pairs whose edges coincide no better than those of unrelated images, or much better
-after a shift; images in no split.
+after a shift; images in no split; what is not taken for an image; values that are beyond the range
+of their dtype, or use little of it.
 
 Perceptual hashes find copies that were compressed, resized, darkened, cropped, or shifted by up to
 a hundredth of their side. Images that overlap less, such as neighbouring map tiles, are not

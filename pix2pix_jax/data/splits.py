@@ -15,6 +15,7 @@ from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source
+from pix2pix_jax.data.values import say_values
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def load_splits(
     shown_test: int,
     code: OwnCode = NO_OWN_CODE,
 ) -> Splits:
-    """Read the pairs of a run.
+    """Read the pairs of a run, and log what values the training pairs hold.
 
     Args:
         data: The section `data` of a resolved configuration.
@@ -75,6 +76,7 @@ def load_splits(
     )
     test_source = build_source(data, form, "test", seed=seed, may_be_empty=True, code=code)
     train, val = load(train_source, "train pairs", training=True), load(val_source, "val pairs")
+    say_values(train, data.workers)
     warn_of_leaks(train, val, data.workers)
     scored = _spread(train_source, scored_train)
     shown = _spread(test_source, shown_test)

@@ -12,6 +12,8 @@ from pix2pix_jax.data.preparation.alignment import Alignment
 from pix2pix_jax.data.preparation.layout import Layout, find_layout
 from pix2pix_jax.data.preparation.reading import Seen, read_all
 from pix2pix_jax.data.similarity import MOST, near_duplicates
+from pix2pix_jax.data.values import SIDES, Values, judge, merge, way_out
+from pix2pix_jax.images.pixels import white
 
 # Below this median lead over strangers, the edges of a set say nothing about single pairs.
 _TELLING = 3.0
@@ -40,11 +42,13 @@ class CheckResult:
     Attributes:
         layout: The files.
         seen: What each pair showed, in their order.
+        values: What the values of each side are.
         findings: Errors first, then what may be intended; none is without a case.
     """
 
     layout: Layout
     seen: tuple[Seen, ...]
+    values: tuple[Values, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -73,10 +77,12 @@ def check(root: str, source: str = "") -> CheckResult:
     layout = find_layout(root, source)
     seen = tuple(read_all(layout))
     good = [one for one in seen if not one.problem]
+    values = _merge_sides(good)
     findings = [
         Finding("cannot be used", tuple(one.problem for one in seen if one.problem), True),
         Finding("without a partner", tuple(map(str, layout.unpaired)), True),
         *_find_mixed_kinds(good),
+        Finding("values that do not fit the range of their dtype", tuple(_wrong_values(values))),
         *_find_identical(good),
         *_find_near(good),
         *_find_misaligned(good),
@@ -85,7 +91,28 @@ def check(root: str, source: str = "") -> CheckResult:
         Finding("left out", tuple(f"{path}: {why}" for path, why in layout.left_out)),
     ]
     chosen = (finding for finding in findings if finding.cases)
-    return CheckResult(layout, seen, tuple(sorted(chosen, key=lambda finding: not finding.wrong)))
+    ordered = tuple(sorted(chosen, key=lambda finding: not finding.wrong))
+    return CheckResult(layout, seen, values, ordered)
+
+
+def _merge_sides(seen: Sequence[Seen]) -> tuple[Values, ...]:
+    """Return the values of each side, over all images of its most frequent kind."""
+    sides = []
+    for number in range(len(seen[0].kinds) if seen else 0):
+        (usual, _), *_ = collections.Counter(one.kinds[number] for one in seen).most_common(1)
+        values = merge(one.values[number] for one in seen if one.kinds[number] == usual)
+        assert values is not None  # the most frequent kind has an image
+        sides.append(values)
+    return tuple(sides)
+
+
+def _wrong_values(values: Sequence[Values]) -> Iterator[str]:
+    """Yield, for each side whose values do not fit the range of their dtype, what to set."""
+    for letter, side, one in zip("AB", SIDES, values, strict=False):
+        wrong = judge(one, 0.0, white(np.dtype(one.dtype)))
+        if wrong:
+            where = f"side {letter}: " if len(values) > 1 else ""
+            yield f"{where}{wrong}; {way_out(one, side)}"
 
 
 def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from pix2pix_jax.data.preparation.alignment import Alignment, Field, compare, ed
 from pix2pix_jax.data.preparation.layout import Item, Layout
 from pix2pix_jax.data.similarity import perceptual_hash
 from pix2pix_jax.data.sources import split_in_halves
+from pix2pix_jax.data.values import Values, measure
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.pixels import Stored
 
@@ -30,6 +31,7 @@ class Seen:
         problem: Why it cannot be used; if it is not '', the other attributes are empty.
         sizes: Height and width of each side.
         kinds: Number of channels and dtype of each side.
+        values: What the values of each side are.
         digest: Digest of all pixels.
         hashes: Perceptual hash of each side.
         alignment: How well the sides' edges coincide; None if that is unknown.
@@ -39,6 +41,7 @@ class Seen:
     problem: str = ""
     sizes: tuple[tuple[int, ...], ...] = ()
     kinds: tuple[tuple[int, str], ...] = ()
+    values: tuple[Values, ...] = ()
     digest: bytes = b""
     hashes: tuple[np.uint64, ...] = ()
     alignment: Alignment | None = None
@@ -90,6 +93,7 @@ def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | No
         item,
         sizes=tuple(side.shape[:2] for side in sides),
         kinds=tuple((side.shape[-1], str(side.dtype)) for side in sides),
+        values=tuple(map(measure, sides)),
         digest=digest.digest(),
         hashes=tuple(perceptual_hash(side) for side in sides),
     )

@@ -2,13 +2,19 @@
 
 import collections
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 from pix2pix_jax.core.columns import align
 from pix2pix_jax.data.preparation.check import CheckResult
 from pix2pix_jax.data.preparation.reading import Seen
+from pix2pix_jax.data.values import SIDES, judge, propose
+from pix2pix_jax.images.pixels import white
 
 _MOST_KINDS = 2  # kinds of image listed in a cell
+_MOST_BANDS = 16  # bands of a side whose values are listed one by one
+_PHOTO_CHANNELS = (1, 3, 4)  # that need no key: they become the three of a photo
 _NONE = "-"
 
 
@@ -29,7 +35,7 @@ def format_result(result: CheckResult, most: int) -> str:
     rows = []
     for split in result.layout.splits:
         rows.append(_row(split, [one for one in result.seen if one.item.split == split], single))
-    lines = [f"data.source={source}", align(heading, rows)]
+    lines = [" ".join(_keys(result)), align(heading, rows), *_values(result)]
     for finding in result.findings:
         word = "wrong" if finding.wrong else "look at"
         lines += ["", f"{word}: {finding.title} ({len(finding.cases)})"]
@@ -37,6 +43,35 @@ def format_result(result: CheckResult, most: int) -> str:
         if len(finding.cases) > most:
             lines.append(f"  and {len(finding.cases) - most} more")
     return "\n".join([*lines, "", "nothing is wrong" if result.good else "something is wrong"])
+
+
+def _keys(result: CheckResult) -> Iterator[str]:
+    """Yield the keys of a config that fit the images, for those that are not photos of 8 bits."""
+    yield f"data.source={result.layout.source}"
+    for side, values in zip(SIDES, result.values, strict=False):
+        if values.bands not in _PHOTO_CHANNELS:
+            yield f"data.{side}_channels={values.bands}"
+        if values.dtype != "uint8":
+            yield f"data.{side}_dtype={values.dtype}"
+        limits = propose(values)
+        if limits is not None and judge(values, 0.0, white(np.dtype(values.dtype))):
+            yield f"data.{side}_range={limits[0]:g},{limits[1]:g}"
+
+
+def _values(result: CheckResult) -> list[str]:
+    """Return a table of the values of each side and band; of many bands together."""
+    heading = ["<side", "band", "least", "largest", "mean", "not finite"]
+    rows = []
+    for letter, values in zip("AB", result.values, strict=False):
+        side = letter if len(result.values) > 1 else "image"
+        bands = list(map(str, range(values.bands)))
+        columns = [values.low, values.high, values.mean, values.not_finite]
+        if values.bands > _MOST_BANDS:
+            bands = [f"0 to {values.bands - 1}"]
+            columns = [np.array([value]) for value in (*values.limits, *values.whole)]
+        for band, low, high, mean, bad in zip(bands, *columns, strict=True):
+            rows.append([side, band, f"{low:.6g}", f"{high:.6g}", f"{mean:.4g}", f"{bad:.1%}"])
+    return ["", align(heading, rows)] if rows else []
 
 
 def _row(split: str, seen: Sequence[Seen], single: bool) -> list[str]:

@@ -1,0 +1,69 @@
+"""What `check` says of the values that files hold."""
+
+import numpy as np
+import pytest
+
+from pix2pix_jax.data.preparation.check import check
+from pix2pix_jax.data.preparation.table import format_result
+from pix2pix_jax.images import files as image_files
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image_files.write(path, image)
+
+
+def photo(seed):
+    return np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
+
+
+def unfitting(report):
+    return [one for one in report.findings if one.title.startswith("values that do not fit")]
+
+
+def test_values_are_listed_by_side_and_band_and_keys_that_fit_are_proposed(tmp_path):
+    for seed in range(3):
+        values = np.random.default_rng(seed).uniform(-19.6, 44.2, (32, 32, 1)).astype(np.float32)
+        values[0, :2, 0] = -19.6, 44.2
+        save(tmp_path / "A" / "train" / f"{seed}.png", photo(seed))
+        save(tmp_path / "B" / "train" / f"{seed}.tif", values)
+    report = check(str(tmp_path))
+    lines = format_result(report, 3).splitlines()
+    assert lines[0] == "data.source=folders data.target_dtype=float32 data.target_range=-20,45"
+    assert any(line.startswith("B        0  -19.6     44.2") for line in lines), lines
+    (finding,) = unfitting(report)
+    assert not finding.wrong
+    assert finding.cases == (
+        "side B: values from -19.6 to 44.2, beyond the range 0 to 1; set data.target_range=-20,45",
+    )
+
+
+def test_images_of_12_bits_in_16_are_not_taken_for_black_ones(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, (32, 32, 20), np.uint16)
+    values[0, 0, 0], values[0, 0, 1] = 4095, 0
+    save(tmp_path / "train" / "0.tif", values)
+    report = check(str(tmp_path), "single")
+    lines = format_result(report, 3).splitlines()
+    assert lines[0] == (
+        "data.source=single data.source_channels=20 data.source_dtype=uint16 "
+        "data.source_range=0,4095"
+    )
+    assert any(line.split()[:6] == ["image", "0", "to", "19", "0", "4095"] for line in lines)
+    assert "of the range 0 to 65535; set data.source_range=0,4095" in unfitting(report)[0].cases[0]
+
+
+def test_photos_of_8_bits_need_no_key_and_no_word_about_their_values(tmp_path):
+    save(tmp_path / "train" / "0.png", photo(0))
+    report = check(str(tmp_path), "single")
+    assert format_result(report, 3).startswith("data.source=single\n")
+    assert not unfitting(report)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_counted_by_file(tmp_path, value):
+    image = np.zeros((4, 4, 1), np.float32)
+    image[0, :3] = value
+    save(tmp_path / "train" / "0.tif", image)
+    (finding,) = check(str(tmp_path), "single").findings
+    assert finding.wrong
+    assert "not finite (3 of 16)" in finding.cases[0]
