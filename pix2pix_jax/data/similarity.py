@@ -13,7 +13,7 @@ NEAR = 8  # bits in which near-duplicates may differ; unrelated images differ in
 MOST = 1000  # near-duplicates returned: a set of blank images would have millions
 _FLAT = 0.1 / 255  # amplitudes below a tenth of an 8-bit level are noise
 _PIECE = 2**20  # hashes compared at a time
-_RGBA = 4
+_RGB = 3
 _SIDE = 32
 # Rows 1 to 8 of the DCT-II (half a wave to four waves over the image), scaled so that products with
 # an image are amplitudes.
@@ -26,10 +26,10 @@ def shrink_luma(image: Stored, side: int) -> Float[np.ndarray, "side side"]:
     """Return the brightness of an image from 0 to 1, resized to a square.
 
     Integers are divided by their largest value. The range of float32 is not known here: it is
-    stretched from its smallest to its largest value. The brightness of more than four channels is
-    their mean.
+    stretched from its smallest to its largest value. The brightness of channels that are not known
+    to be gray or RGB is their mean.
     """
-    if image.shape[-1] <= _RGBA:
+    if image.shape[-1] in (1, _RGB):
         gray = images.as_channels(image, 1, "image")
     else:
         gray = image.mean(axis=-1, keepdims=True, dtype=np.float32).astype(image.dtype)

@@ -139,7 +139,8 @@ def _stack(held: list[tuple[np.ndarray, np.ndarray]]) -> Compared:
 
 def _read_both(ours: pathlib.Path, theirs: pathlib.Path) -> tuple[Stored, Stored]:
     """Read an image and its target, which must have the same size and type."""
-    fake, target = image_files.read_stored(ours), image_files.read_stored(theirs)
+    first, second = image_files.read_picture(ours), image_files.read_picture(theirs)
+    fake, target = first.pixels, second.pixels
     if fake.shape[:2] != target.shape[:2]:
         raise InputError(
             f"{ours}: {fake.shape[0]} x {fake.shape[1]} pixels (height, width), its target "
@@ -156,7 +157,8 @@ def _read_both(ours: pathlib.Path, theirs: pathlib.Path) -> tuple[Stored, Stored
                 f"{ours}: {fake.shape[-1]} channels, its target {theirs} has {target.shape[-1]}; "
                 "give both the same number"
             )
-        fake, target = pixels.as_channels(fake, 3, ours), pixels.as_channels(target, 3, theirs)
+        fake = pixels.as_channels(fake, 3, ours, kind=first.kind)
+        target = pixels.as_channels(target, 3, theirs, kind=second.kind)
     for path, image in ((ours, fake), (theirs, target)):
         if image.dtype == np.float32 and not 0 <= image.min() <= image.max() <= 1:
             raise InputError(

@@ -208,7 +208,9 @@ def _as_photos(side: Float[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3
             f"{names}: images of {side.shape[-1]} channels; they need gray or RGB: leave them out "
             "of --metrics"
         )
-    return np.stack([pixels.as_channels(image, 3, "image") for image in pixels.to_uint8(side)])
+    kind = {2: "gray+alpha", 4: "RGBA"}.get(side.shape[-1], "")
+    levels = pixels.to_uint8(side)
+    return np.stack([pixels.as_channels(image, 3, "image", kind=kind) for image in levels])
 
 
 def compute_distributions(

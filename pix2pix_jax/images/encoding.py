@@ -15,8 +15,13 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import label_files
 from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images.limits import MAX_PIXELS
+from pix2pix_jax.images.opening import File
 
 _VOID = 255  # index of pixels without a class, as is common in label maps
+# Values farther from the range than this, in halves of it, are refused: float32 cannot square what
+# the networks make of them.
+_FAR = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Encoding:
         low: Value that becomes -1.
         high: Value that becomes 1.
         classes: Number of classes if pixels are class indices; 0 if they are not.
+        max_pixels: Largest number of pixels of a file that is read.
     """
 
     channels: int = 3
@@ -36,13 +42,14 @@ class Encoding:
     low: float = 0.0
     high: float = 255.0
     classes: int = 0
+    max_pixels: int = dataclasses.field(default=MAX_PIXELS, compare=False)
 
     @property
     def depth(self) -> int:
         """Number of channels that the networks see: for class indices, one per class."""
         return self.classes or self.channels
 
-    def read(self, file: image_files.File, *, name: object = None) -> Shaped[np.ndarray, "h w c"]:
+    def read(self, file: File, *, name: object = None) -> Shaped[np.ndarray, "h w c"]:
         """Read an image file.
 
         Args:
@@ -53,21 +60,25 @@ class Encoding:
             InputError: It cannot be read, or does not hold what this encoding says.
         """
         what = file if name is None else name
-        read = label_files.read_labels if self.classes else image_files.read_stored
-        return self.convert(read(file, name=what), what)
+        if self.classes:
+            labels = label_files.read_labels(file, name=what, max_pixels=self.max_pixels)
+            return self.convert(labels, what)
+        picture = image_files.read_picture(file, name=what, max_pixels=self.max_pixels)
+        return self.convert(picture.pixels, what, kind=picture.kind)
 
     def convert(
-        self, image: Shaped[np.ndarray, "h w c"], what: object
+        self, image: Shaped[np.ndarray, "h w c"], what: object, *, kind: str = ""
     ) -> Shaped[np.ndarray, "h w d"]:
         """Convert an image as read from a file to this number of channels.
 
         Args:
             image: Pixels.
             what: Name of the image, for the message.
+            kind: What its channels mean, see `pixels.as_channels`.
 
         Raises:
-            InputError: It has another dtype, channels that cannot be converted, or a class out of
-                range.
+            InputError: It has another dtype, channels that cannot be converted, a class out of
+                range, or values far beyond the range.
         """
         if self.classes:
             self._check_classes(image, what)
@@ -77,7 +88,8 @@ class Encoding:
                 f"{what}: holds {image.dtype} values, expected {self.dtype}; all files of a side "
                 "must have the dtype that data.source_dtype or data.target_dtype says"
             )
-        return images.as_channels(image, self.channels, what)
+        self._check_range(image, what)
+        return images.as_channels(image, self.channels, what, kind=kind)
 
     def check(
         self, image: Shaped[np.ndarray, "h w c"], what: object
@@ -98,10 +110,28 @@ class Encoding:
             )
         if self.classes:
             self._check_classes(image, what)
+        else:
+            self._check_range(image, what)
         return image
 
+    def _check_range(self, image: Shaped[np.ndarray, "h w c"], what: object) -> None:
+        """Raise InputError for values that would become infinite, or nan, inside the networks."""
+        if self.dtype != "float32" and self._share(images.white(np.dtype(self.dtype))) <= _FAR:
+            return
+        for value in (image.min(), image.max()):
+            if not self._share(float(value)) <= _FAR:
+                raise InputError(
+                    f"{what}: holds {value:.6g}, a million times beyond the range {self.low:g} to "
+                    f"{self.high:g}; replace it, or set data.source_range or data.target_range"
+                )
+
+    def _share(self, value: float) -> float:
+        """Return how far a value is from the middle of the range, in halves of the range."""
+        half = (self.high - self.low) / 2
+        return abs(value - self.low - half) / half
+
     def _check_classes(self, image: Shaped[np.ndarray, "h w c"], what: object) -> None:
-        wrong = image[(image >= self.classes) & (image != _VOID)]
+        wrong = image[((image >= self.classes) | (image < 0)) & (image != _VOID)]
         if wrong.size:
             raise InputError(
                 f"{what}: holds class {int(wrong[0])}; data.source_classes={self.classes} has "
@@ -177,9 +207,11 @@ def _class_colours(classes: int) -> UInt8[np.ndarray, "_ 3"]:
 def _build(data: ConfigDict, side: str, classes: int) -> Encoding:
     channels, dtype = data[f"{side}_channels"], data[f"{side}_dtype"]
     limits = data[f"{side}_range"] or (0.0, images.white(np.dtype(dtype)))
+    most = data.max_pixels
     if classes:
-        return Encoding(1, "uint8" if classes <= _VOID else "uint16", classes=classes)
-    return Encoding(channels, dtype, float(limits[0]), float(limits[1]))
+        stored = "uint8" if classes <= _VOID else "uint16"
+        return Encoding(1, stored, classes=classes, max_pixels=most)
+    return Encoding(channels, dtype, float(limits[0]), float(limits[1]), max_pixels=most)
 
 
 def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[Encoding, Encoding]:
@@ -204,4 +236,6 @@ def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[Encoding, Encoding]
             f"data.target_channels={data.target_channels}: set 1 (L) and 2 (a, b)"
         )
     # L / 50 - 1 and ab / 110, as in Isola et al., 2017.
-    return Encoding(1, "float32", 0.0, 100.0), Encoding(2, "float32", -110.0, 110.0)
+    most = data.max_pixels
+    lightness = Encoding(1, "float32", 0.0, 100.0, max_pixels=most)
+    return lightness, Encoding(2, "float32", -110.0, 110.0, max_pixels=most)

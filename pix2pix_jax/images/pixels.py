@@ -4,6 +4,9 @@ Files hold unsigned integers or float32; `images.encoding` maps these to the net
 [-1, 1]. Unless they say otherwise, functions take uint8, uint16 and float32.
 """
 
+import dataclasses
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
@@ -13,7 +16,10 @@ from pix2pix_jax.core.errors import InputError
 Stored = Shaped[np.ndarray, "h w c"]
 DTYPES = ("float32", "uint16", "uint8")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601: gray from red, green and blue
+# What channels mean: RGB or gray, maybe with alpha (opacity) as the last one; or anything else.
+KINDS = ("gray", "gray+alpha", "RGB", "RGBA", "bands")
 _RGB, _RGBA = 3, 4
+_PART = 2**20  # values
 _BICUBIC, _NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
 
 
@@ -28,17 +34,41 @@ def white(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
 
 
-def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray, "h w channels"]:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """Pixels, and what their channels mean.
+
+    Attributes:
+        pixels: The pixels.
+        kind: One of `KINDS`.
+    """
+
+    pixels: Stored
+    kind: str
+
+
+def kind_of(image: Stored) -> str:
+    """Return the kind of an image of which only the number of channels is known.
+
+    One is gray and three are RGB. Nothing says that the last of two or four is alpha.
+    """
+    return {1: "gray", _RGB: "RGB"}.get(image.shape[-1], "bands")
+
+
+def as_channels(
+    image: Stored, channels: int, what: object, *, kind: str = ""
+) -> Shaped[np.ndarray, "h w channels"]:
     """Convert an image to another number of channels.
 
-    Two channels are gray and alpha, four are RGBA. If alpha is not wanted, the image is composited
-    over white; a missing alpha channel becomes opaque. Gray is repeated; RGB becomes gray by its
-    luma.
+    If alpha is not wanted, the image is composited over white; a missing alpha channel becomes
+    opaque. Gray is repeated; RGB becomes gray by its luma. Bands, which may be anything, are never
+    converted.
 
     Args:
         image: Pixels.
         channels: Number of channels wanted.
         what: Name of the image, for the message.
+        kind: What its channels mean, one of `KINDS`; '' if only their number is known.
 
     Returns:
         The image itself if it has that many already.
@@ -49,12 +79,15 @@ def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray
     there = image.shape[-1]
     if there == channels:
         return image
-    if channels not in (1, _RGB, _RGBA) or there not in (1, 2, _RGB, _RGBA):
+    kind = kind or kind_of(image)
+    if channels not in (1, _RGB, _RGBA) or kind == "bands":
+        unknown = ", of which nothing says that they are colours or alpha"
         raise InputError(
-            f"{what}: has {there} channels, expected {channels}; set data.source_channels and "
-            "data.target_channels to what the files have"
+            f"{what}: has {there} channels{unknown if there <= _RGBA and kind == 'bands' else ''}, "
+            f"expected {channels}; set data.source_channels and data.target_channels to what the "
+            "files have"
         )
-    if there in (2, _RGBA):  # alpha is not wanted; gray and alpha become opaque RGBA, too
+    if kind in ("gray+alpha", "RGBA"):  # not wanted; gray and alpha become opaque RGBA, too
         image = _over_white(image)
     if channels == 1:
         return image if image.shape[-1] == 1 else _luma(image)
@@ -67,15 +100,28 @@ def as_channels(image: Stored, channels: int, what: object) -> Shaped[np.ndarray
 
 def _over_white(image: Stored) -> Shaped[np.ndarray, "h w _"]:
     full = white(image.dtype)
-    alpha = image[..., -1:].astype(np.float64) / full
-    mixed = image[..., :-1] * alpha + full * (1 - alpha)
-    return _cast(mixed, image.dtype)
+    result = np.empty((*image.shape[:2], image.shape[-1] - 1), image.dtype)
+    for part in parts(image):  # float64 of a large image would take eight times its memory
+        alpha = image[part, :, -1:].astype(np.float64) / full
+        mixed = image[part, :, :-1] * alpha + full * (1 - alpha)
+        result[part] = _cast(mixed, image.dtype)
+    return result
+
+
+def parts(image: Shaped[np.ndarray, "h w ..."]) -> Iterator[slice]:
+    """Yield slices of the rows of an image, of about a million values each."""
+    rows = max(_PART // max(image[0].size, 1), 1)
+    for top in range(0, len(image), rows):
+        yield slice(top, top + rows)
 
 
 def _luma(image: Stored) -> Shaped[np.ndarray, "h w 1"]:
     if image.dtype == np.uint8:  # rounded by Pillow, for the same results as other programs
         return np.array(Image.fromarray(image).convert("L"))[..., None]
-    return _cast(image.astype(np.float64) @ np.array(LUMA)[:, None], image.dtype)
+    result = np.empty((*image.shape[:2], 1), image.dtype)
+    for part in parts(image):
+        result[part] = _cast(image[part].astype(np.float64) @ np.array(LUMA)[:, None], image.dtype)
+    return result
 
 
 def _cast(image: Shaped[np.ndarray, "h w c"], dtype: np.dtype) -> Stored:

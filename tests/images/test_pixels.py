@@ -55,7 +55,8 @@ def test_an_image_that_has_the_channels_already_is_returned_unchanged(dtype, cha
 )
 def test_channels_are_converted_by_rule(dtype, full, pixel, channels, expected):
     image = np.full((2, 3, len(pixel)), np.array(pixel) * full / 5).astype(dtype)
-    found = images.as_channels(image, channels, "a.tif")
+    kind = ("gray", "gray+alpha", "RGB", "RGBA")[len(pixel) - 1]
+    found = images.as_channels(image, channels, "a.tif", kind=kind)
     assert found.dtype == dtype
     assert found.shape == (2, 3, channels)
     np.testing.assert_allclose(found[1, 2], np.array(expected) * full / 5, rtol=1e-6)
@@ -79,9 +80,28 @@ def test_the_luma_of_16_bits_agrees_with_that_of_8():
 
 @pytest.mark.parametrize(("there", "channels"), [(5, 3), (3, 5), (3, 2), (1, 2), (2, 5), (9, 1)])
 def test_channels_without_a_rule_are_an_error_that_gives_the_name(there, channels):
-    message = rf"a\.tif: has {there} channels, expected {channels}; set data\.source_channels"
-    with pytest.raises(InputError, match=message):
-        images.as_channels(noise(2, 2, there), channels, "a.tif")
+    message = rf"a\.tif: has {there} channels.*, expected {channels}; set data\.source_channels"
+    for kind in ("", "bands"):
+        with pytest.raises(InputError, match=message):
+            images.as_channels(noise(2, 2, there), channels, "a.tif", kind=kind)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("there", [2, 4])
+def test_a_last_band_is_taken_for_alpha_only_if_something_says_so(there, channels):
+    if there != channels:
+        message = "nothing says that they are colours or alpha"
+        for kind in ("", "bands"):
+            with pytest.raises(InputError, match=message):
+                images.as_channels(noise(2, 2, there), channels, "a.tif", kind=kind)
+
+
+def test_a_large_image_is_converted_like_its_parts():
+    image = noise(3, 600_000, 4)
+    whole = images.as_channels(image, 1, "a.png", kind="RGBA")
+    for row in range(3):
+        part = images.as_channels(image[row : row + 1], 1, "a.png", kind="RGBA")
+        np.testing.assert_array_equal(whole[row : row + 1], part)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
