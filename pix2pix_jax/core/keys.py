@@ -24,7 +24,7 @@ _MOST_STEPS = 2**31 - 1  # a step's number is an int32
 _MOST_EPOCHS = 10**6
 _MOST_PAIRS = 10**7
 _HALVINGS = 15  # of the largest side
-_WEIGHT = Number(0, 1e30)  # float32 goes up to 3e38
+_WEIGHT = Number(0, 1e38)  # float32 ends at 3.4e38
 _SHARE = Number(0, 1, open_high=True)
 _COUNT = Whole(0, _MOST_STEPS)
 _EPOCHS = Whole(1, _MOST_EPOCHS)
@@ -33,7 +33,7 @@ _CHANNELS = Whole(1, 2**10)
 _BATCH = Whole(1, 2**16)
 _METRIC = Choice(choices.METRICS, or_own=True)
 _RANGE = Several(
-    Number(-1e30, 1e30),
+    Number(-1e38, 1e38),
     "give the values that become -1 and 1, the smaller one first, or nothing",
     (0, 2),
 )
@@ -136,7 +136,7 @@ _NETWORKS: dict[str, Rule] = {
     "loss.label_smoothing": _SHARE,
     "loss.extra": Several(Own(), "give references to own code, or ()"),
     "loss.extra_weights": Several(
-        Number(-1e30, 1e30), "give one number for each entry of loss.extra, or ()"
+        Number(-1e38, 1e38), "give one number for each entry of loss.extra, or ()"
     ),
 }
 

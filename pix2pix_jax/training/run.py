@@ -26,7 +26,12 @@ from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
-from pix2pix_jax.training.start import check_init_from, refuse_other_networks, resume_timeline
+from pix2pix_jax.training.start import (
+    check_init_from,
+    refuse_going_back,
+    refuse_other_networks,
+    resume_timeline,
+)
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import StepParts, TrainStep, make_step
 
@@ -144,6 +149,7 @@ def prepare_run(
         fixed = _fixed(config)
         timeline = resume_timeline(timeline, meta, step, fixed, allow_change=allow_change)
     stop = config.train.steps or timeline.end_of(config.train.epochs)
+    refuse_going_back(folder, config, timeline, step, stop)
     halts = build_halts(config, timeline, stop)
     schedules = build_schedules(config, timeline, halts.epochs, code)
     return Run(

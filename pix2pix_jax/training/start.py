@@ -9,9 +9,11 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config_files import differences
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.own_code import is_own
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.models.build import Networks
+from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import restore_discriminator, restore_generator
@@ -19,16 +21,30 @@ from pix2pix_jax.training.state import TrainState
 
 logger = logging.getLogger(__name__)
 
-# Keys that the shapes of the networks depend on; one that ends with a dot is a whole section.
-_NETWORK_KEYS = (
-    "model.",
-    "data.image_size",
+# Keys that the shapes of the networks depend on, besides the levels of a U-Net.
+_GENERATOR_KEYS = (
+    "model.generator",
+    "model.base_features",
+    "model.norm",
+    "model.upsample",
+    "model.unet_skips",
+    "model.blocks",
+    "model.downsamplings",
     "data.source_channels",
     "data.source_classes",
     "data.target_channels",
-    "loss.gan",
-    "train.ema_decay",
 )
+_DISCRIMINATOR_KEYS = (
+    "model.discriminator",
+    "model.discriminator_features",
+    "model.discriminator_layers",
+    "model.discriminator_scales",
+    "model.discriminator_norm",
+    "model.conditional",
+    "model.spectral_norm",
+    "loss.gan",
+)
+_OWN_KEYS = ("model.", "data.image_size")  # what own networks are built from
 
 
 def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:
@@ -46,7 +62,8 @@ def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Netwo
         and (folder.config.train.ema_decay > 0) == (config.train.ema_decay > 0)
     )
     if not same:
-        changes = "; ".join(differences(folder.config, config, _NETWORK_KEYS))
+        keys = (*_GENERATOR_KEYS, *_DISCRIMINATOR_KEYS, "train.ema_decay")
+        changes = _describe_changes(folder, config, networks, keys)
         raise InputError(
             f"the workdir holds another network: {changes}. Choose another --workdir, or restore "
             "these settings"
@@ -62,10 +79,30 @@ def check_init_from(folder: RunFolder, config: ConfigDict, networks: Networks) -
         networks: Its networks.
     """
     if folder.networks.generator_shapes != networks.generator_shapes:
-        changes = "; ".join(differences(folder.config, config, _NETWORK_KEYS))
-        raise InputError(f"train.init_from={str(folder)!r}: holds another generator: {changes}")
+        changes = _describe_changes(folder, config, networks, _GENERATOR_KEYS)
+        raise InputError(
+            f"train.init_from={shown(str(folder))}: holds another generator: {changes}. Set these "
+            "as there, or choose another folder"
+        )
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("best")
+
+
+def _describe_changes(
+    folder: RunFolder, config: ConfigDict, networks: Networks, keys: tuple[str, ...]
+) -> str:
+    """Say why the networks of a run and those of a config have other shapes."""
+    if is_own(config.model.generator) or is_own(config.model.discriminator):
+        keys = (*keys, *_OWN_KEYS)
+    changes = differences(folder.config, config, keys)
+    old, new = (
+        each.generator.levels if isinstance(each.generator, UNet) else None
+        for each in (folder.networks, networks)
+    )
+    if old != new and None not in (old, new):
+        reason = "" if config.model.levels else ", which follow from data.image_size"
+        changes.append(f"model.levels: {old} -> {new}{reason}")
+    return "; ".join(changes) or "the own code has changed"
 
 
 def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -> TrainState:
@@ -150,3 +187,25 @@ def resume_timeline(
     if not changed:
         return old
     return dataclasses.replace(timeline, first_step=step, first_epoch=old.epoch(step))
+
+
+def refuse_going_back(
+    folder: RunFolder, config: ConfigDict, timeline: Timeline, step: int, stop: int
+) -> None:
+    """Raise InputError if a run has gone beyond the end of its config.
+
+    Args:
+        folder: The run's folder.
+        config: A resolved configuration.
+        timeline: Order of its training pairs.
+        step: Number of steps taken.
+        stop: Step at which the config ends.
+    """
+    if step <= stop:
+        return
+    key = "steps" if config.train.steps else "epochs"
+    done = step if config.train.steps else timeline.epochs_done(step)
+    raise InputError(
+        f"train.{key}={config.train[key]}: the run in {folder} has done {done} {key} already; set "
+        f"train.{key} to at least that, or choose another --workdir"
+    )

@@ -142,6 +142,24 @@ def test_what_changed_in_a_run_is_listed_and_needs_permission(
     assert result.summary["epochs"] == 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 1}, r"^train\.epochs=1: the run in .* has done 2 epochs already; set train"),
+        (
+            {"steps": 5},
+            r"^train\.steps=5: the run in .* has done 6 steps already; set train\.steps",
+        ),
+    ],
+)
+def test_a_run_that_has_gone_beyond_the_configs_end_is_refused(
+    tiny_config, trained, changes, message
+):
+    tiny_config.train.update(changes)
+    with pytest.raises(InputError, match=message):
+        train_and_evaluate(tiny_config, trained)
+
+
 def test_another_network_in_the_workdir_is_refused_with_the_keys_that_differ(tiny_config, trained):
     tiny_config.model.base_features = 8
     tiny_config.model.norm = "batch"

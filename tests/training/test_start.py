@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import InputError, train_and_evaluate
+from pix2pix_jax.core.config_files import set_value
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.run import prepare_run
@@ -59,6 +60,29 @@ def test_another_discriminator_starts_fresh(tiny_config, tmp_path, whole, caplog
     assert_equal(state.d_params, fresh.d_params)
     assert_equal(state.g_ema, state.g_params)
     assert "starts with the generator of step" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"model.levels": 0, "data.image_size": 64},
+            r"model\.levels: 2 -> 6, which follow from data\.image_size\.",
+        ),
+        ({"model.levels": 3, "data.image_size": 64}, r"model\.levels: 2 -> 3\."),
+        (
+            {"model.upsample": "nearest", "model.dropout": 0.1, "model.discriminator_layers": 2},
+            r"model\.upsample: 'transposed' -> 'nearest'\.",
+        ),
+    ],
+)
+def test_the_settings_that_make_another_generator_are_named(
+    tiny_config, tmp_path, whole, changes, reason
+):
+    for key, value in {"train.init_from": str(whole), **changes}.items():
+        set_value(tiny_config, key, value)
+    with pytest.raises(InputError, match=f"holds another generator: {reason}"):
+        prepare_run(tiny_config, tmp_path / "new")
 
 
 def test_another_generator_is_refused_before_anything_is_written(tiny_config, tmp_path, whole):
