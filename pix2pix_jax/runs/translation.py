@@ -5,6 +5,7 @@ import os
 import pathlib
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,9 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from pix2pix_jax.core.devices import by_first_axis, everywhere
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.given_images import as_images, check_names
 
 MODES = ("paper", "deterministic")
 
@@ -23,7 +25,7 @@ MODES = ("paper", "deterministic")
 def check_mode(mode: str) -> None:
     """Raise InputError unless `mode` is one of `MODES`."""
     if mode not in MODES:
-        raise InputError(f"mode {mode!r}: choose from {', '.join(MODES)}")
+        raise InputError(f"mode {shown(mode)}: choose from {', '.join(MODES)}")
 
 
 @functools.partial(jax.jit, static_argnames=("module", "encoding", "mode"))
@@ -89,9 +91,9 @@ def translate_batch(
 
 def translate(
     generator: Generator,
-    sources: Sequence[Shaped[np.ndarray, "_ _ _"]] | Shaped[np.ndarray, "n h w c"],
+    sources: Any,
     *,
-    names: Sequence[str] | None = None,
+    names: Sequence[Any] | None = None,
     mode: str = "paper",
     batch_size: int = 8,
 ) -> list[Shaped[np.ndarray, "_ _ _"]]:
@@ -101,8 +103,11 @@ def translate(
 
     Args:
         generator: From `load_generator`.
-        sources: Images with the dtype and channels of the generator's sources (`form.source`).
-        names: Names that, with the seed, decide the dropout; by default their numbers.
+        sources: A list of images, or an array of (n, height, width, channels). An image is an array
+            with the dtype and channels of the generator's sources (`form.source`), a picture of
+            Pillow, or the path of a file; see `given_images.as_images`.
+        names: Names that, with the seed, decide the dropout; by default their numbers. Images of
+            the same name, such as the frames of a video, get the same dropout.
         mode: `paper` or `deterministic`, see `translate_batch`.
         batch_size: Images per batch.
 
@@ -111,18 +116,16 @@ def translate(
         generator's targets; 8-bit RGB if the generator predicts Lab.
 
     Raises:
-        InputError: The mode is unknown, or an image has another dtype or other channels.
+        InputError: The mode or the batch size is impossible, an image has another dtype or other
+            channels, or there is not one name for each.
     """
     check_mode(mode)
-    names = names or [str(number) for number in range(len(sources))]
-    for name, source in zip(names, sources, strict=True):
-        if getattr(source, "ndim", 0) != 3:
-            kind, shape = type(source).__name__, getattr(source, "shape", ())
-            raise InputError(
-                f"image {name}: {kind} of shape {shape}; expected an array of (height, width, "
-                f"{generator.form.source.channels})"
-            )
-        generator.form.source.check(source, f"image {name}")
+    if not isinstance(generator, Generator):
+        raise InputError(f"generator={shown(generator)}: expected what load_generator returns")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size={shown(batch_size)}: expected a whole number from 1 on")
+    sources = as_images(sources, generator.form.source)
+    names = check_names(names, len(sources))
     fitted = [_fit(generator, source) for source in sources]
     results: list[np.ndarray] = []
     for start, stop in _runs_of_one_shape(fitted, batch_size):

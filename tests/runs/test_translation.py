@@ -1,11 +1,9 @@
 import dataclasses
-import inspect
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 from support.runs import tiny_run
 
 from pix2pix_jax import InputError, load_generator, translate
@@ -79,23 +77,29 @@ def test_no_images_give_no_images(generator):
 
 
 def test_wrong_channels_and_modes_are_refused(generator):
-    with pytest.raises(InputError, match="image x: 1 channels of uint8, expected 3 of uint8"):
+    with pytest.raises(InputError, match="image 0: 1 channels of uint8, expected 3 of uint8"):
         translate(generator, [PHOTOS[0, :, :, :1]], names=["x"])
     with pytest.raises(InputError, match="mode 'papr': choose from paper, deterministic"):
         translate(generator, PHOTOS, mode="papr")
 
 
+def test_frames_of_the_same_name_have_the_same_dropout(generator):
+    same = np.repeat(PHOTOS[:1], 2, axis=0)
+    first, second = translate(generator, same, names=["film", "film"])
+    np.testing.assert_array_equal(first, second)
+
+
 @pytest.mark.parametrize(
-    ("image", "message"),
+    ("options", "message"),
     [
-        (PHOTOS[0].astype(np.float32), "image 0: 3 channels of float32, expected 3 of uint8"),
-        (PHOTOS[0, :, :, 0], r"image 0: ndarray of shape \(64, 64\); expected .* width, 3\)"),
-        (Image.fromarray(PHOTOS[0]), "image 0: Image of shape .* an array of .height, width, 3."),
+        ({"names": ["a"]}, "names has 1 entries for 2 images; give one for each"),
+        ({"names": "ab"}, "names='ab': expected a list with a name for each image"),
+        ({"batch_size": 0}, "batch_size=0: expected a whole number from 1 on"),
     ],
 )
-def test_only_arrays_of_the_sources_kind_are_images(generator, image, message):
+def test_options_that_do_not_fit_are_one_line(generator, options, message):
     with pytest.raises(InputError, match=message):
-        inspect.unwrap(translate)(generator, [image])
+        translate(generator, PHOTOS[:2], **options)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (30, 91), (65, 40)])
