@@ -68,6 +68,23 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[p
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def no_empty_folders(folder: pathlib.Path) -> Iterator[None]:
+    """Remove the folders that the block creates, down to `folder`, if it fails and they are empty.
+
+    Args:
+        folder: A folder that the block creates, or one on the way to it.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        yield
+    except BaseException:
+        for each in missing:
+            with contextlib.suppress(OSError):  # it holds something, or was never created
+                each.rmdir()
+        raise
+
+
 def is_temporary_of(name: str, final: str) -> bool:
     """Return whether a file's name is that of a temporary file for `final` from `atomic_path`."""
     return re.fullmatch(rf"\.{re.escape(final)}\.[a-z0-9_]{{8}}", name) is not None

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from pix2pix_jax.core.downloads import download, verify
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import no_empty_folders
 from pix2pix_jax.data.archives import iterate_images, measure_images
 from pix2pix_jax.data.records import Records, build_split, is_prepared, open_records
 from pix2pix_jax.data.sources import Pair, Source, read_side_by_side
@@ -27,9 +28,10 @@ from pix2pix_jax.images.encoding import Encoding
 
 logger = logging.getLogger(__name__)
 
-BASE_URL = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
+# Asked by https first, and by http with a warning if it does not answer, which nobody has tried.
+BASE_URL = "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets/"
 PUBLISHED = ("cityscapes", "edges2handbags", "edges2shoes", "facades", "maps", "night2day")
-# SHA-256 of the archives; '' if not known yet: then the first download's is recorded and compared.
+# SHA-256 of the archives. None is published: that of the first download is recorded and compared.
 CHECKSUMS = dict.fromkeys(PUBLISHED, "")
 _SHARD_BYTES = 2**27  # TFDS holds a shard in memory until it is written
 Example = tuple[str, dict[str, Any]]
@@ -144,9 +146,11 @@ def prepare(
     builder = _open_builder(name, data_dir)
     if is_prepared(builder):
         return builder
-    builder.archive = _find_archive(name, builder, archive, base_url)
-    builder.shard_bytes = shard_bytes
-    _write_records(builder)
+    with no_empty_folders(pathlib.Path(builder.data_dir_root, "downloads", "extracted")):
+        builder.archive = _find_archive(name, builder, archive, base_url)
+        builder.sizes = measure_images(builder.archive)  # before TFDS writes anything
+        builder.shard_bytes = shard_bytes
+        _write_records(builder)
     prepared = _open_builder(name, data_dir)
     if not is_prepared(prepared):  # TFDS accepts any folder of that name as a prepared set
         raise InputError(f"{builder.data_dir}: holds no prepared set; delete that folder")
@@ -189,7 +193,7 @@ def _find_archive(name: str, builder: Any, archive: str, base_url: str) -> pathl
             "to where it is"
         )
         url = f"{base_url.rstrip('/')}/{path.name}"
-        download(url, path, sha256=CHECKSUMS[name], hint=hint)
+        download(url, path, sha256=CHECKSUMS[name], hint=hint, or_http=True)
     return path
 
 
@@ -223,6 +227,7 @@ def builder_class() -> Any:
 
         Attributes:
             archive: The `.tar.gz` to prepare the set from.
+            sizes: Its images, as from `measure_images`.
             shard_bytes: Size of the files that the set is divided into.
         """
 
@@ -230,6 +235,7 @@ def builder_class() -> Any:
         VERSION = tfds.core.Version("1.0.0")
         BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in PUBLISHED]  # noqa: RUF012
         archive = pathlib.Path()
+        sizes: dict[str, dict[str, int]] = {}  # noqa: RUF012
         shard_bytes = _SHARD_BYTES
 
         def _info(self) -> Any:
@@ -246,7 +252,7 @@ def builder_class() -> Any:
         def _shard_iterators_per_split(
             self, dl_manager: Any
         ) -> dict[str, list[Callable[[], Iterator[Example]]]]:
-            sizes = measure_images(self.archive)
+            sizes = self.sizes
             self.info.metadata["names"] = {split: list(files) for split, files in sizes.items()}
             return {
                 split: _shards(self.archive, split, files, self.shard_bytes)

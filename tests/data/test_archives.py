@@ -1,10 +1,14 @@
 import gzip
 import io
+import logging
+import os
+import random
 import tarfile
 
 import pytest
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data import archives
 from pix2pix_jax.data.archives import iterate_images, iterate_members, measure_images
 
 CONTENT = bytes(range(256)) * 40
@@ -113,6 +117,42 @@ def test_the_images_are_those_in_folders_of_splits(tmp_path):
     assert list(iterate_images(path)) == expected
     sizes = {"train": {"1.jpg": 2}, "val": {"sub/2.PNG": 2}, "test": {"3.jpeg": 2}}
     assert measure_images(path) == sizes
+
+
+def test_what_is_no_image_in_a_split_is_counted(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    names = ("maps/train/1.gif", "maps/train/1.xcf", "maps/train/@eaDir/1.jpg", "maps/2.jpg")
+    path = pack(tmp_path / "a.tar.gz", *(member(name, b"x") for name in names))
+    assert measure_images(path) == {"train": {"1.gif": 1}}
+    assert "left out 3 (1 .xcf, 1 hidden file, 1 in no split)" in caplog.text
+
+
+def test_an_archive_that_unpacks_to_far_more_than_images_do_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_SPARE", 10_000)
+    for number, large in enumerate((member("a.jpg", bytes(10**6)), header_of(10**6))):
+        path = pack(tmp_path / f"{number}.tar.gz", large)
+        with pytest.raises(InputError, match=r"tar\.gz: unpacks to more than \d+ bytes, over 50"):
+            list(iterate_members(path))
+    noise = random.Random(0).randbytes(10**5)
+    assert len(list(iterate_members(pack(tmp_path / "c.tar.gz", member("a.jpg", noise))))) == 1
+
+
+def header_of(size):
+    """Return a member whose extended header, which is read whole, is large."""
+    return member("a.jpg", pax_headers={"comment": "0" * size})
+
+
+def test_an_archive_of_more_members_than_any_set_has_is_refused(tmp_path):
+    path = pack(tmp_path / "a.tar.gz", *(member(f"{n}.jpg") for n in range(4)))
+    assert len(list(iterate_members(path, most=4))) == 4
+    with pytest.raises(InputError, match=r"a\.tar\.gz: has more than 3 members"):
+        list(iterate_members(path, most=3))
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.tar.gz")
+    with pytest.raises(InputError, match="it is not a file"):
+        list(iterate_members(tmp_path / "a.tar.gz"))
 
 
 @pytest.mark.parametrize(

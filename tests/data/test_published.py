@@ -182,7 +182,7 @@ def test_without_a_server_the_error_says_where_to_put_the_archive(tmp_path, base
     hint = rf"put facades\.tar\.gz into {tmp_path}/downloads, or set data\.archive"
     with pytest.raises(InputError, match=rf"facades\.tar\.gz: cannot be .* 404.*{hint}"):
         published.prepare("facades", str(tmp_path), base_url=f"{base_url}/")
-    assert not list((tmp_path / "downloads").iterdir())
+    assert not (tmp_path / "downloads").exists()
 
 
 def test_a_given_archive_that_is_missing_is_an_error_that_gives_its_path(tmp_path):
@@ -199,7 +199,7 @@ def test_a_broken_archive_prepares_nothing(tmp_path, archive, folder):
     archive.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"maps\.tar\.gz: not a complete"):
         build(tmp_path / "sets", archive)
-    assert not prepared_files(tmp_path / "sets")
+    assert not (tmp_path / "sets").exists()
     archive.write_bytes(whole)
     assert_same(build(tmp_path / "sets", archive), in_folder(folder, "train"))
 
@@ -225,6 +225,15 @@ def test_an_archive_that_changed_after_its_download_is_an_error(tmp_path, base_u
     archive = tmp_path / "downloads" / "maps.tar.gz"
     archive.write_bytes(archive.read_bytes() + b"more")
     with pytest.raises(InputError, match=r"maps\.tar\.gz: has the SHA-256"):
+        published.prepare("maps", str(tmp_path), base_url=base_url)
+
+
+def test_another_archive_than_that_of_the_first_download_is_an_error(tmp_path, base_url, archive):
+    published.prepare("maps", str(tmp_path), base_url=base_url)
+    shutil.rmtree(tmp_path / "pix2pix")
+    (tmp_path / "downloads" / "maps.tar.gz").unlink()
+    archive.write_bytes(archive.read_bytes() + b"more")
+    with pytest.raises(InputError, match=r"maps\.tar\.gz\.sha256 recorded at the first download"):
         published.prepare("maps", str(tmp_path), base_url=base_url)
 
 
