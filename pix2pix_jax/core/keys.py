@@ -115,7 +115,7 @@ _NETWORKS: dict[str, Rule] = {
     "model.dropout_placement": Choice(choices.DROPOUT_PLACEMENTS),
     "model.levels": Whole(0, _HALVINGS),
     "model.unet_skips": Switch(),
-    "model.blocks": Whole(1, 2**10),
+    "model.blocks": Whole(1, 2**8),
     "model.downsamplings": Whole(1, _HALVINGS),
     "model.discriminator": Choice(choices.DISCRIMINATORS, or_own=True),
     "model.discriminator_features": Whole(0, 2**12),

@@ -23,6 +23,7 @@ from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
+from pix2pix_jax.training.fitting import refuse_too_large
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
@@ -138,6 +139,7 @@ def prepare_run(
     check_extra(losses, config.loss.extra, networks, code)
     global_batch = choose_global_batch(config.train, jax.device_count())
     refuse_impossible(config, global_batch // jax.device_count())
+    refuse_too_large(config, networks, global_batch // jax.device_count())
 
     # 2. The run that is in the folder, or the one whose networks this one starts with.
     step, meta = _find_start(folder, given, networks)
