@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.errors import InputError, one_line
+from pix2pix_jax.core.errors import InputError, one_line, shown
 
 # Folder of compiled programs. JAX's own setting, JAX_COMPILATION_CACHE_DIR, goes before it.
 COMPILATION_CACHE = "~/.cache/pix2pix_jax"
@@ -47,7 +47,10 @@ class Config(ConfigDict):
             return
         if self.is_locked and key not in self:
             raise _unknown(self._full(key))
-        super().__setitem__(key, value)
+        try:
+            super().__setitem__(key, value)
+        except OverflowError:  # a whole number for a float
+            raise InputError(f"config.{self._full(key)}={shown(value)}: is too large") from None
         stored = self._fields[key]
         if isinstance(stored, Config):
             object.__setattr__(stored, "_section", self._full(key))

@@ -296,6 +296,11 @@ def test_a_misspelt_key_in_python_is_an_input_error(change, message, copied):
     assert str(error.value) == message
 
 
+def test_a_number_that_no_float_holds_is_refused_where_it_is_set():
+    with pytest.raises(InputError, match=r"^config\.optimizer\.b1=1000+\.\.\.0+: is too large$"):
+        default_config().optimizer.b1 = 10**400
+
+
 def test_a_key_that_is_not_there_can_be_asked_for():
     config = default_config()
     assert not hasattr(config.model, "genrator")
