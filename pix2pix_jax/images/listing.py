@@ -47,6 +47,7 @@ _SYSTEM_FOLDERS = frozenset(
         "thumbnails",
     )
 )
+PREPARED = ".pix2pix_jax_prepare.jsonl"  # our own record of what was prepared in a folder
 _FOLDER = "folder"
 _HIDDEN, _DEAD, _SPECIAL, _NO_SUFFIX = "hidden file", "dead link", "special file", "without suffix"
 _AGAIN = "link to a folder that is read already"
@@ -132,6 +133,8 @@ def list_images(path: str | os.PathLike) -> Listing:
     files: list[pathlib.Path] = []
     left_out: list[tuple[pathlib.Path, str]] = []
     for found, why in _walk(root):
+        if found.name == PREPARED:
+            continue
         if why:
             left_out.append((found, why))
         else:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import pathlib
 import resource
 import sys
 import tarfile
@@ -11,6 +12,7 @@ import pytest
 from support.scripts import refused, run_script
 
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.listing import PREPARED
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(
+EARLIER = pytest.mark.parametrize(
     ("first", "second", "stays"),
     [
         (["split", "data", "out", "--counts", "6,0,0"], ["--counts", "0,6,0"], "train/train/0.png"),
@@ -91,10 +93,34 @@ def contents(folder):
     ],
     ids=["split", "split of folders", "fewer", "patches"],
 )
+
+
+@EARLIER
 def test_no_file_of_an_earlier_call_stays_beside_new_ones(run, data, first, second, stays):
     assert run("derive", "data", "ab", "--kind", "gray", "--layout=folders")[0] == 0
     assert run(*first)[0] == 0
     assert run(*first, "--overwrite")[0] == 0
+    save(data / "out" / "train" / "mine.png", noise(8, 8, 3))
+    there = set(contents(data / "out"))
+    assert any(path.relative_to(data).as_posix().startswith(f"out/{stays}") for path in there)
+    status, out, _ = run(*first[:3], *second, "--overwrite")
+    assert status == 0
+    assert "files of an earlier call" in out
+    new = set(contents(data / "out"))
+    assert data / "out" / "train" / "mine.png" in new
+    assert run(*first[:1], first[1], "fresh", *second)[0] == 0
+    fresh = {path.relative_to(data / "fresh") for path in contents(data / "fresh")}
+    assert {path.relative_to(data / "out") for path in new} == {
+        *fresh,
+        pathlib.Path("train", "mine.png"),
+    }
+
+
+@EARLIER
+def test_what_no_record_is_kept_of_is_refused_instead(run, data, first, second, stays):
+    assert run("derive", "data", "ab", "--kind", "gray", "--layout=folders")[0] == 0
+    assert run(*first)[0] == 0
+    (data / "out" / PREPARED).unlink()
     before = contents(data / "out")
     status, _, error = run(*first[:3], *second, "--overwrite")
     assert status == 2
@@ -158,6 +184,7 @@ def test_a_write_that_the_system_refuses_leaves_whole_files_only(run, data, more
     assert "large" in error
     assert "cannot be written (File too large); all files before it are whole" in error
     there = [path for path in (data / "out").rglob("*") if path.is_file()]
+    there.remove(data / "out" / PREPARED)
     assert there
     for path in there:
         image_files.read(path)  # hidden leftovers could not be read

@@ -3,13 +3,11 @@
 import itertools
 import os
 import pathlib
-import shutil
 from collections.abc import Sequence
 
 import numpy as np
 
 from pix2pix_jax.core.errors import InputError, some_of
-from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.pairing import pair_by_stem
 from pix2pix_jax.data.preparation.layout import WHOLE, Item, find_images, find_layout, pool_files
@@ -17,12 +15,14 @@ from pix2pix_jax.data.preparation.output import (
     WRITTEN,
     check_leftovers,
     check_output,
+    copy_file,
     find_named,
     in_threads,
     join_sides,
+    suffixes_for,
     write_image,
-    writing,
 )
+from pix2pix_jax.data.preparation.record import OutputRecord
 from pix2pix_jax.data.selection import Patches, choose_split
 from pix2pix_jax.data.sources import SPLITS, SideBySide, split_in_halves
 from pix2pix_jax.images import files as image_files
@@ -58,7 +58,7 @@ def combine(
         output: Folder for the results.
         resize: Whether a B of another size is resized to its A.
         quality: As for `write_image`.
-        overwrite: Whether existing files are replaced.
+        overwrite: Whether existing files are replaced, and those of an earlier call removed.
 
     Returns:
         The number of pairs.
@@ -73,7 +73,9 @@ def combine(
     if found.unpaired:
         raise InputError(found.reason)
     stems = list(found.pairs)
-    check_output(output, stems, (first, second), overwrite=overwrite)
+    inputs, written = (first, second), suffixes_for(quality)
+    record = OutputRecord(output, "combine", inputs)
+    check_output(record, stems, inputs, overwrite=overwrite, written=written)
     if not resize:
         _refuse_different_sizes(list(found.pairs.values()))
 
@@ -81,9 +83,11 @@ def combine(
         ours, theirs = found.pairs[stem]
         left = image_files.read_stored(ours)
         right = images.resize(image_files.read_stored(theirs), left.shape[:2])
-        write_image(pathlib.Path(output, stem), join_sides((left, right), ours), quality)
+        both = join_sides((left, right), ours)
+        record.add(write_image(pathlib.Path(output, stem), both, quality))
 
-    in_threads(work, stems, "combining")
+    with record:
+        in_threads(work, stems, "combining")
     return len(stems)
 
 
@@ -119,7 +123,7 @@ def split(
         parts: Shares of train, val and test, or counts, as for `choose_split`.
         seed: Seed of the choice; `data.split` makes the same choice if the config has this `seed`.
         link: Whether to make hard links instead of copies.
-        overwrite: Whether existing files are replaced.
+        overwrite: Whether existing files are replaced, and those of an earlier call removed.
 
     Returns:
         The number of pairs or images of each split.
@@ -141,15 +145,18 @@ def split(
         for index in indices:
             jobs += _targets(part, names[index], sides[names[index]])
     targets = [target for _, target in jobs]
-    check_output(output, targets, (root,), overwrite=overwrite, suffixes=("",))
+    record = OutputRecord(output, "split", (root,))
+    check_output(record, targets, (root,), overwrite=overwrite, suffixes=("",), written=("",))
     anywhere = [_targets(part, name, files) for part in SPLITS for name, files in sides.items()]
-    check_leftovers(output, [target for two in anywhere for _, target in two], targets)
+    check_leftovers(record, [target for two in anywhere for _, target in two], targets)
 
     def work(job: tuple[pathlib.Path, str]) -> None:
         path, target = job
-        _copy(path, pathlib.Path(output, target), link)
+        copy_file(path, pathlib.Path(output, target), link=link)
+        record.add(pathlib.Path(output, target))
 
-    in_threads(work, jobs, "splitting")
+    with record:
+        in_threads(work, jobs, "splitting")
     return {part: len(indices) for part, indices in chosen.items()}
 
 
@@ -158,30 +165,6 @@ def _targets(
 ) -> list[tuple[pathlib.Path, str]]:
     """Return the files of one name, each with its path in a split."""
     return [(path, f"{part}/{side}{_stem(name)}{path.suffix}") for side, path in files.items()]
-
-
-def _copy(path: pathlib.Path, target: pathlib.Path, link: bool) -> None:
-    """Copy or link a file.
-
-    Raises:
-        InputError: The file cannot be written, or cannot be linked.
-    """
-    with writing(target):
-        if link:
-            target.unlink(missing_ok=True)
-            _link(path.resolve(), target)
-        else:
-            with atomic_path(target) as temporary:
-                shutil.copyfile(path, temporary)
-
-
-def _link(path: pathlib.Path, target: pathlib.Path) -> None:
-    try:
-        target.hardlink_to(path)
-    except OSError as error:
-        raise InputError(
-            f"{target}: cannot be a hard link of {path} ({error.strerror}); leave out --link"
-        ) from None
 
 
 def patches(
@@ -194,7 +177,7 @@ def patches(
         output: Folder for the results.
         size: Height and width of a patch.
         quality: As for `write_image`.
-        overwrite: Whether existing files are replaced.
+        overwrite: Whether existing files are replaced, and those of an earlier call removed.
 
     Returns:
         The number of patches.
@@ -210,10 +193,11 @@ def patches(
     _refuse_smaller(source, size)
     cuts = Patches(source, size, os.cpu_count() or 1)
     stems = [_stem(name) for name in cuts.names]
-    check_output(output, stems, (root,), overwrite=overwrite)
+    record = OutputRecord(output, "patches", (root,))
+    check_output(record, stems, (root,), overwrite=overwrite, written=suffixes_for(quality))
     written = [stem + suffix for stem in stems for suffix in WRITTEN]
     earlier, ours = find_named(output, r"(.+)_\d+_\d+"), {_stem(name) for name in names}
-    check_leftovers(output, [name for name, match in earlier.items() if match[1] in ours], written)
+    check_leftovers(record, [name for name, match in earlier.items() if match[1] in ours], written)
     places = zip(cuts.places, stems, strict=True)
     groups = itertools.groupby(places, lambda place: place[0][0])
     jobs = [(paths[index], list(group)) for index, group in groups]
@@ -224,9 +208,10 @@ def patches(
         for (_, top, left), stem in found:
             cut = slice(top, top + size[0]), slice(left, left + size[1])
             both = np.concatenate([half[cut] for half in halves], axis=1)
-            write_image(pathlib.Path(output, stem), both, quality)
+            record.add(write_image(pathlib.Path(output, stem), both, quality))
 
-    in_threads(work, jobs, "cutting")
+    with record:
+        in_threads(work, jobs, "cutting")
     return len(stems)
 
 
@@ -257,7 +242,7 @@ def derive(
         derivation: What makes the other side, not `lab`.
         layout: `side_by_side`: A and B in one file; `folders`: in folders A and B.
         quality: As for `write_image`.
-        overwrite: Whether existing files are replaced.
+        overwrite: Whether existing files are replaced, and those of an earlier call removed.
 
     Returns:
         The number of pairs.
@@ -274,13 +259,16 @@ def derive(
     items = find_layout(root, "single").items
     sides = ("",) if layout == "side_by_side" else ("A/", "B/")
     names = [side + _stem(_name(item)) for item in items for side in sides]
-    check_output(output, names, (root,), overwrite=overwrite)
+    record = OutputRecord(output, "derive", (root,))
+    check_output(record, names, (root,), overwrite=overwrite, written=suffixes_for(quality))
 
     def work(item: Item) -> None:
         pair = derivation(image_files.read_stored(item.paths[0]), item.name)
         files = (join_sides(pair, item.paths[0]),) if layout == "side_by_side" else pair
         for side, file in zip(sides, files, strict=True):
-            write_image(pathlib.Path(output, side + _stem(_name(item))), file, quality)
+            path = pathlib.Path(output, side + _stem(_name(item)))
+            record.add(write_image(path, file, quality))
 
-    in_threads(work, items, "deriving")
+    with record:
+        in_threads(work, items, "deriving")
     return len(items)

@@ -20,6 +20,7 @@ from pix2pix_jax.data.preparation.output import (
     find_named,
     write_image,
 )
+from pix2pix_jax.data.preparation.record import OutputRecord
 from pix2pix_jax.images import pixels as images
 
 Frame = UInt8[np.ndarray, "_ _ 3"]  # blue, green, red: OpenCV's order
@@ -82,31 +83,36 @@ def extract_frames(
     # A face has at most five digits: six are a frame of another video with a longer name.
     there = find_named(output, rf"{re.escape(stem)}_(\d{{6,}})(_\d{{1,5}})?")
     names = dict.fromkeys(pathlib.PurePath(name).stem for name in there)
-    check_output(output, list(names), (), overwrite=overwrite)
+    record = OutputRecord(output, "frames", (video,))
+    check_output(record, list(names), (), overwrite=overwrite)
     faces = detector is not None
     again = [
         name
         for name, match in there.items()
         if int(match[1]) % every == 0 and bool(match[2]) == faces
     ]
-    check_leftovers(output, there, again)
+    check_leftovers(record, there, again)
     opened = _Video(video)
 
     def save(job: tuple[str, Frame]) -> None:
         name, frame = job
         rgb = np.ascontiguousarray(frame[..., ::-1])
-        write_image(pathlib.Path(output, f"{stem}_{name}"), _fit(rgb, size), quality)
+        path = pathlib.Path(output, f"{stem}_{name}")
+        record.add(write_image(path, _fit(rgb, size), quality))
 
+    stream = _jobs(opened.frames(every), detector)
+    first = list(itertools.islice(stream, _TOGETHER))
+    if not opened.read:
+        raise InputError(f"{video}: no frame can be read; is it a video?")
     written = 0
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        stream = _jobs(opened.frames(every), detector)
-        while chunk := list(itertools.islice(stream, _TOGETHER)):
-            written += len(list(pool.map(save, chunk)))
+        with record:
+            while chunk := first or list(itertools.islice(stream, _TOGETHER)):
+                first = []
+                written += len(list(pool.map(save, chunk)))
     finally:
         pool.shutdown(cancel_futures=True)
-    if not opened.read:
-        raise InputError(f"{video}: no frame can be read; is it a video?")
     return Extracted(written, opened.read, opened.claimed)
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path, refuse_inside
+from pix2pix_jax.data.preparation.record import OutputRecord
 from pix2pix_jax.data.sources import Pair
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
@@ -28,35 +30,69 @@ _JPEG_CHANNELS = (1, 3)
 
 
 def check_output(
-    output: str,
+    record: OutputRecord,
     names: Sequence[str],
     inputs: Iterable[str],
     *,
     overwrite: bool,
     suffixes: Sequence[str] = WRITTEN,
+    written: Sequence[str] = WRITTEN,
 ) -> None:
-    """Check that no file would be lost.
+    """Check that no file would be lost, and none of an earlier call stays beside the new ones.
 
     Args:
-        output: Folder for the files.
+        record: What was made in the output folder before.
         names: Paths of the files in it, without suffix.
         inputs: Folders that are read.
-        overwrite: Whether existing files may be replaced.
+        overwrite: Whether existing files may be replaced, and those of an earlier call removed.
         suffixes: Those that a file may get; `("",)` if the names have theirs already.
+        written: Those of them that this call gives.
 
     Raises:
-        InputError: The output is an input folder or inside one, a file exists, or two files would
-            get the same name.
+        InputError: The output is an input folder or inside one, or would replace what is read; a
+            file exists; or two files would get the same name.
     """
+    output = record.folder
     for folder in inputs:
         refuse_inside(output, folder, "the input folder")
+        _refuse_inputs(output, names, folder)
     twice = [name for name, count in collections.Counter(names).items() if count > 1]
     if twice:
         raise InputError(f"{some_of(twice)}: two files would be written there; rename one")
-    paths = (pathlib.Path(output, name + suffix) for name in names for suffix in suffixes)
-    existing = [path for path in paths if path.exists()]
+    planned = {output / (name + suffix) for name in names for suffix in suffixes}
+    existing = sorted(path for path in planned if path.exists() and not record.is_unfinished(path))
     if existing and not overwrite:
         raise InputError(f"{some_of(existing)}: exists; choose another folder, or --overwrite")
+    others = [suffix for suffix in suffixes if suffix not in written]
+    beside = {output / (name + suffix) for name in names for suffix in others}.intersection(
+        existing
+    )
+    foreign = sorted(path for path in beside if not record.is_own(path))
+    if foreign:
+        raise InputError(
+            f"{some_of(foreign)}: would stay beside a new file of the same stem, and was not made "
+            "by this command with this input; delete it, or choose another folder"
+        )
+    left = [path for path in record.own if path not in planned and not record.is_unfinished(path)]
+    if left and not overwrite:
+        raise InputError(
+            f"{some_of(left)}: left by an earlier call, and would stay beside the new files; "
+            "--overwrite removes such files, or choose another folder"
+        )
+
+
+def _refuse_inputs(output: pathlib.Path, names: Sequence[str], folder: str) -> None:
+    """Raise InputError if files would be written into a folder that is read, below the output."""
+    top, read = output.resolve(), pathlib.Path(folder).resolve()
+    if not read.is_relative_to(top):
+        return
+    inner = read.relative_to(top)
+    wrong = [name for name in names if pathlib.PurePath(name).is_relative_to(inner)]
+    if wrong:
+        raise InputError(
+            f"{some_of(output / name for name in wrong)}: is inside the input folder {folder}; "
+            "choose another folder"
+        )
 
 
 def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
@@ -75,11 +111,11 @@ def find_named(output: str, pattern: str) -> dict[str, re.Match[str]]:
     return {name: match for name, match in matches if match}
 
 
-def check_leftovers(output: str, names: Iterable[str], written: Iterable[str]) -> None:
-    """Check that no file of an earlier call would stay beside the new ones.
+def check_leftovers(record: OutputRecord, names: Iterable[str], written: Iterable[str]) -> None:
+    """Check that no file of an earlier call, which is not in the record, would stay.
 
     Args:
-        output: Folder for the files.
+        record: What was made in the output folder before; such files are removed at the end.
         names: Paths in it, with suffixes, that calls with other settings would write.
         written: Paths in it, with suffixes, that this call writes.
 
@@ -87,13 +123,18 @@ def check_leftovers(output: str, names: Iterable[str], written: Iterable[str]) -
         InputError: A file exists that this call does not replace.
     """
     left = set(names).difference(written)
-    paths = sorted(pathlib.Path(output, name) for name in left)
-    existing = [path for path in paths if path.exists()]
+    paths = sorted(record.folder / name for name in left)
+    existing = [path for path in paths if path.exists() and not record.is_own(path)]
     if existing:
         raise InputError(
             f"{some_of(existing)}: left by an earlier call, and would stay beside the new files; "
-            f"choose an empty OUTPUT, or delete {output}"
+            f"choose an empty OUTPUT, or delete {record.folder}"
         )
+
+
+def suffixes_for(quality: int) -> tuple[str, ...]:
+    """Return the suffixes that `write_image` may give with a quality."""
+    return (".jpg",) if quality else (".png", ".tif")
 
 
 def in_threads(work: Callable[[T], object], jobs: Sequence[T], label: str) -> None:
@@ -123,13 +164,48 @@ def writing(path: pathlib.Path) -> Iterator[None]:
         ) from None
 
 
-def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
+def copy_file(path: pathlib.Path, target: pathlib.Path, *, link: bool = False) -> None:
+    """Copy a file; the copy appears whole or not at all.
+
+    Args:
+        path: The file.
+        target: The copy; its folders are created.
+        link: Whether to make a hard link instead.
+
+    Raises:
+        InputError: The file cannot be written, or cannot be linked.
+    """
+    with writing(target):
+        if link:
+            _link(path.resolve(), target)
+        else:
+            with atomic_path(target) as temporary:
+                shutil.copyfile(path, temporary)
+
+
+def _link(path: pathlib.Path, target: pathlib.Path) -> None:
+    temporary = target.with_name(f".{target.name}.new_link")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.hardlink_to(path)
+        temporary.replace(target)
+        temporary.unlink(missing_ok=True)  # replacing does nothing to a link of the same file
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be a hard link of {path} ({error.strerror}); leave out --link"
+        ) from None
+
+
+def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> pathlib.Path:
     """Write an image; its file appears whole or not at all.
 
     Args:
         path: The file without its suffix; its folders are created.
         image: Pixels.
         quality: JPEG quality from 1 to 100; 0: PNG, or TIFF for what PNG cannot hold.
+
+    Returns:
+        The file.
 
     Raises:
         InputError: JPEG cannot hold the image, or the file cannot be written.
@@ -140,7 +216,7 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
     if not quality:
         with writing(target):
             image_files.write(target, image)
-        return
+        return target
     if image.dtype != "uint8" or channels not in _JPEG_CHANNELS:
         raise InputError(
             f"{target}: JPEG has 1 or 3 channels of uint8, not {channels} of {image.dtype}; leave "
@@ -151,6 +227,7 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> None:
     Image.fromarray(flat).save(memory, "JPEG", quality=quality, subsampling=0)
     with writing(target), atomic_path(target) as temporary:
         temporary.write_bytes(memory.getvalue())
+    return target
 
 
 def join_sides(pair: Pair, what: object) -> Stored:

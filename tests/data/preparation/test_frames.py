@@ -119,9 +119,21 @@ def test_existing_images_are_kept(video, tmp_path):
     assert image_files.size_of(tmp_path / "talk_000009.png") == (8, 8)
 
 
-def test_images_left_by_a_call_with_other_settings_are_an_error(video, tmp_path):
+def test_images_of_a_call_with_other_settings_are_removed(video, tmp_path):
     out = tmp_path / "out"
     extract_frames(video, str(out), every=3)
+    with pytest.raises(InputError, match="--overwrite"):
+        extract_frames(video, str(out), every=2)
+    assert extract_frames(video, str(out), every=2, size=8, overwrite=True).images == 5
+    assert names(out) == [f"talk_{number:06d}.png" for number in range(0, COUNT, 2)]
+    assert extract_frames(video, str(out), detector=lambda _: [], overwrite=True).images == 0
+    assert names(out) == []
+
+
+def test_images_of_which_no_record_is_kept_are_an_error(video, tmp_path):
+    out = tmp_path / "out"
+    extract_frames(video, str(out), every=3)
+    (out / listing.PREPARED).unlink()
     before = {name: (out / name).read_bytes() for name in names(out)}
     message = r"talk_000003\.png, \S*talk_000009\.png: .*would stay.*choose an empty OUTPUT"
     with pytest.raises(InputError, match=message):
