@@ -13,8 +13,8 @@ import logging
 import pathlib
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.commands.scoring_flags import add_scoring_flags
-from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.evaluation.run_scores import ScoringOptions
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
-    parser.add_argument("--output", required=True, help="folder for the results")
+    parser.add_argument("runs", nargs="+", type=cli.path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--output", required=True, type=cli.path, help="folder for the results")
     parser.add_argument("--labels", default="", help="comma-separated names of the runs")
     parser.add_argument(
         "--split", default="test", help="a split of the runs' own data: train, val or test"
@@ -41,6 +41,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--images", type=cli.whole(0, 100), default=4, help="number of images to show (default: 4)"
     )
+    add_data_flags(parser)
+    cli.add_cache_flag(parser)
     cli.add_trust_flag(parser)
     return parser.parse_args()
 
@@ -48,21 +50,23 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Compare the runs, print the table and write the pages."""
     flags = parse_arguments()
+    enable_compilation_cache(flags.compilation_cache)
     output = pathlib.Path(flags.output)
     metrics = cli.split_names(flags.metrics)
     code = OwnCode(given={"eval.metrics": metrics})
     wanted = choose_wanted(metrics, flags.palette, flags.inception_weights, code=code)
     labels = label_runs(flags.runs, cli.split_names(flags.labels))
     require("matplotlib", "plots")  # before the work, not after it
-    folders = [RunFolder(run, trust_code=flags.trust_code) for run in flags.runs]
+    given = {"data_root": flags.data_root, "max_pixels": flags.max_pixels}
+    folders = [RunFolder(run, trust_code=flags.trust_code, **given) for run in flags.runs]
     for folder in folders:
         folder.refuse_output_in_data(output)
-    enable_compilation_cache(folders[0].settings.compilation_cache)
     options = ScoringOptions(flags.split, flags.mode, flags.batch_size)
-    runs = collect(folders, labels, flags.checkpoint, wanted, options, output)
-    names = choose_images(runs, flags.images)
-    images = translate_images(runs, names, options) if names else []
+    with out_of_memory_as("lower --batch_size"):
+        runs = collect(folders, labels, flags.checkpoint, wanted, options, output)
+        names = choose_images(runs, flags.images)
+        images = translate_images(runs, names, options) if names else []
     for fault in write_comparison(runs, wanted.names, images, options, output):
         logger.warning(fault)
-    print((output / "comparison.md").read_text().split("\n\n")[2])
+    print((output / "comparison.md").read_text(encoding="utf-8").split("\n\n")[2])
     print(f"written to {output}: comparison.html, .md, .csv and pictures")

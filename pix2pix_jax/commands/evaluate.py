@@ -10,12 +10,13 @@ the metrics.
 """
 
 import argparse
+import dataclasses
 import pathlib
 from typing import Any
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.commands.scoring_flags import add_scoring_flags
-from pix2pix_jax.core.devices import enable_compilation_cache
+from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.data.pairs import Pairs
@@ -31,9 +32,11 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--workdir", help="folder of a run")
-    what.add_argument("--images", help="folder of images to score, with --targets")
-    parser.add_argument("--targets", help="folder of the targets: files with the same stems")
+    what.add_argument("--workdir", type=cli.path, help="folder of a run")
+    what.add_argument("--images", type=cli.path, help="folder of images to score, with --targets")
+    parser.add_argument(
+        "--targets", type=cli.path, help="folder of the targets: files with the same stems"
+    )
     parser.add_argument(
         "--split", default="test", help="a split of the run's own data: train, val or test"
     )
@@ -46,13 +49,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sort_by", help="metric that orders the contact sheet (default: the first)"
     )
-    parser.add_argument("--output", help="folder (default: WORKDIR/evaluation/SPLIT_STEP)")
+    parser.add_argument(
+        "--output", type=cli.path, help="folder (default: WORKDIR/evaluation/SPLIT_STEP)"
+    )
+    add_data_flags(parser)
+    cli.add_cache_flag(parser)
     cli.add_trust_flag(parser)
     flags = parser.parse_args()
     if bool(flags.images) != bool(flags.targets):
         parser.error("--images and --targets go together")
     if flags.images and not flags.output:
         parser.error("--images needs --output")
+    if flags.images and flags.data_root:
+        parser.error("--data_root is the data of a run: it goes with --workdir")
     if flags.images and flags.over_checkpoints:
         parser.error("--over_checkpoints scores a run: it needs --workdir")
     return flags
@@ -62,6 +71,8 @@ def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric 
     """Score one folder of images against another."""
     pairs = folder_scores.find_file_pairs(flags.images, flags.targets)
     folder_scores.refuse_output_among(flags.output, pairs)
+    if flags.max_pixels:
+        pairs = dataclasses.replace(pairs, max_pixels=flags.max_pixels)
     card = folder_scores.score_folders(pairs, wanted, batch_size=flags.batch_size)
     output = pathlib.Path(flags.output)
     write_scorecard(card, output)
@@ -72,11 +83,15 @@ def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric 
 
 def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric | None) -> None:
     """Score one checkpoint of a run, or all of them."""
-    folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
+    folder = RunFolder(
+        flags.workdir,
+        trust_code=flags.trust_code,
+        data_root=flags.data_root,
+        max_pixels=flags.max_pixels,
+    )
     kept = run_scores.find_checkpoints(folder)
     if flags.output:
         folder.refuse_output_in_data(flags.output)
-    enable_compilation_cache(folder.settings.compilation_cache)
     if flags.over_checkpoints:
         require("matplotlib", "plots")  # before the work, not after it
         steps = list(kept)
@@ -122,6 +137,7 @@ def report(card: Scorecard, output: pathlib.Path) -> None:
 def main() -> None:
     """Score a run or two folders."""
     flags = parse_arguments()
+    enable_compilation_cache(flags.compilation_cache)
     names = cli.split_names(flags.metrics)
     code = OwnCode(given={"eval.metrics": names})
     wanted = choose_wanted(names, flags.palette, flags.inception_weights, code=code)
@@ -131,4 +147,5 @@ def main() -> None:
     first = next(iter(wanted.metrics.values()), None)
     sort_by = wanted.metrics[flags.sort_by] if flags.sort_by else first
     evaluate = evaluate_folders if flags.images else evaluate_run
-    evaluate(flags, wanted, sort_by)
+    with out_of_memory_as("lower --batch_size"):
+        evaluate(flags, wanted, sort_by)

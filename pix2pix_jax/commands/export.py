@@ -24,9 +24,9 @@ from pix2pix_jax.runs.generator import generator_of, restore_discriminator
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, help="folder of a run")
+    parser.add_argument("--workdir", required=True, type=cli.path, help="folder of a run")
     parser.add_argument("--format", required=True, choices=sorted(FORMATS))
-    parser.add_argument("--output", required=True, help="file to write")
+    parser.add_argument("--output", required=True, type=cli.path, help="file to write")
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
     parser.add_argument("--network", default="generator", choices=("generator", "discriminator"))
     cli.add_trust_flag(parser)

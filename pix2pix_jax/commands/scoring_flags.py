@@ -1,4 +1,4 @@
-"""The flags of the commands that score images."""
+"""The flags of the commands that score images, and of those that read a run's data."""
 
 import argparse
 
@@ -14,15 +14,35 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--palette",
+        type=cli.path,
         default="cityscapes",
         help="colours of the classes for label metrics: a name or a JSON file",
     )
     parser.add_argument(
         "--inception_weights",
+        type=cli.path,
         default="",
         metavar="FILE",
         help="weights of the Inception network, for fid, kid and inception_score",
     )
     parser.add_argument(
         "--batch_size", type=cli.whole(1, 2**12), default=8, help="images per batch (default: 8)"
+    )
+
+
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where a run's data is, and how much an image may be."""
+    parser.add_argument(
+        "--data_root",
+        type=cli.path,
+        default="",
+        metavar="DIR",
+        help="folder of the run's data, if it is not where the run found it, or other data",
+    )
+    parser.add_argument(
+        "--max_pixels",
+        type=cli.whole(1, 2**40),
+        default=0,
+        metavar="N",
+        help="largest number of pixels of an image (default: data.max_pixels of the run)",
     )

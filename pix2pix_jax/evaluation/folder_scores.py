@@ -16,6 +16,7 @@ from pix2pix_jax.evaluation.scoring import Compared, tally
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import listing, pixels
 from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.sheets import Picture
 
 HEADINGS = ("image", "target")
@@ -31,16 +32,21 @@ class FilePairs:
         folders: The folder of the images and that of the targets.
         names: Path of each image in its folder, without suffix.
         paths: The files of each image and its target.
+        max_pixels: Largest number of pixels of an image.
     """
 
     folders: tuple[pathlib.Path, pathlib.Path]
     names: tuple[str, ...]
     paths: tuple[TwoFiles, ...]
+    max_pixels: int = MAX_PIXELS
 
     def pictures(self, numbers: list[int]) -> list[tuple[Picture, ...]]:
         """Return pictures of some pairs: the image and its target."""
         return [
-            tuple(_encoding(side).show(side) for side in _read_both(*self.paths[number]))
+            tuple(
+                _encoding(side).show(side)
+                for side in _read_both(*self.paths[number], self.max_pixels)
+            )
             for number in numbers
         ]
 
@@ -123,7 +129,7 @@ def _batches(pairs: FilePairs, batch_size: int) -> Iterator[tuple[tuple[str, ...
     names: list[str] = []
     held: list[tuple[np.ndarray, np.ndarray]] = []
     for name, paths in zip(pairs.names, pairs.paths, strict=True):
-        both = _to_network(*_read_both(*paths))
+        both = _to_network(*_read_both(*paths, pairs.max_pixels))
         if held and (len(held) == batch_size or held[0][0].shape != both[0].shape):
             yield tuple(names), _stack(held)
             names, held = [], []
@@ -137,9 +143,11 @@ def _stack(held: list[tuple[np.ndarray, np.ndarray]]) -> Compared:
     return fake, target
 
 
-def _read_both(ours: pathlib.Path, theirs: pathlib.Path) -> tuple[Stored, Stored]:
+def _read_both(ours: pathlib.Path, theirs: pathlib.Path, max_pixels: int) -> tuple[Stored, Stored]:
     """Read an image and its target, which must have the same size and type."""
-    first, second = image_files.read_picture(ours), image_files.read_picture(theirs)
+    first, second = (
+        image_files.read_picture(path, max_pixels=max_pixels) for path in (ours, theirs)
+    )
     fake, target = first.pixels, second.pixels
     if fake.shape[:2] != target.shape[:2]:
         raise InputError(

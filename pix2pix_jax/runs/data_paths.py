@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import get
 from pix2pix_jax.core.errors import InputError, some_of
-from pix2pix_jax.core.files import read_json_object
+from pix2pix_jax.core.files import expand, read_json_object
 
 KEYS = ("data.root", "data.archive")
 
@@ -27,7 +27,7 @@ def describe_paths(config: ConfigDict, folder: pathlib.Path) -> dict[str, dict[s
     places = {}
     for key in KEYS:
         typed = str(get(config, key))
-        path = _whole(pathlib.Path(typed).expanduser())
+        path = _whole(pathlib.Path(expand(typed)))
         if not typed or not path.exists():
             continue
         places[key] = {"absolute": str(path)}
@@ -71,7 +71,7 @@ def find_path(
         return typed
     recorded = [place.get(name) for name in ("absolute", "relative")]
     tried = [_whole(folder, path) for path in recorded if isinstance(path, str)]
-    tried.append(_whole(pathlib.Path(typed).expanduser()))
+    tried.append(_whole(pathlib.Path(expand(typed))))
     for path in tried:
         if path.exists():
             return str(path)

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.errors import InputError, some_of
-from pix2pix_jax.core.files import refuse_inside, write_json
+from pix2pix_jax.core.files import expand, refuse_inside, write_json
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
@@ -55,6 +55,7 @@ class RunFolder:
         given: Mapping[str, Collection[str]] | None = None,
         trust_code: bool = False,
         data_root: str = "",
+        max_pixels: int = 0,
     ) -> None:
         """Describe a folder; it need not exist.
 
@@ -64,9 +65,11 @@ class RunFolder:
             trust_code: Whether own code that the folder keeps may run if its original is missing or
                 has changed.
             data_root: Folder of the data to read in place of the run's own; '': the run's own.
+            max_pixels: Value of `data.max_pixels` in place of the run's own; 0: the run's own.
         """
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(expand(path))
         self.data_root = data_root
+        self._max_pixels = max_pixels
         self.code = OwnCode(self.path, given=given, trust=trust_code)
         self.config_file = self.path / "config.json"
         self.record_file = self.path / "run.json"
@@ -98,7 +101,11 @@ class RunFolder:
     @functools.cached_property
     def settings(self) -> ConfigDict:
         """The resolved configuration, see `core.validation.resolve`."""
-        return resolve(self.config)
+        settings = resolve(self.config)
+        if self._max_pixels:
+            with settings.unlocked():
+                settings.data.max_pixels = self._max_pixels
+        return settings
 
     @property
     def hash(self) -> str:

@@ -3,7 +3,9 @@
 import csv
 import functools
 import json
+import shutil
 
+import jax
 import numpy as np
 import pytest
 from support.runs import tiny_run
@@ -12,6 +14,7 @@ from support.scripts import refused, run_script
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.evaluation import scorecard
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.folder import RunFolder
 
 RNG = np.random.default_rng(0)
 
@@ -184,3 +187,53 @@ def test_mistakes_are_one_line(workdir, folders, tmp_path, arguments, message):
     }
     assert refused(evaluate(*(places.get(one, one) for one in arguments)), message)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_moved_run_is_scored_on_data_that_a_flag_gives(workdir, pairs_folder, tmp_path):
+    shutil.copytree(workdir, tmp_path / "run")
+    config = load_json(workdir / "config.json")
+    config.data.source, config.data.root = "side_by_side", str(pairs_folder)
+    RunFolder(tmp_path / "run").record_start(config, first_step=6, command="")
+    scores = {}
+    for root in ("", tmp_path / "elsewhere"):
+        if root:
+            pairs_folder.rename(root)
+            assert refused(evaluate("--workdir", tmp_path / "run"), "is now with --data_root")
+        flags = ("--data_root", root) if root else ()
+        output = tmp_path / f"scores{bool(root)}"
+        status, _, error = evaluate("--workdir", tmp_path / "run", "--output", output, *flags)
+        assert status == 0, error
+        scores[bool(root)] = json.loads((output / "metrics.json").read_text())
+    assert scores[True]["metrics"] == scores[False]["metrics"]
+    assert scores[True]["data_root"] == str(tmp_path / "elsewhere")
+
+
+def test_an_image_with_more_pixels_than_the_flag_allows_is_refused(folders, tmp_path):
+    flags = ("--images", folders[0], "--targets", folders[1], "--output", tmp_path / "out")
+    assert refused(evaluate(*flags, "--max_pixels", 255), "more than data.max_pixels=255 allows")
+    assert evaluate(*flags, "--max_pixels", 256)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["evaluate", "sample", "compare"])
+def test_compiled_programs_are_never_those_of_the_runs_folder(workdir, tmp_path, name, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(workdir, run)
+    config = load_json(run / "config.json")
+    config.compilation_cache = str(tmp_path / "strangers")
+    save_json(config, run / "config.json")
+    (tmp_path / "mine").mkdir(mode=0o700)
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.chdir(tmp_path)
+    flags = {
+        "evaluate": ("--workdir", run),
+        "sample": ("--workdir", run, "--split", "val", "--output", "out"),
+        "compare": (run, "--output", "out"),
+    }
+    try:
+        cache = ("--compilation_cache", tmp_path / "mine")
+        status, _, error = run_script(name, *flags[name], *cache, folder=tmp_path)
+        assert status == 0, error
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "mine")
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert not (tmp_path / "strangers").exists()
