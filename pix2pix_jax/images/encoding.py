@@ -66,6 +66,23 @@ class Encoding:
         picture = image_files.read_picture(file, name=what, max_pixels=self.max_pixels)
         return self.convert(picture.pixels, what, kind=picture.kind)
 
+    def check_file(self, file: File, *, name: object = None) -> None:
+        """Raise InputError for a file that `read` would refuse, as far as its header tells.
+
+        Class indices are read whole, as each pixel counts.
+
+        Args:
+            file: A path, or a binary file.
+            name: Name of the image, for messages; its path by default.
+        """
+        what = file if name is None else name
+        if self.classes:
+            self.read(file, name=what)
+            return
+        pixel = image_files.read_pixel(file, name=what, max_pixels=self.max_pixels)
+        middle = np.full_like(pixel.pixels, (self.low + self.high) / 2)
+        self.convert(middle, what, kind=pixel.kind)
+
     def convert(
         self, image: Shaped[np.ndarray, "h w c"], what: object, *, kind: str = ""
     ) -> Shaped[np.ndarray, "h w d"]:

@@ -1,5 +1,6 @@
 """Image files: read and write them, without losing bits or channels."""
 
+import math
 import os
 
 import numpy as np
@@ -9,11 +10,11 @@ from PIL import Image
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.images import npy_files, tiff_files
-from pix2pix_jax.images.limits import MAX_PIXELS
+from pix2pix_jax.images.limits import MAX_PIXELS, refuse_large
 from pix2pix_jax.images.npy_files import load_npy
 from pix2pix_jax.images.opening import File, Opened, naming, open_file, reader
-from pix2pix_jax.images.pillow_files import load_picture, size_of_picture
-from pix2pix_jax.images.pixels import DTYPES, Picture, Stored, as_channels, parts
+from pix2pix_jax.images.pillow_files import load_picture, pixel_of_picture, size_of_picture
+from pix2pix_jax.images.pixels import DTYPES, Picture, Stored, as_channels, kind_of, parts
 from pix2pix_jax.images.tiff_files import load_tiff, size_of_tiff
 
 _ZIP = b"PK\x03\x04"
@@ -100,6 +101,32 @@ def decode(file: File, *, max_pixels: int = MAX_PIXELS, indices: bool = False) -
             if picture is not None:
                 return picture
         return load_picture(opened, max_pixels, indices=indices)
+
+
+def read_pixel(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Return one pixel of the kind that `read_picture` returns, without unpacking the others.
+
+    A TIFF file alone is read whole: its header does not tell the kind.
+
+    Args:
+        file: As for `read_picture`.
+        name: As for `read_picture`.
+        max_pixels: As for `read_picture`.
+
+    Raises:
+        InputError: As for `read_picture`, as far as the header tells.
+    """
+    with naming(file if name is None else name), open_file(file) as opened:
+        start = _start(opened)
+        if start.startswith(npy_files.MAGIC):
+            shape, dtype = npy_files.read_header(opened)
+            refuse_large(shape[1], shape[0], math.prod(shape) * dtype.itemsize, max_pixels)
+            pixel = np.zeros((1, 1, *shape[2:], *(1,) * (3 - len(shape))), dtype)
+            return Picture(_to_stored(pixel), kind_of(pixel))
+        if not start.startswith((_ZIP, *tiff_files.MAGIC)):
+            return pixel_of_picture(opened, max_pixels)
+    picture = read_picture(file, name=name, max_pixels=max_pixels)
+    return Picture(picture.pixels[:1, :1], picture.kind)
 
 
 def _start(file: Opened) -> bytes:

@@ -29,4 +29,5 @@ def read_labels(
                 f"{pixels.shape[-1]} channels of {pixels.dtype}; class indices "
                 "(data.source_classes) are one channel of whole numbers, or a palette image"
             )
-        return pixels.astype(np.uint8 if pixels.dtype == bool else pixels.dtype.newbyteorder("="))
+        # By its size, as NumPy has two types of 64 bits.
+        return pixels.astype("u1" if pixels.dtype.kind == "b" else f"={pixels.dtype.str[1:]}")

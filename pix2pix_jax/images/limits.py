@@ -1,7 +1,7 @@
 """How much an image may be: judged by what its header says, before pixels are unpacked.
 
 A file of a few hundred bytes can claim to have billions of pixels, and several threads read at
-once. Reading an image takes up to three times the memory of its pixels for a moment.
+once: each takes at most about 8 bytes of memory for every pixel that is allowed.
 """
 
 from pix2pix_jax.core.errors import InputError
@@ -26,4 +26,4 @@ def refuse_large(width: int, height: int, nbytes: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise InputError(f"{width} x {height} pixels, more than {way_out}")
     if nbytes > _BYTES_PER_PIXEL * max_pixels:
-        raise InputError(f"{nbytes} bytes of pixels, more than the 4 per pixel that {way_out}")
+        raise InputError(f"{nbytes} bytes to unpack, more than the 4 per pixel that {way_out}")

@@ -1,4 +1,4 @@
-"""Pictures that Pillow reads; OpenCV for the 16-bit colour of PNG, which Pillow would reduce."""
+"""Pictures that Pillow reads."""
 
 import struct
 from typing import Any
@@ -8,18 +8,25 @@ from jaxtyping import Shaped
 from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 
-from pix2pix_jax.core.errors import InputError, require
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images.limits import refuse_large
 from pix2pix_jax.images.opening import Opened, identify, reader
 from pix2pix_jax.images.pixels import Picture, parts
 
+# The further pictures of a camera's file are left out; the pages of a TIFF are judged before.
+_STILL = ("MPO", "TIFF")
 _ORIENTATION = 0x0112  # number of the tag in EXIF and TIFF
-_DEEP_PNG = ("RGB;16B", "RGBA;16B", "LA;16B")
+# How Pillow unpacks 16-bit colour of PNG: to the high bytes, as it has no mode for such pixels. The
+# same data, unpacked as if the low byte came first, gives the low bytes. Of gray with alpha, all
+# four bytes of a pixel are unpacked as if they were RGBA.
+_LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
+_DEEP_GRAY = "LA;16B"
 # Pillow stretches 2-bit and 4-bit gray to 0..255, by these factors.
 _STRETCHED = {"L;2": 85, "L;4": 17}
-_BYTES = 4  # per pixel, at most, in Pillow's memory
+# Bytes per pixel that decoders need: Pillow itself has four, OpenJPEG four for each band.
+_BYTES, _BYTES_OF_WEBP, _BYTES_OF_AVIF = 4, 12, 8
 _SIZE_MARKER = b"\xff\x4f\xff\x51"  # the start of a JPEG 2000 stream
-_HEAD = 2**16  # bytes in which an AVIF file says how many bits it has
+_HEAD = 2**20  # bytes in which a file says how many bits its colours have
 _LARGE = 2**22  # pixels, above which an image is not held in a third form at once
 
 
@@ -37,22 +44,18 @@ def load_picture(file: Opened, max_pixels: int, *, indices: bool = False) -> Pic
     Raises:
         InputError: It cannot be read, is too large, has more than one frame, or would lose bits.
     """
+    picture = _open(file, max_pixels)
     with reader():
-        picture = identify(file)
-        moving = picture.format != "MPO" and getattr(picture, "is_animated", False)
         scaled = _is_scaled(picture)
-    refuse_large(*picture.size, _BYTES * picture.width * picture.height, max_pixels)
-    if moving:
-        raise InputError(
-            f"a {picture.format} of more than one frame; save the frames as single images, such as "
-            "by: prepare.py frames"
-        )
-    if picture.format == "PNG" and _raw_mode(picture) in _DEEP_PNG:
+    if _is_deep_png(picture):
         return _load_deep_png(file, picture)
     _refuse_lost_bits(file, picture)
+    opaque = picture.format == "TGA" and not _has_alpha_bits(file)
     with reader():
         factor = _STRETCHED.get(_raw_mode(picture), 1) if picture.format == "PNG" else 1
         ImageOps.exif_transpose(picture, in_place=True)  # a copy would take as long as decoding
+        if not indices and opaque and picture.mode in ("LA", "RGBA"):
+            return _from_pillow(picture.convert("L" if picture.mode == "LA" else "RGB"))
         if not indices:
             return _from_pillow(picture)
     if scaled:
@@ -61,6 +64,53 @@ def load_picture(file: Opened, max_pixels: int, *, indices: bool = False) -> Pic
         if picture.mode in ("P", "1", "L"):
             return Picture((np.array(picture).astype(np.uint8) // factor)[..., None], "gray")
         return _from_pillow(picture)
+
+
+def pixel_of_picture(file: Opened, max_pixels: int) -> Picture:
+    """Return one black pixel of the kind that `load_picture` returns, from the header alone.
+
+    Args:
+        file: The file, at its start.
+        max_pixels: As for `refuse_large`.
+
+    Raises:
+        InputError: As for `load_picture`, as far as the header tells.
+    """
+    picture = _open(file, max_pixels)
+    if _is_deep_png(picture):
+        kind = "gray+alpha" if _raw_mode(picture) == _DEEP_GRAY else picture.mode
+        count = 2 if kind == "gray+alpha" else len(kind)
+        return Picture(np.zeros((1, 1, count), np.uint16), kind)
+    _refuse_lost_bits(file, picture)
+    opaque = picture.format == "TGA" and not _has_alpha_bits(file)
+    with reader():
+        mode = "RGB" if picture.mode == "P" else picture.mode
+        if opaque:
+            mode = {"LA": "L", "RGBA": "RGB"}.get(mode, mode)
+        elif picture.has_transparency_data and mode not in ("LA", "La"):
+            mode = "RGBA"
+        return _from_pillow(Image.new(mode, (1, 1)))
+
+
+def _open(file: Opened, max_pixels: int) -> ImageFile:
+    """Open a picture whose pixels may be read."""
+    with reader():
+        picture = identify(file)
+        moving = picture.format not in _STILL and getattr(picture, "is_animated", False)
+    pixels = picture.width * picture.height
+    refuse_large(*picture.size, _bytes_per_pixel(picture) * pixels, max_pixels)
+    if moving:
+        raise InputError(
+            f"a {picture.format} of more than one frame; save the frames as single images, such as "
+            "by: prepare.py frames"
+        )
+    return picture
+
+
+def _bytes_per_pixel(picture: ImageFile) -> int:
+    if picture.format == "JPEG2000":
+        return _BYTES * len(picture.getbands())
+    return {"WEBP": _BYTES_OF_WEBP, "AVIF": _BYTES_OF_AVIF}.get(str(picture.format), _BYTES)
 
 
 def size_of_picture(file: Opened) -> tuple[int, int]:
@@ -77,7 +127,8 @@ def size_of_picture(file: Opened) -> tuple[int, int]:
 def orientation_of(picture: Image.Image) -> int:
     """Return how the camera was turned, 1 to 8, as EXIF says."""
     # A PNG's own getexif would decode the pixels, to find tags that come after them.
-    return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
+    turned = Image.Image.getexif(picture).get(_ORIENTATION)
+    return turned if turned in range(1, 9) else 1
 
 
 def upright(image: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
@@ -91,6 +142,19 @@ def upright(image: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.n
 def _raw_mode(picture: ImageFile) -> str:
     tiles = getattr(picture, "tile", None)
     return str(tiles[0][3]) if tiles else ""
+
+
+def _is_deep_png(picture: ImageFile) -> bool:
+    return picture.format == "PNG" and _raw_mode(picture) in (*_LOW_BYTES, _DEEP_GRAY)
+
+
+def _has_alpha_bits(file: Opened) -> bool:
+    """Return whether the fourth byte of a TGA's pixels is alpha, and not just padding."""
+    place = file.tell()
+    file.seek(17)
+    descriptor = file.read(1)
+    file.seek(place)
+    return bool(descriptor[0] & 0x0F)
 
 
 def _is_scaled(picture: ImageFile) -> bool:
@@ -133,16 +197,23 @@ def _pixels(picture: Image.Image, mode: str) -> Shaped[np.ndarray, "h w c"]:
 
 
 def _load_deep_png(file: Opened, picture: ImageFile) -> Picture:
-    cv2 = require("cv2", "opencv")
+    """Read 16-bit colour, or gray with alpha, of a PNG."""
+    raw = _raw_mode(picture)
     with reader():
         turned = orientation_of(picture)
-        file.seek(0)
-        image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise InputError("cannot be read as an image (broken PNG data)")
-    # OpenCV's order is BGRA, and it gives gray with alpha three equal colours.
-    image = image[..., [2, 1, 0, 3][: image.shape[-1]]]
-    return Picture(upright(image, turned), "RGBA" if image.shape[-1] == 4 else "RGB")
+        if raw == _DEEP_GRAY:
+            picture._mode = "RGBA"
+            values = _unpacked(picture, "RGBA").view(">u2").astype(np.uint16)
+        else:
+            values = _unpacked(picture, raw).astype(np.uint16) << 8
+            values |= _unpacked(identify(file), _LOW_BYTES[raw])
+    kind = {2: "gray+alpha", 3: "RGB", 4: "RGBA"}[values.shape[-1]]
+    return Picture(upright(values, turned), kind)
+
+
+def _unpacked(picture: ImageFile, raw_mode: str) -> Shaped[np.ndarray, "h w c"]:
+    picture.tile = [picture.tile[0]._replace(args=raw_mode)]
+    return np.array(picture)
 
 
 def _refuse_lost_bits(file: Opened, picture: ImageFile) -> None:

@@ -27,6 +27,7 @@ _BUILT_IN = (NONE, PACKBITS, DEFLATE, OLD_DEFLATE, LZMA)  # compressions that ti
 _BOUNDED = (LZW, ZSTD)  # imagecodecs unpacks these, and stops where a strip or tile should end
 _BAND_AXES = ("S", "C", "Q", "I", "Z")  # names that TIFF files have for an axis of bands
 _COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3, "SEPARATED": 4}
+_OF_FLOATS = 3  # number of a predictor
 _PREMULTIPLIED, _ALPHA = 1, 2  # what an extra sample is
 
 
@@ -138,7 +139,8 @@ def _check_codec(header: TiffHeader) -> None:
     """Refuse compressions that are not known, and those that need a package that is missing."""
     if header.compression not in (*_BUILT_IN, *_BOUNDED):
         raise InputError(f"TIFF compression {header.compression}; save it with deflate or none")
-    if header.compression in _BOUNDED or header.bits not in (1, 8, 16, 32, 64):
+    packed = header.bits not in (1, 8, 16, 32, 64)
+    if header.compression in _BOUNDED or header.predictor == _OF_FLOATS or packed:
         require("imagecodecs", "tiff")
 
 

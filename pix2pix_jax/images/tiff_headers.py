@@ -43,6 +43,7 @@ class TiffHeader:
         samples: Number of samples of a pixel.
         bits: Number of bits of a sample.
         compression: Number of the compression.
+        predictor: Number of the filter before it.
         orientation: As in EXIF.
         segment: Number of bytes of an unpacked strip or tile.
         expected: Number of strips and tiles that there must be.
@@ -60,6 +61,7 @@ class TiffHeader:
     samples: int
     bits: int
     compression: int
+    predictor: int
     orientation: int
     segment: int
     expected: int
@@ -88,7 +90,7 @@ def read_header(tiff: Any) -> TiffHeader:
         raise InputError(f"a TIFF of {count} pages; expected 1 to {_MOST_PAGES}")
     page, series = tiff.pages[0], tiff.series[0]
     pages = [each for each in series.pages if each is not None]
-    known = _PHOTOMETRIC in page.tags
+    known, turned = _PHOTOMETRIC in page.tags, page.tags.valueof(_ORIENTATION)
     sample = np.dtype(page.dtype).itemsize if page.dtype is not None else 1
     return TiffHeader(
         width=int(page.imagewidth),
@@ -101,7 +103,8 @@ def read_header(tiff: Any) -> TiffHeader:
         samples=int(page.samplesperpixel),
         bits=int(page.bitspersample),
         compression=int(page.compression),
-        orientation=int(page.tags.valueof(_ORIENTATION, default=1)),
+        predictor=int(page.predictor),
+        orientation=turned if turned in range(1, 9) else 1,
         segment=math.prod(page.chunks) * sample,
         expected=math.prod(page.chunked) * len(pages),
         segments=tuple(

@@ -137,7 +137,7 @@ def test_the_limit_is_on_height_times_width_and_can_be_set(tmp_path, name):
 def test_many_bands_have_a_limit_on_their_bytes(tmp_path):
     image_files.write(tmp_path / "a.tif", noise(6, 9, 5))
     assert image_files.read_stored(tmp_path / "a.tif", max_pixels=68).shape == (6, 9, 5)
-    with pytest.raises(InputError, match="270 bytes of pixels, more than the 4 per pixel that"):
+    with pytest.raises(InputError, match="270 bytes to unpack, more than the 4 per pixel that"):
         image_files.read_stored(tmp_path / "a.tif", max_pixels=67)
 
 
@@ -180,7 +180,7 @@ def save_npz(path):
         ("a.jpg", lambda path: path.mkdir(), "Is a directory"),
         ("a.jpg", break_exif, "cannot be read"),
         ("a.png", lambda path: truncate(path, save), "cannot be read"),
-        ("a.png", lambda path: truncate(path, save_deep), "broken PNG data"),
+        ("a.png", lambda path: truncate(path, save_deep), "truncated"),
         ("a.tif", lambda path: truncate(path, save), "cannot be read"),
         ("a.tif", lambda path: path.write_bytes(b"II*\0\0\0\0\0"), "cannot be read"),
         ("a.tif", lambda path: path.write_text("not pixels"), "not an image file"),

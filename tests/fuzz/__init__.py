@@ -1,0 +1,1 @@
+"""Fuzzing: readers get damaged input, and must either take it or refuse it in one line."""
