@@ -7,11 +7,13 @@ import argparse
 import contextlib
 import logging
 import os
+import pathlib
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -22,7 +24,10 @@ from pix2pix_jax.core.errors import InputError, one_line, shown
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.whole_numbers import parse_whole
 
-_NO_BACKEND = "Unable to initialize backend"  # what JAX says of a platform
+T = TypeVar("T")
+
+_LONGEST_MESSAGE = 10**5  # characters
+_BACKENDS = "xla_bridge.py"  # the module of JAX that starts a platform
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,13 +80,31 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def number(kind: type[T]) -> Callable[[str], T]:
+    """Return a type for a flag: an `int` or a `float`, written with the digits 0 to 9."""
+
+    def parse(text: str) -> T:
+        try:
+            # Python also takes other scripts' digits and underscores, which are slips here.
+            if text.isascii() and "_" not in text:
+                return kind(text)  # type: ignore[call-arg]
+        except ValueError:
+            pass
+        expected = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{shown(text)}: expected {expected}")
+
+    return parse
+
+
 def path(text: str) -> str:
     """Return the path of a flag, with `~` expanded: the type of every flag that takes one."""
     try:
         text.encode()
         return expand(text)
     except UnicodeEncodeError:
-        message = f"{shown(text)}: the name is not valid UTF-8, which checkpoints and tables need"
+        message = (
+            f"{shown(text)}: not valid UTF-8, which checkpoints need; rename it, or set LC_ALL"
+        )
         raise argparse.ArgumentTypeError(message) from None
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
@@ -126,7 +149,7 @@ class _Terminal(logging.Handler):
         """Print one record: an informational one as it is, others with their level."""
         try:
             level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-            tqdm.write(level + self.format(record))
+            tqdm.write(level + one_line(self.format(record), _LONGEST_MESSAGE))
         except Exception:
             self.handleError(record)
 
@@ -190,11 +213,12 @@ def _describe(error: Exception) -> str | None:
         return "; ".join([str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, MemoryError):
         return f"out of memory ({error})" if str(error) else "out of memory"
-    if isinstance(error, RuntimeError) and _NO_BACKEND in str(error):
-        reason = str(error).partition(_NO_BACKEND)[2].strip().splitlines()[0]
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    if where and pathlib.PurePath(where[0].filename).name == _BACKENDS:
+        reason = (str(error).strip().splitlines() or ["it is not installed"])[0]
         asked = os.environ.get("JAX_PLATFORMS", "")
         return (
-            f"JAX_PLATFORMS={asked}: JAX cannot use it here ({_NO_BACKEND} {reason[:200]}); unset "
-            "JAX_PLATFORMS to let JAX choose"
+            f"JAX_PLATFORMS={asked}: JAX cannot use this platform here ({reason[:200]}); "
+            "unset JAX_PLATFORMS to let JAX choose"
         )
     return None

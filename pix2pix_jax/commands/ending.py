@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
 from pix2pix_jax.commands import interrupts
+from pix2pix_jax.core.errors import InputError
 
 _GRACE = 3.0  # seconds that other threads have when a command is done
 _MOST_KEPT = 100  # failures in the background
@@ -57,10 +58,10 @@ class Stream:
         except (OSError, ValueError) as error:
             self._note(error)
 
-    def _note(self, error: Exception) -> None:
-        is_left = isinstance(error, ValueError) or error.errno in (errno.EPIPE, errno.EIO)
-        if not is_left and self.lost is None:
-            self.lost = error
+    def _note(self, error: OSError | ValueError) -> None:
+        # EPIPE is a pipe that nobody reads, EIO a terminal that was closed.
+        if isinstance(error, OSError) and error.errno not in (errno.EPIPE, errno.EIO):
+            self.lost = self.lost or error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -133,7 +134,7 @@ def take_over() -> None:
     after the command, whatever threads libraries have left.
     """
     interrupts.open_standard_files()
-    sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)
     atexit.register(_exit)  # before libraries register: the first to register is the last to run
     _process.background = background = Background()
     sys.excepthook = _report
@@ -168,11 +169,13 @@ def lost_output() -> OSError | None:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an exception that nobody expected: a `sys.excepthook`."""
+    """Print an exception that ends the command with its traceback: a `sys.excepthook`."""
     traceback.print_exception(kind, error, trace)
     if _process.background is not None:
         _process.background.show()
-    if isinstance(error, Exception):
+    if isinstance(error, InputError | OSError):  # with PIX2PIX_JAX_TRACEBACK
+        _process.status = 2
+    elif isinstance(error, Exception):
         print(_BUG, file=sys.stderr)
     threading.Thread(target=_exit_later, daemon=True).start()
 

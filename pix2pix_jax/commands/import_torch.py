@@ -34,12 +34,17 @@ def parse_arguments() -> argparse.Namespace:
     parser = cli.Parser(__doc__)
     parser.add_argument(
         "--weights",
+        type=cli.path,
         required=True,
         help=f"file with the generator: {', '.join(weight_files.FORMATS)}",
     )
-    parser.add_argument("--workdir", required=True, help="folder to write")
-    parser.add_argument("--discriminator", metavar="WEIGHTS", help="file with its discriminator")
-    parser.add_argument("--root", help="folder of side-by-side pairs to sample and evaluate")
+    parser.add_argument("--workdir", type=cli.path, required=True, help="folder to write")
+    parser.add_argument(
+        "--discriminator", type=cli.path, metavar="WEIGHTS", help="file with its discriminator"
+    )
+    parser.add_argument(
+        "--root", type=cli.path, help="folder of side-by-side pairs to sample and evaluate"
+    )
     parser.add_argument("--direction", default="AtoB", choices=("AtoB", "BtoA"))
     parser.add_argument(
         "--image_size",

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from pix2pix_jax import InputError
 from pix2pix_jax.commands import cli
+from pix2pix_jax.core.errors import shown
 from pix2pix_jax.data.derive import DERIVATIONS, Derivation
 from pix2pix_jax.data.preparation import convert
 from pix2pix_jax.data.preparation.check import check
@@ -46,11 +47,11 @@ def three(kind: type, form: str, good: Callable[[list], bool]) -> Callable[[str]
 
     def parse(text: str) -> tuple:
         try:
-            values = [kind(part) for part in cli.split_names(text)]
-        except ValueError:
+            values: list = [cli.number(kind)(part) for part in cli.split_names(text)]
+        except argparse.ArgumentTypeError:
             values = []
         if len(values) != 3 or not all(value >= 0 for value in values) or not good(values):
-            raise argparse.ArgumentTypeError(f"{text!r}: expected {form}")
+            raise argparse.ArgumentTypeError(f"{shown(text)}: expected {form}")
         return tuple(values)
 
     return parse
@@ -60,7 +61,9 @@ def height_and_width(text: str) -> tuple[int, int]:
     """Parse 256, or 256x512."""
     sides = [cli.whole(1, _LARGEST)(part) for part in text.split("x")]
     if len(sides) > 2:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a side, or height x width: 256x512")
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)}: expected a side, or height x width: 256x512"
+        )
     return sides[0], sides[-1]
 
 
@@ -144,7 +147,7 @@ def run_tfds(flags: argparse.Namespace) -> None:
 
 def add_output(parser: cli.Parser, *, quality: bool = True) -> None:
     """Add the flags of every command that writes files."""
-    parser.add_argument("output", metavar="OUTPUT", help="folder for the results")
+    parser.add_argument("output", metavar="OUTPUT", type=cli.path, help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     if quality:
         parser.add_argument(
@@ -158,13 +161,15 @@ def add_output(parser: cli.Parser, *, quality: bool = True) -> None:
 def add_converters(add: Callable[..., cli.Parser]) -> None:
     """Add the commands that make one data set from another."""
     parser = add("combine", run_combine, "put the pairs of two folders into one file each")
-    parser.add_argument("a", metavar="A", help="folder of the left halves")
-    parser.add_argument("b", metavar="B", help="folder of the right halves, with the same stems")
+    parser.add_argument("a", metavar="A", type=cli.path, help="folder of the left halves")
+    parser.add_argument(
+        "b", metavar="B", type=cli.path, help="folder of the right halves, with the same stems"
+    )
     parser.add_argument("--resize", action="store_true", help="resize each B to the size of its A")
     add_output(parser)
 
     parser = add("split", run_split, "divide all files into train, val and test")
-    parser.add_argument("root", metavar="ROOT", help="folder of the data set")
+    parser.add_argument("root", metavar="ROOT", type=cli.path, help="folder of the data set")
     parts = parser.add_mutually_exclusive_group(required=True)
     shares = three(float, "three shares that add up to 1", lambda n: abs(sum(n) - 1) < 1e-6)
     counts = three(int, "three counts, together more than 1", lambda n: sum(n) > 1)
@@ -180,14 +185,18 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
     add_output(parser, quality=False)
 
     parser = add("patches", run_patches, "cut side-by-side pairs into patches, as data.patch_size")
-    parser.add_argument("root", metavar="ROOT", help="folder of the data set; splits are kept")
+    parser.add_argument(
+        "root", metavar="ROOT", type=cli.path, help="folder of the data set; splits are kept"
+    )
     parser.add_argument(
         "--size", type=height_and_width, required=True, help="one side, or height x width: 256x512"
     )
     add_output(parser)
 
     parser = add("derive", run_derive, "write the pairs that are derived from single images")
-    parser.add_argument("root", metavar="ROOT", help="folder of the images; splits are kept")
+    parser.add_argument(
+        "root", metavar="ROOT", type=cli.path, help="folder of the images; splits are kept"
+    )
     parser.add_argument("--kind", required=True, choices=DERIVATIONS, help="as derive.kind")
     parser.add_argument("--layout", default=convert.LAYOUTS[0], choices=convert.LAYOUTS)
     for field in dataclasses.fields(Derivation):
@@ -196,7 +205,11 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
             text = f"as derive.{field.name} in a config (default: {default})"
             choices = (1, 3) if field.name == "channels" else None
             parser.add_argument(
-                f"--{field.name}", type=kind, default=default, choices=choices, help=text
+                f"--{field.name}",
+                type=cli.number(kind),
+                default=default,
+                choices=choices,
+                help=text,
             )
     add_output(parser)
 
@@ -212,7 +225,7 @@ def parse_arguments() -> argparse.Namespace:
         return parser
 
     parser = add("check", run_check, "look for errors, near-duplicates and wrong pairs", _CHECK)
-    parser.add_argument("root", metavar="ROOT", help="folder of the data set")
+    parser.add_argument("root", metavar="ROOT", type=cli.path, help="folder of the data set")
     parser.add_argument(
         "--source",
         default="",
@@ -228,7 +241,7 @@ def parse_arguments() -> argparse.Namespace:
     add_converters(add)
 
     parser = add("frames", run_frames, "take images from a video (needs the extra opencv)")
-    parser.add_argument("video", metavar="VIDEO")
+    parser.add_argument("video", metavar="VIDEO", type=cli.path)
     parser.add_argument(
         "--every", type=cli.whole(1, 2**31), default=1, help="take every n-th frame (default: 1)"
     )
@@ -239,16 +252,24 @@ def parse_arguments() -> argparse.Namespace:
         "--faces", action="store_true", help="write square crops of the faces found"
     )
     parser.add_argument(
-        "--face_model", default="", help="a YuNet ONNX file (default: the cascade of OpenCV 4)"
+        "--face_model",
+        type=cli.path,
+        default="",
+        help="a YuNet ONNX file (default: the cascade of OpenCV 4)",
     )
     add_output(parser)
 
     parser = add("tfds", run_tfds, "download and prepare a published or TensorFlow Datasets set")
     parser.add_argument("name", metavar="NAME", help=f"{', '.join(PUBLISHED)}; or tfds:NAME")
     parser.add_argument(
-        "--data_dir", default="", help="folder of prepared sets (default: that of TFDS)"
+        "--data_dir",
+        type=cli.path,
+        default="",
+        help="folder of prepared sets (default: that of TFDS)",
     )
-    parser.add_argument("--archive", default="", help="local .tar.gz of a published set")
+    parser.add_argument(
+        "--archive", type=cli.path, default="", help="local .tar.gz of a published set"
+    )
     return root.parse_args()
 
 

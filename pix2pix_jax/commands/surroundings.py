@@ -1,6 +1,6 @@
 """What a command needs from the system around it, checked before anything heavy is imported."""
 
-import os
+import pathlib
 import sys
 import warnings
 
@@ -24,7 +24,7 @@ def check() -> None:
     _raise_limit_of_files()
     _let_warnings_pass()
     try:
-        os.getcwd()
+        pathlib.Path.cwd()
     except FileNotFoundError:
         raise InputError("the current folder no longer exists; change to another one") from None
 

@@ -35,10 +35,13 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tupl
     parser.add_argument(
         "--config",
         required=True,
+        type=cli.path,
         metavar="CONFIG",
         help="a config that comes with the package, such as maps, or a Python file",
     )
-    parser.add_argument("--workdir", help="folder of the run (default: runs/<config name>)")
+    parser.add_argument(
+        "--workdir", type=cli.path, help="folder of the run (default: runs/<config name>)"
+    )
     parser.add_argument(
         "--allow-change",
         action="store_true",

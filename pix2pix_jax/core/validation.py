@@ -6,8 +6,11 @@ from pix2pix_jax.core import choices, keys
 from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.own_code import is_own
 
+# Keys that may hold a path.
+_PATHS = ("data.root", "data.archive", "train.init_from", "eval.palette")
 _AUTOMATIC_JITTER = 286 / 256  # the paper's load size to its image size
 
 
@@ -23,6 +26,7 @@ def resolve(config: ConfigDict) -> ConfigDict:
     Returns:
         A locked copy. `data.image_size` and `data.load_size` are pairs, and so is `data.patch_size`
         unless it is (). The discriminator's features, norm and learning rate have their values.
+        In paths, `~` is expanded.
 
     Raises:
         InputError: A value is of another type, see `config_files.from_values`, or out of its range,
@@ -30,6 +34,12 @@ def resolve(config: ConfigDict) -> ConfigDict:
     """
     resolved = from_values(config)
     validate(resolved)
+    for key in _PATHS:
+        section, _, name = key.partition(".")
+        try:
+            resolved[section][name] = expand(get(resolved, key))
+        except InputError as error:
+            raise InputError(f"{key}={error}") from None
     data, model, optimizer = resolved.data, resolved.model, resolved.optimizer
     data.load_size = _load_size(data)
     data.image_size = _pair(data.image_size)

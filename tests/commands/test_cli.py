@@ -102,6 +102,65 @@ def test_a_whole_number_has_limits(text):
         parse(text)
 
 
+@pytest.mark.parametrize("text", ["\u0663", "1_0", "", "many"])
+def test_numbers_have_the_digits_0_to_9(text):
+    for kind, value in ((int, "3"), (float, "0.5")):
+        assert cli.number(kind)(value) == kind(value)
+        with pytest.raises(argparse.ArgumentTypeError, match=r"expected a (whole )?number"):
+            cli.number(kind)(text)
+
+
+def test_a_path_begins_with_the_home_folder_and_is_valid_utf_8(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert cli.path("~/runs") == "/home/me/runs"
+    for text, message in (
+        ("runs/\udcff", "not valid UTF-8"),
+        ("~nobody-of-this-name", "not known"),
+    ):
+        with pytest.raises(argparse.ArgumentTypeError, match=message):
+            cli.path(text)
+
+
+def test_a_message_is_one_line_whatever_it_names(capsys):
+    def main():
+        LOGGER.info("see %s", "runs/a\nb")
+
+    assert ending_of(main, capsys) == (0, "see runs/a\\nb\n", "")
+
+
+def test_an_argument_in_a_message_is_escaped(capsys):
+    with pytest.raises(SystemExit):
+        cli.Parser("").error("unknown argument --a\nb")
+    assert capsys.readouterr().err == "error: unknown argument --a\\nb (see --help)\n"
+
+
+def platform_error(error):
+    """Return an error as the module of JAX raises it that starts a platform."""
+    source = "def fail(error):\n    raise error"
+    names = {}
+    exec(compile(source, "/anywhere/jax/_src/xla_bridge.py", "exec"), names)
+    return lambda: names["fail"](error)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("Unable to initialize backend 'cuda': none\nhere"), "'cuda': none); unset"),
+        (AssertionError(), "JAX_PLATFORMS=cuda: JAX cannot use this platform here (it is not"),
+    ],
+)
+def test_a_platform_that_jax_cannot_use_is_one_line(error, reason, monkeypatch, capsys):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    status, out, printed = ending_of(platform_error(error), capsys)
+    assert (status, out, printed.count("\n")) == (2, "", 1)
+    assert reason in printed
+
+
+def test_a_machine_without_memory_is_one_line(capsys):
+    status, _, printed = ending_of(raising(MemoryError("Unable to allocate 8 TiB")), capsys)
+    assert (status, printed) == (2, "error: out of memory (Unable to allocate 8 TiB)\n")
+
+
 def test_names_are_split_at_commas():
     assert cli.split_names("l1, psnr,,ssim ,") == ["l1", "psnr", "ssim"]
     assert cli.split_names(" , ") == []

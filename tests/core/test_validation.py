@@ -233,3 +233,14 @@ def test_an_infinite_rate_is_refused():
     override(config, "optimizer.learning_rate", "1e999")
     with pytest.raises(InputError, match=r"learning_rate=inf: must be a number in \[0, "):
         validate(config)
+
+
+@pytest.mark.parametrize("key", ["data.root", "data.archive", "train.init_from", "eval.palette"])
+def test_a_path_may_begin_with_the_home_folder(monkeypatch, key):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = default_config()
+    override(config, key, "~/here")
+    assert get(resolve(config), key) == "/home/me/here"
+    override(config, key, "~nobody-of-this-name/here")
+    with pytest.raises(InputError, match=f"^{key}=~nobody-of-this-name/here: the home folder"):
+        resolve(config)

@@ -30,6 +30,11 @@ def test_it_knows_everything_that_a_run_leaves(tmp_path):
     assert folder.report_file.is_file()
 
 
+def test_a_run_may_be_in_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunFolder("~/run").path == tmp_path / "run"
+
+
 def test_nothing_is_read_or_made_before_it_is_asked_for(tmp_path):
     folder = RunFolder(tmp_path / "none")
     assert str(folder) == str(tmp_path / "none")

@@ -1,0 +1,1 @@
+"""The tests; and attacks on whole runs, which are started by hand."""
