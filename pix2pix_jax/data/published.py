@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from pix2pix_jax.core.downloads import download, verify
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import no_empty_folders
+from pix2pix_jax.core.files import expand, no_empty_folders
 from pix2pix_jax.data.archives import iterate_images, measure_images
-from pix2pix_jax.data.records import Records, build_split, is_prepared, open_records
+from pix2pix_jax.data.records import Records, build_split, is_prepared, naming_damage, open_records
 from pix2pix_jax.data.sources import Pair, Source, read_side_by_side
 from pix2pix_jax.images.encoding import Encoding
 
@@ -102,14 +102,19 @@ def build_published(
     what = f"data.source='pix2pix:{name}'"
 
     def build(split: str) -> PublishedPairs:
-        stored = builder.info.metadata["names"][split]
+        records = open_records(builder, split, what)
+        with naming_damage(what, builder.data_dir):
+            stored = tuple(str(name) for name in builder.info.metadata["names"][split])
+            if len(stored) != len(records):
+                raise ValueError(f"{len(stored)} names of {len(records)} images")
         # By the parts of the path: the order of the same files in a folder.
         places = sorted(range(len(stored)), key=lambda place: stored[place].split("/"))
         names = tuple(stored[place] for place in places)
-        records = open_records(builder, split, what)
         return PublishedPairs(records, names, tuple(places), direction, source, target)
 
-    return build_split(builder.info.splits, split, what, build)
+    with naming_damage(what, builder.data_dir):
+        available = tuple(builder.info.splits)
+    return build_split(available, split, what, build)
 
 
 def prepare(
@@ -160,17 +165,11 @@ def prepare(
 
 
 def _open_builder(name: str, data_dir: str) -> Any:
-    from google.protobuf.json_format import ParseError
-
-    place = pathlib.Path(data_dir).expanduser() if data_dir else None
-    try:
-        return builder_class()(config=name, data_dir=place)
-    except ParseError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"data.source='pix2pix:{name}': its description is broken ({reason}); delete the "
-            f"folder pix2pix/{name} in {place or 'the data_dir of TFDS'}"
-        ) from None
+    place = pathlib.Path(expand(data_dir)) if data_dir else None
+    folder = f"pix2pix/{name} in {place or 'the data_dir of TFDS'}"
+    kind = builder_class()
+    with naming_damage(f"data.source='pix2pix:{name}'", folder):
+        return kind(config=name, data_dir=place)
 
 
 def _find_archive(name: str, builder: Any, archive: str, base_url: str) -> pathlib.Path:
@@ -180,7 +179,7 @@ def _find_archive(name: str, builder: Any, archive: str, base_url: str) -> pathl
         InputError: It cannot be downloaded, or is not the expected file.
     """
     downloads = pathlib.Path(builder.data_dir_root, "downloads")
-    path = pathlib.Path(archive).expanduser() if archive else downloads
+    path = pathlib.Path(expand(archive)) if archive else downloads
     if path.is_dir() or not archive:
         path = path / f"{name}.tar.gz"
     if path.is_file():

@@ -4,9 +4,10 @@ Images are decoded like those in files, not by TFDS: it uses OpenCV or Pillow, w
 installed, and their results differ.
 """
 
+import contextlib
 import dataclasses
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError
@@ -14,6 +15,26 @@ from pix2pix_jax.data.selection import Concatenated
 from pix2pix_jax.data.sources import ALL, STAND_INS, Source
 
 _OTHER_NAMES = {"val": ("val", "validation")}  # what sets call our splits, if not the same
+
+
+@contextlib.contextmanager
+def naming_damage(what: str, folder: object) -> Iterator[None]:
+    """Turn whatever TFDS raises for damaged files of a prepared set into an InputError.
+
+    Args:
+        what: What messages call the set.
+        folder: Where its files are.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # whatever the parsers of its descriptions and records raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(
+            f"{what}: cannot be read from {folder} ({reason}); delete that folder, and the set is "
+            "prepared again"
+        ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +63,10 @@ class Records:
         Raises:
             InputError: The prepared files are broken.
         """
-        try:
-            data, reason = self.examples[index][feature], "an empty record"
-        except RuntimeError as error:  # what array_record raises for any broken file
-            data, reason = None, " ".join(str(error).split())
-        if data is None:
-            raise InputError(
-                f"{name}: cannot be read from {self.folder} ({reason}); delete that folder, and "
-                "the set is prepared again"
-            )
+        with naming_damage(name, self.folder):
+            data = self.examples[index][feature]
+            if not isinstance(data, bytes):
+                raise TypeError(f"the record holds {type(data).__name__}, not a file")
         return io.BytesIO(data)
 
 
@@ -77,13 +93,15 @@ def open_records(builder: Any, split: str, what: str) -> Records:
         for name, feature in builder.info.features.items()
         if isinstance(feature, tfds.features.Image)
     }
-    try:
-        examples = builder.as_data_source(split, decoders=decoders)
-    except NotImplementedError:
-        raise InputError(
-            f"{what}: {builder.data_dir} holds {builder.info.file_format.value}, which has no "
-            "random access; delete that folder, or set data.root to another place"
-        ) from None
+    with naming_damage(what, builder.data_dir):
+        try:
+            examples = builder.as_data_source(split, decoders=decoders)
+        except NotImplementedError:
+            raise InputError(
+                f"{what}: {builder.data_dir} holds {builder.info.file_format.value}, which has no "
+                "random access; delete that folder, or set data.root to another place"
+            ) from None
+        len(examples)  # opens them
     return Records(examples, builder.data_dir)
 
 

@@ -3,17 +3,18 @@
 import dataclasses
 import difflib
 import functools
-import os
 from typing import Any
 
 import numpy as np
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import expand
 from pix2pix_jax.data.records import Records, build_split, is_prepared, open_records
 from pix2pix_jax.data.sources import Pair, Source
 from pix2pix_jax.images.encoding import Encoding
 
 _CATALOG = "https://www.tensorflow.org/datasets/catalog"
+_WRONG_NAME = (ValueError, AssertionError, ImportError)  # or its config or version
 _IMAGE_DTYPES = (np.uint8, np.uint16)  # inside TFDS, float32 images are 8-bit colours
 
 
@@ -109,9 +110,8 @@ def build_tfds(
 
 def _open_builder(name: str, data_dir: str, what: str) -> Any:
     import tensorflow_datasets as tfds
-    from google.protobuf.json_format import ParseError
 
-    place = os.path.expanduser(data_dir)  # noqa: PTH111  it may be gs://...
+    place = expand(data_dir)
     try:
         return tfds.builder(name, data_dir=place or None)
     except tfds.core.DatasetNotFoundError:
@@ -119,11 +119,13 @@ def _open_builder(name: str, data_dir: str, what: str) -> Any:
         near = difflib.get_close_matches(name.partition("/")[0].partition(":")[0], known)
         guess = f"did you mean {' or '.join(near)}? All are" if near else "all are"
         raise InputError(f"{what}: TFDS has no such data set; {guess} at {_CATALOG}") from None
-    except ParseError as error:
-        reason = f"its description is broken ({_one_line(error)}); delete its folder"
-        raise InputError(f"{what}: {reason} in {place or 'the data_dir of TFDS'}") from None
-    except (ValueError, AssertionError, ImportError) as error:  # its name, config or version
-        raise InputError(f"{what}: cannot be opened ({_one_line(error)}); see {_CATALOG}") from None
+    except Exception as error:  # whatever its parsers raise for damaged files, or a wrong name
+        if isinstance(error, _WRONG_NAME) and not isinstance(error, UnicodeError):
+            reason = f"cannot be opened ({_one_line(error)}); see {_CATALOG}"
+        else:
+            where = place or "the data_dir of TFDS"
+            reason = f"its description is broken ({_one_line(error)}); delete its folder in {where}"
+        raise InputError(f"{what}: {reason}") from None
 
 
 def _one_line(error: Exception) -> str:
