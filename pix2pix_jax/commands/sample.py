@@ -2,30 +2,42 @@
 
 pix2pix-jax sample --workdir runs/maps --input photos/ --output out/
 pix2pix-jax sample --workdir runs/maps --split test --output out/
+
+Results take the place of earlier files of the same names in the output folder.
 """
 
 import argparse
 
 from pix2pix_jax.commands import cli
+from pix2pix_jax.commands.scoring_flags import add_data_flags
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import FITS, generator_of
-from pix2pix_jax.runs.image_folders import translate_folder, translate_split
+from pix2pix_jax.runs.image_folders import ON_ERROR, SIDES, translate_folder, translate_split
 from pix2pix_jax.runs.translation import MODES
+
+_PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
+# Flags that say something of one of the two kinds of input only.
+_OF_INPUT, _OF_SPLIT = ("derive", "side", "on_error"), ("data_root",)
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, help="folder of a run")
+    parser.add_argument("--workdir", required=True, type=cli.path, help="folder of a run")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--input", help="an image file, or a folder of them")
+    what.add_argument("--input", type=cli.path, help="an image file, or a folder of them")
     what.add_argument("--split", help="a split of the run's own data: train, val or test")
-    parser.add_argument("--output", required=True, help="folder for the results")
+    parser.add_argument("--output", required=True, type=cli.path, help="folder for the results")
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
     parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
     parser.add_argument(
         "--seed", type=cli.whole(0, 2**32 - 1), help="seed of dropout (default: the run's)"
+    )
+    parser.add_argument(
+        "--same_dropout",
+        action="store_true",
+        help="the same dropout for all images, such as the frames of a video, which would flicker",
     )
     parser.add_argument(
         "--fit",
@@ -34,28 +46,67 @@ def parse_arguments() -> argparse.Namespace:
         help="for an image of another size than in training: resize it and the result, or pad it "
         "and crop the result (default: resize if the run resized its images)",
     )
+    _add_input_flags(parser)
+    parser.add_argument(
+        "--batch_size", type=cli.whole(1, 2**12), default=8, help="images per batch (default: 8)"
+    )
+    add_data_flags(parser)
+    cli.add_cache_flag(parser)
+    cli.add_trust_flag(parser)
+    flags = parser.parse_args()
+    for name in _OF_INPUT if flags.input is None else _OF_SPLIT:
+        if getattr(flags, name):
+            parser.error(f"--{name} goes with {'--input' if name in _OF_INPUT else '--split'}")
+    return flags
+
+
+def _add_input_flags(parser: cli.Parser) -> None:
+    """Add the flags that go with `--input`."""
     parser.add_argument(
         "--derive",
         action="store_true",
         help="derive the sources from the images as in training: edges, blur, gray and so on",
     )
     parser.add_argument(
-        "--batch_size", type=cli.whole(1, 2**12), default=8, help="images per batch (default: 8)"
+        "--side",
+        choices=SIDES,
+        help="part of each image that is the source: its left or right half, or the whole; auto "
+        "(default): the half that was the source in training, of images with the proportions of a "
+        "side-by-side pair, if the run was trained on such files",
     )
-    cli.add_trust_flag(parser)
-    return parser.parse_args()
+    parser.add_argument(
+        "--on_error",
+        choices=ON_ERROR,
+        help="on a file that cannot be read: fail (default), or skip and count",
+    )
 
 
 def main() -> None:
     """Translate the images and write the results."""
     flags = parse_arguments()
-    folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
-    enable_compilation_cache(folder.settings.compilation_cache)
+    enable_compilation_cache(flags.compilation_cache)
+    folder = RunFolder(
+        flags.workdir,
+        trust_code=flags.trust_code,
+        data_root=flags.data_root,
+        max_pixels=flags.max_pixels,
+    )
     generator = generator_of(folder, flags.checkpoint, seed=flags.seed, fit=flags.fit)
-    options = {"mode": flags.mode, "batch_size": flags.batch_size}
+    options = {
+        "mode": flags.mode,
+        "batch_size": flags.batch_size,
+        "same_dropout": flags.same_dropout,
+    }
     if flags.input is not None:
+        paired = folder.settings.data.source.partition(":")[0] in _PAIRED
         written = translate_folder(
-            generator, flags.input, flags.output, derive=flags.derive, **options
+            generator,
+            flags.input,
+            flags.output,
+            derive=flags.derive,
+            side=flags.side or ("auto" if paired else "whole"),
+            on_error=flags.on_error or "fail",
+            **options,
         )
     else:
         written = translate_split(generator, folder, flags.split, flags.output, **options)

@@ -29,6 +29,20 @@ class NonFiniteError(InputError):
     """Numbers have become infinite or nan: networks in this state must not be saved."""
 
 
+class MissingDataError(InputError):
+    """A data set has no images where they are expected.
+
+    Args:
+        problem: What is missing, and where.
+        way_out: What to do about it when a run is started. A command that reads the data of a run
+            has another way out.
+    """
+
+    def __init__(self, problem: str, way_out: str) -> None:
+        super().__init__(f"{problem}; {way_out}")
+        self.problem = problem
+
+
 def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
     """Write a text so that it is one line on every terminal.
 

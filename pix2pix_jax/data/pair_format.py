@@ -150,15 +150,28 @@ class PairFormat:
             The source as stored.
         """
         derivation = self.derivation
-        if derivation is None or self.direction == "BtoA":
-            return self.source.read(path)
-        always = derivation.kind in _ALWAYS_DERIVED
-        if not (derive or always):
+        if derivation is None or not self._derives(derive):
             return self.source.read(path)
         image = self.single.read(path)
-        if size is not None and not always:
+        if size is not None and derivation.kind not in _ALWAYS_DERIVED:
             image = self.single.resize(image, size)
         return derivation(image, path.name)[0]
+
+    def check_source(self, path: pathlib.Path, *, derive: bool = False) -> None:
+        """Raise InputError for a file that `read_source` would refuse, as far as its header tells.
+
+        Args:
+            path: An image file.
+            derive: As for `read_source`.
+        """
+        side = self.single if self._derives(derive) else self.source
+        side.check_file(path)
+
+    def _derives(self, derive: bool) -> bool:
+        """Return whether the source is derived from the image in a user's file."""
+        if self.derivation is None or self.direction == "BtoA":
+            return False
+        return derive or self.derivation.kind in _ALWAYS_DERIVED
 
     @property
     def written(self) -> Encoding:

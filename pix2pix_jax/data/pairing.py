@@ -6,7 +6,7 @@ import pathlib
 import unicodedata
 from collections.abc import Sequence
 
-from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
 from pix2pix_jax.data.sources import SPLITS, Paths
 from pix2pix_jax.images.listing import find, list_images
 
@@ -38,10 +38,10 @@ def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.P
         if paths:
             return folder, tuple(paths)
     wanted = " or ".join(f"{pathlib.Path(root, split)}/*.jpg" for split in splits)
-    raise InputError(
-        f"data.root={str(root)!r}: no images found. Expected {layout} as {wanted}; set data.root, "
-        "or data.split to divide the files of one folder, or try the embedded data set: --config "
-        "configs/demo.py"
+    raise MissingDataError(
+        f"data.root={str(root)!r}: no images found. Expected {layout} as {wanted}",
+        "set data.root, or data.split to divide the files of one folder, or try the embedded data "
+        "set: --config configs/demo.py",
     )
 
 
@@ -156,9 +156,10 @@ def find_folder_pairs(root: str, splits: Sequence[str], unpaired: str) -> dict[s
     if pairs:
         return pairs
     split = "train" if tuple(splits) == (".",) else splits[0]
-    raise InputError(
+    raise MissingDataError(
         f"data.root={str(root)!r}: no pairs found. Expected {root}/A/{split}/x.png with "
-        f"{root}/B/{split}/x.png, or the folders {split}A and {split}B; set data.root"
+        f"{root}/B/{split}/x.png, or the folders {split}A and {split}B",
+        "set data.root",
     )
 
 

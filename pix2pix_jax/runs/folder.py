@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
-from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
 from pix2pix_jax.core.files import expand, refuse_inside, write_json
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
@@ -140,12 +140,22 @@ class RunFolder:
             The pairs.
 
         Raises:
-            InputError: The folder does not hold a run, or the split does not exist or is empty.
+            InputError: The folder does not hold a run, the split does not exist or is empty, or it
+                has no pair of a name.
         """
         data = self._located_data(required=True)
-        source = build_source(data, self.form, split, seed=self.settings.seed, code=self.code)
+        try:
+            source = build_source(data, self.form, split, seed=self.settings.seed, code=self.code)
+        except MissingDataError as error:
+            raise InputError(f"{self}: {error.problem}; say where with --data_root") from None
         if names is not None:
             numbers = {name: number for number, name in enumerate(source.names)}
+            missing = [name for name in names if name not in numbers]
+            if missing:
+                raise InputError(
+                    f"{self}: the {split} pairs were others when they were scored: now there is no "
+                    f"{some_of(missing)}; evaluate the run again"
+                )
             source = Subset(source, [numbers[name] for name in names])
         return build_pairs(
             data,

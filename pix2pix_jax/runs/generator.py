@@ -8,7 +8,7 @@ import jax
 from jaxtyping import PyTree
 
 from pix2pix_jax.core.devices import everywhere
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.models.build import Networks, size_multiple
 from pix2pix_jax.runs.checkpoints import Checkpoints
@@ -86,9 +86,11 @@ def generator_of(
 ) -> Generator:
     """Do what `load_generator` does, for a folder that is described already."""
     settings = folder.settings
+    if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**32):
+        raise InputError(f"seed={shown(seed)}: expected a whole number from 0 to 2**32 - 1")
     fit = fit or ("resize" if settings.data.resize in ("resize", "resize_and_crop") else "pad")
     if fit not in FITS:
-        raise InputError(f"fit {fit!r}: choose from {', '.join(FITS)}")
+        raise InputError(f"fit {shown(fit)}: choose from {', '.join(FITS)}")
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         step = checkpoints.choose(str(checkpoint))
         variables = restore_generator(

@@ -1,15 +1,60 @@
 """Translate image files: a folder of them, or a run's own data."""
 
+import contextlib
+import dataclasses
+import logging
 import pathlib
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+from jaxtyping import Shaped
 from tqdm import tqdm
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.devices import out_of_memory_as
+from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import listing
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.output_files import Job, plan_outputs, without_collisions
 from pix2pix_jax.runs.translation import check_mode, translate
+
+logger = logging.getLogger(__name__)
+
+ON_ERROR = ("fail", "skip")
+SIDES = ("auto", "left", "right", "whole")
+_LESS_MEMORY = "lower --batch_size, or translate large images at the training's size: --fit resize"
+_PAIR_TOLERANCE = 0.02  # how far a pair's proportions may be from those of the training
+Image = Shaped[np.ndarray, "_ _ _"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """The keyword arguments of `translate_folder`."""
+
+    mode: str = "paper"
+    batch_size: int = 8
+    derive: bool = False
+    side: str = "whole"
+    same_dropout: bool = False
+    on_error: str = "fail"
+
+    def __post_init__(self) -> None:
+        """Raise InputError if a value is none of its choices."""
+        check_mode(self.mode)
+        for name, choices in (("on_error", ON_ERROR), ("side", SIDES)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(f"{name}={shown(value)}: choose from {', '.join(choices)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """A file to translate, where the result goes, and the side of the file that is the source."""
+
+    source: pathlib.Path
+    target: pathlib.Path
+    side: str
 
 
 def translate_folder(
@@ -20,10 +65,17 @@ def translate_folder(
     mode: str = "paper",
     batch_size: int = 8,
     derive: bool = False,
+    side: str = "whole",
+    same_dropout: bool = False,
+    on_error: str = "fail",
 ) -> list[pathlib.Path]:
     """Translate an image file, or all image files in a folder, to files with the same names.
 
-    These are PNG files, or TIFF if PNG cannot hold the target: see `images.files.suffix_of`.
+    Results are PNG files, or TIFF if PNG cannot hold the target: see `images.files.suffix_of`. Each
+    appears whole or not at all, and takes the place of an earlier file of its name. An output
+    folder inside the input folder is not searched for inputs.
+
+    What the headers of the files tell is judged before the first result is written.
 
     Args:
         generator: From `load_generator`.
@@ -33,29 +85,38 @@ def translate_folder(
         batch_size: Images per batch.
         derive: Whether to derive the sources from the images as in training, even if the images
             could be sources themselves (edges, blur, downscale, mask).
+        side: Which part of each image is the source: its `left` or `right` half, or the `whole`.
+            `auto`: of an image with the proportions of two training images side by side, the half
+            that was the source in training; of others, the whole.
+        same_dropout: Whether all images get the same dropout, such as the frames of a video. If
+            not, the name of an image decides it.
+        on_error: What happens to a file that cannot be read: `fail` ends the call, `skip` leaves it
+            out and counts it.
 
     Returns:
         The files written, in order.
 
     Raises:
-        InputError: The input is missing or has no images, a file cannot be read, two inputs would
-            be written to the same file, or an output would replace an input.
+        InputError: The input is missing or has no images, two inputs would be written to the same
+            file, or an output would replace an input. A file cannot be read; with `skip`: none can.
+            A note says what was written.
     """
-    check_mode(mode)
+    options = _Options(mode, batch_size, derive, side, same_dropout, on_error)
+    if generator.form.derivation is not None and side in ("left", "right"):
+        raise InputError(f"side={side!r}: this run derives its sources from single images")
     jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), _suffix(generator))
-    size = generator.image_size if generator.fit == "resize" else None
-    written = []
-    for start in tqdm(range(0, len(jobs), batch_size), unit="batch", disable=None):
-        chunk = jobs[start : start + batch_size]
-        pixels = [generator.form.read_source(path, derive=derive, size=size) for path, _ in chunk]
-        names = [path.name for path, _ in chunk]
-        fakes = translate(generator, pixels, names=names, mode=mode, batch_size=batch_size)
-        for (source, path), fake in zip(chunk, fakes, strict=True):
-            if derive:  # the source was derived at the network's size
-                fake = generator.form.written.resize(fake, image_files.size_of(source))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image_files.write(path, fake)
-            written.append(path)
+    tasks = _choose_sides(generator, _judge(generator, jobs, options), options)
+    written: list[pathlib.Path] = []
+    with _saying_what_was_written(written, len(jobs), output):
+        for start in tqdm(range(0, len(tasks), batch_size), unit="batch", disable=None):
+            images, failure = _read(generator, tasks[start : start + batch_size], options)
+            _translate(generator, images, options, written)
+            if failure is not None:
+                raise failure
+        if len(written) < len(jobs):
+            logger.warning("%d of %d images were left out", len(jobs) - len(written), len(jobs))
+        if not written:
+            raise InputError(f"{source}: none of its {len(jobs)} images can be translated")
     return written
 
 
@@ -63,6 +124,113 @@ def _suffix(generator: Generator) -> str:
     """Return the suffix of the files that results are written to."""
     target = generator.form.written
     return image_files.suffix_of(target.dtype, target.channels)
+
+
+@contextlib.contextmanager
+def _saying_what_was_written(
+    written: Sequence[pathlib.Path], total: int, output: str | pathlib.Path
+) -> Iterator[None]:
+    """Add to any error how many results there are."""
+    try:
+        with out_of_memory_as(_LESS_MEMORY):
+            yield
+    except Exception as error:
+        count = f"{len(written)} of {total} images" if written else "nothing"
+        error.add_note(f"{count} written to {output}")
+        raise
+
+
+def _judge(generator: Generator, jobs: Sequence[Job], options: _Options) -> list[Job]:
+    """Return the jobs whose files can be read, as far as their headers tell."""
+    good, failures = [], []
+    for job in jobs:
+        try:
+            generator.form.check_source(job[0], derive=options.derive)
+            good.append(job)
+        except InputError as error:
+            failures.append(error)
+    if failures and options.on_error == "fail":
+        others = f" ({len(failures)} such files)" if len(failures) > 1 else ""
+        raise InputError(
+            f"{failures[0]}{others}; nothing was written: --on_error skip leaves such files out"
+        )
+    for failure in failures:
+        logger.warning("left out: %s", failure)
+    return good
+
+
+def _choose_sides(generator: Generator, jobs: Sequence[Job], options: _Options) -> list[_Task]:
+    """Decide which part of each image is the source, and say so if it is not the whole."""
+    if options.side != "auto" or generator.form.derivation is not None:
+        side = "whole" if options.side == "auto" else options.side
+        return [_Task(*job, side) for job in jobs]
+    half = "left" if generator.form.direction == "AtoB" else "right"
+    tasks = [_Task(*job, half if _is_pair(generator, job[0]) else "whole") for job in jobs]
+    pairs = sum(task.side == half for task in tasks)
+    if pairs:
+        logger.info(
+            "%d of %d images are side-by-side pairs by their proportions: the %s half of each is "
+            "translated (--side whole: all of it)",
+            *(pairs, len(jobs), half),
+        )
+    return tasks
+
+
+def _is_pair(generator: Generator, path: pathlib.Path) -> bool:
+    """Return whether an image has the proportions of two images of the training side by side."""
+    height, width = image_files.size_of(path)
+    wanted = 2 * generator.image_size[1] / generator.image_size[0]
+    return width % 2 == 0 and abs(width / height / wanted - 1) < _PAIR_TOLERANCE
+
+
+def _read(
+    generator: Generator, tasks: Sequence[_Task], options: _Options
+) -> tuple[list[tuple[_Task, Image]], InputError | None]:
+    """Read the sources of a batch, up to the first failure unless failures are skipped."""
+    images: list[tuple[_Task, Image]] = []
+    size = generator.image_size if generator.fit == "resize" else None
+    for task in tasks:
+        try:
+            image = generator.form.read_source(task.source, derive=options.derive, size=size)
+            if task.side != "whole":
+                image = split_in_halves(image, task.source)[task.side == "right"]
+            images.append((task, image))
+        except InputError as error:
+            if options.on_error == "fail":
+                return images, error
+            logger.warning("left out: %s", error)
+    return images, None
+
+
+def _translate(
+    generator: Generator,
+    images: Sequence[tuple[_Task, Image]],
+    options: _Options,
+    written: list[pathlib.Path],
+) -> None:
+    """Translate the images of a batch, and add each result to what is written."""
+    fakes = translate(
+        generator,
+        [image for _, image in images],
+        names=_names([task.source.name for task, _ in images], options.same_dropout),
+        mode=options.mode,
+        batch_size=options.batch_size,
+    )
+    for (task, _), fake in zip(images, fakes, strict=True):
+        if options.derive:  # the source was derived at the network's size
+            fake = generator.form.written.resize(fake, image_files.size_of(task.source))
+        _write(task.target, fake, written)
+
+
+def _names(names: Sequence[str], same_dropout: bool) -> list[str]:
+    """Return the names that decide the dropout."""
+    return [""] * len(names) if same_dropout else list(names)
+
+
+def _write(path: pathlib.Path, fake: Image, written: list[pathlib.Path]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image_files.write(path, fake)
+    written.append(path)
 
 
 def translate_split(
@@ -73,8 +241,12 @@ def translate_split(
     *,
     mode: str = "paper",
     batch_size: int = 8,
+    same_dropout: bool = False,
 ) -> list[pathlib.Path]:
     """Translate a split of a run's own data to files with the names of the pairs.
+
+    They are written as by `translate_folder`. The run's `data.on_error` decides about files that
+    cannot be read.
 
     Args:
         generator: From `load_generator`.
@@ -83,70 +255,34 @@ def translate_split(
         output: Folder for the results, created if missing.
         mode: `paper` or `deterministic`.
         batch_size: Images per batch.
+        same_dropout: As for `translate_folder`.
 
     Returns:
         The files written, in order.
 
     Raises:
         InputError: The split is missing or empty, the output is inside the data set, or two pairs
-            would be written to the same file.
+            would be written to the same file. A note says what was written.
     """
     check_mode(mode)
     run.refuse_output_in_data(output)
     pairs = run.load_pairs(split, cache=False)
     folder = pathlib.Path(output).resolve()
     suffix = _suffix(generator)
-    jobs = _without_collisions(
+    jobs = without_collisions(
         [(pathlib.Path(name), (folder / name).with_suffix(suffix)) for name in pairs.names]
     )
-    for start in tqdm(range(0, len(pairs), batch_size), unit="batch", disable=None):
-        numbers = range(start, min(start + batch_size, len(pairs)))
-        names = [pairs.names[number] for number in numbers]
-        sources = [pairs[number][0] for number in numbers]
-        fakes = translate(generator, sources, names=names, mode=mode, batch_size=batch_size)
-        for number, fake in zip(numbers, fakes, strict=True):
-            jobs[number][1].parent.mkdir(parents=True, exist_ok=True)
-            image_files.write(jobs[number][1], fake)
-    return [path for _, path in jobs]
-
-
-def plan_outputs(
-    source: pathlib.Path, output: pathlib.Path, suffix: str = ".png"
-) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Pair every input file with its output file, before anything is written.
-
-    Args:
-        source: File or folder.
-        output: Folder for the results.
-        suffix: Suffix of the output files.
-
-    Returns:
-        Input and output of each file.
-
-    Raises:
-        InputError: See `translate_folder`.
-    """
-    if not source.exists():
-        raise InputError(f"--input {source}: there is no such file or folder")
-    root = source if source.is_dir() else source.parent
-    found = listing.find(source) if source.is_dir() else [source]
-    if not found:
-        raise InputError(f"--input {source}: no images ({', '.join(listing.SUFFIXES)}) in it")
-    jobs = [(path, output / path.relative_to(root).with_suffix(suffix)) for path in found]
-    inputs = {path.resolve() for path in found}
-    for _, target in jobs:
-        if target.resolve() in inputs:
-            raise InputError(f"--output {output}: {target} would replace an input")
-    return _without_collisions(jobs)
-
-
-def _without_collisions(
-    jobs: list[tuple[pathlib.Path, pathlib.Path]],
-) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Return the jobs, unless two of them have the same output."""
-    owners: dict[pathlib.Path, pathlib.Path] = {}
-    for path, target in jobs:
-        if target in owners:
-            raise InputError(f"{owners[target]} and {path} would both be written to {target}")
-        owners[target] = path
-    return jobs
+    written: list[pathlib.Path] = []
+    with _saying_what_was_written(written, len(jobs), output):
+        for start in tqdm(range(0, len(pairs), batch_size), unit="batch", disable=None):
+            numbers = range(start, min(start + batch_size, len(pairs)))
+            fakes = translate(
+                generator,
+                [pairs[number][0] for number in numbers],
+                names=_names([pairs.names[number] for number in numbers], same_dropout),
+                mode=mode,
+                batch_size=batch_size,
+            )
+            for number, fake in zip(numbers, fakes, strict=True):
+                _write(jobs[number][1], fake, written)
+    return written

@@ -56,6 +56,9 @@ def test_data_that_is_gone_is_named_with_the_flag_that_helps(project, tmp_path, 
     with pytest.raises(InputError, match=f"{project}/pairs.*is now with --data_root"):
         names(workdir)
     assert names(workdir, data_root="elsewhere") == ("ours.png",)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no images found. .*; say where with --data_root$"):
+        names(workdir, data_root="empty")
     with pytest.raises(InputError, match="--data_root nowhere: there is no such folder"):
         names(workdir, data_root="nowhere")
     # What reads no data needs none.
@@ -67,6 +70,11 @@ def test_a_damaged_record_leaves_the_path_as_it_was_typed(project, paths):
     file = project / "runs" / "maps" / "run.json"
     file.write_text(json.dumps({"starts": [{"paths": paths}]}))
     assert names("runs/maps") == ("ours.png",)
+
+
+def test_a_pair_that_is_gone_is_named(project):
+    with pytest.raises(InputError, match=r"now there is no theirs\.png; evaluate the run again"):
+        RunFolder("runs/maps").load_pairs("val", ["ours.png", "theirs.png"])
 
 
 def test_a_folder_of_runs_names_them(project):

@@ -1,0 +1,79 @@
+"""Which file each result of a translation is written to."""
+
+import logging
+import os
+import pathlib
+from collections.abc import Sequence
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images import listing
+
+logger = logging.getLogger(__name__)
+
+Job = tuple[pathlib.Path, pathlib.Path]  # a file to translate, and where the result goes
+
+
+def plan_outputs(source: pathlib.Path, output: pathlib.Path, suffix: str = ".png") -> list[Job]:
+    """Pair every input file with its output file, before anything is written.
+
+    Args:
+        source: File or folder.
+        output: Folder for the results.
+        suffix: Suffix of the output files.
+
+    Returns:
+        Input and output of each file. An output folder inside the input folder is left out of the
+        inputs, as what is in it are results of an earlier call; a message says so.
+
+    Raises:
+        InputError: The input is missing or has no images, two inputs would be written to the same
+            file, or an output would replace an input.
+    """
+    if not source.exists():
+        raise InputError(f"--input {source}: there is no such file or folder")
+    root = source if source.is_dir() else source.parent
+    found = listing.find(source) if source.is_dir() else [source]
+    found = _without_results(found, root, output)
+    if not found:
+        raise InputError(f"--input {source}: no images ({', '.join(listing.SUFFIXES)}) in it")
+    jobs = [(path, output / path.relative_to(root).with_suffix(suffix)) for path in found]
+    inputs = set(map(_real, found))
+    for _, target in jobs:
+        if _real(target) in inputs:
+            raise InputError(f"--output {output}: {target} would replace an input")
+    return without_collisions(jobs)
+
+
+def _without_results(
+    found: Sequence[pathlib.Path], root: pathlib.Path, output: pathlib.Path
+) -> list[pathlib.Path]:
+    """Leave out the files in an output folder that lies inside the input folder."""
+    results = _real(output)
+    if results == _real(root) or not results.is_relative_to(_real(root)):
+        return list(found)
+    kept = [path for path in found if not _real(path).is_relative_to(results)]
+    if len(kept) < len(found):
+        logger.info(
+            "%s: its %d images are taken for results of an earlier call, and not translated",
+            *(output, len(found) - len(kept)),
+        )
+    return kept
+
+
+def without_collisions(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs.
+
+    Raises:
+        InputError: Two of them have the same output.
+    """
+    owners: dict[pathlib.Path, pathlib.Path] = {}
+    for path, target in jobs:
+        if target in owners:
+            raise InputError(f"{owners[target]} and {path} would both be written to {target}")
+        owners[target] = path
+    return list(jobs)
+
+
+def _real(path: pathlib.Path) -> pathlib.Path:
+    """Return where links lead; unlike `resolve`, a circle of links raises nothing."""
+    return pathlib.Path(os.path.realpath(path))
