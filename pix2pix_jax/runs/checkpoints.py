@@ -1,71 +1,32 @@
 """Checkpoints of a run, through Orbax: named items, and `meta`, which says what they mean.
 
 An item is a tree of arrays that is restored as a whole. `training.state.TrainState.items` defines
-the items and their content. `meta` is JSON.
+the items and their content. `meta` is JSON, see `checkpoint_files`. Orbax itself does not notice a
+changed bit: every restore compares an item with its digest in `meta`.
 """
 
 import contextlib
-import dataclasses
-import functools
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import jax
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
-from orbax.checkpoint import checkpoint_managers as policies
 
-from pix2pix_jax.core.devices import everywhere
 from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.processes import is_main, wait_for_all
+from pix2pix_jax.runs import checkpoint_files as files
+from pix2pix_jax.runs.checkpoint_files import META, DamagedError, Meta, first_line
+from pix2pix_jax.runs.checkpoint_items import read_item, restore_item, silence_orbax
+from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
 
-_META = "meta"
+logger = logging.getLogger(__name__)
 
-
-class _OrbaxErrorsOnly(logging.Filter):
-    """Drops what Orbax logs below errors: a page of its configuration for every manager."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        is_orbax = "orbax" in pathlib.PurePath(record.pathname).parts
-        return record.levelno >= logging.ERROR or not is_orbax
-
-
-_ORBAX_ERRORS_ONLY = _OrbaxErrorsOnly()
-
-
-@dataclasses.dataclass
-class _EveryEpochs:
-    """Preservation policy: keep the checkpoints of all multiples of `period` epochs; 0: none."""
-
-    period: int
-
-    # Any: type checks at runtime cannot handle Orbax's protocols.
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        return [self._is_multiple(info.metrics) for info in checkpoints]
-
-    def _is_multiple(self, metrics: Mapping[str, float] | None) -> bool:
-        if not self.period or not metrics:
-            return False
-        return metrics["epoch"] % self.period == 0
-
-
-def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    """Sort the best first: the lowest score since the run was last changed."""
-    return -float(metrics["part"]), float(metrics["score"])
-
-
-# What Orbax raises for files that are incomplete or damaged, and for shapes that differ.
-_ORBAX_ERRORS = (KeyError, TypeError, ValueError, FileNotFoundError)
-
-
-def _damaged(what: object, error: Exception) -> InputError:
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    return InputError(
-        f"{what}: is damaged and cannot be read ({reason[0][:160]}). Move that folder away to "
-        "continue from the checkpoint before it"
-    )
+_UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder that Orbax is writing
 
 
 class Checkpoints:
@@ -85,100 +46,181 @@ class Checkpoints:
             workdir: The run's folder.
             keep: How many of the newest to keep, besides the best.
             keep_period: Also keep the checkpoints of all multiples of this many epochs; 0: none.
-            read_only: Whether nothing will be saved; then the folder is not created.
+            read_only: Whether nothing will be saved; then nothing in the folder is changed.
+
+        Raises:
+            InputError: A file is in the place of their folder.
         """
-        logging.getLogger("absl").addFilter(_ORBAX_ERRORS_ONLY)  # adding it again has no effect
-        best = policies.BestN(
-            get_metric_fn=_rank,
-            reverse=True,
-            n=1,
-            keep_checkpoints_without_metrics=False,
-        )
+        silence_orbax()
         self._folder = RunFolder(workdir).checkpoints.absolute()
-        options = ocp.CheckpointManagerOptions(
-            best_fn=_rank,
-            best_mode="min",
-            preservation_policy=policies.AnyPreservationPolicy(
-                [policies.LatestN(keep), best, _EveryEpochs(keep_period)]
-            ),
-            create=not read_only,
-            read_only=read_only,
-            cleanup_tmp_directories=not read_only,
-        )
-        try:
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
-        except _ORBAX_ERRORS as error:
-            raise _damaged(self._folder, error) from error
+        self._keep, self._keep_period = keep, keep_period
+        steps = files.steps_in(self._folder)
+        self._metas: dict[int, Meta | DamagedError] = {
+            step: files.try_meta(self._folder / str(step)) for step in steps
+        }
+        self._writer: ocp.AsyncCheckpointer | None = None
+        self._unwritten: Future[None] | None = None
+        if not read_only:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+            self._writer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._manager.close()
+        if self._writer is None:
+            return
+        try:
+            self.wait()
+        except InputError:
+            if exception[0] is None:  # otherwise the first error is the one to report
+                raise
+        finally:
+            self._pool.shutdown()
+            self._writer.close()
 
     @property
     def steps(self) -> list[int]:
         """Steps of the checkpoints, in order."""
-        return sorted(self._manager.all_steps())
+        return sorted(self._metas)
 
     @property
     def latest(self) -> int | None:
         """Step of the newest checkpoint; None if there are none."""
-        return self._manager.latest_step()
+        return max(self._metas, default=None)
 
     @property
     def best(self) -> int | None:
         """Step of the checkpoint with the best score; the newest if none has a score."""
-        best = self._manager.best_step()
-        return self.latest if best is None else best
+        return next(iter(files.by_rank(self._readable())), self.latest)
 
-    def choose(self, which: str) -> int:
+    def choose(self, which: str, items: Collection[str] | None = None) -> int:
         """Return the step of a checkpoint: `best`, `latest` or a number.
 
+        In the place of a damaged checkpoint, the next best or the next newer one is chosen, which
+        is logged; but not if its number was asked for.
+
+        Args:
+            which: The checkpoint.
+            items: The items that must be whole; None: all.
+
         Raises:
-            InputError: There is no such checkpoint; the message lists those that exist.
+            InputError: There is no such checkpoint, or none is whole; the message lists those that
+                exist.
         """
         steps = self.steps
         if not steps:
             raise InputError(f"{self._folder}: there is no checkpoint")
-        if which == "latest":
-            return steps[-1]
-        if which == "best":
-            return steps[-1] if self.best is None else self.best
-        if which.isdecimal() and int(which) in steps:
+        if which not in ("best", "latest"):
+            if which not in map(str, steps):
+                existing = files.names_of(steps)
+                raise InputError(f"checkpoint {which!r}: choose from best, latest, {existing}")
+            self.verify(int(which), items)
             return int(which)
-        existing = ", ".join(map(str, steps))
-        raise InputError(f"checkpoint {which!r}: choose from best, latest, {existing}")
+        found: list[DamagedError] = []
+        for step in self._candidates(which):
+            try:
+                self.verify(step, items)
+            except DamagedError as error:
+                found.append(error)
+                continue
+            for damage in found:
+                logger.warning("%s; checkpoint %d is used instead", damage, step)
+            return step
+        raise InputError(f"{self._folder}: no checkpoint is whole: {some_of(found)}")
+
+    def _candidates(self, which: str) -> list[int]:
+        """Return the steps to try, in this order."""
+        newest_first = self.steps[::-1]
+        scored = files.by_rank(self._readable()) if which == "best" else []
+        return [*scored, *(step for step in newest_first if step not in scored)]
+
+    def verify(self, step: int, items: Collection[str] | None = None) -> None:
+        """Read a checkpoint, and compare it with its digests.
+
+        Args:
+            step: Step of the checkpoint.
+            items: The items to read; None: all.
+
+        Raises:
+            DamagedError: It is not what was saved.
+            InputError: It cannot be read.
+        """
+        digests = self.restore_meta(step).get("digests")
+        place = self._folder / str(step)
+        if digests is None:  # of version 0.1.0
+            digests = dict.fromkeys(one.name for one in place.iterdir() if one.is_dir())
+            digests = {name: None for name in digests if name not in (META, "metrics")}
+        for name in digests if items is None else items:
+            read_item(place / name, digests.get(name))
 
     def save(
         self,
         step: int,
         items: Mapping[str, PyTree],
-        meta: dict[str, Any],
+        meta: Meta,
         metrics: dict[str, float] | None,
+        *,
+        planned: bool = True,
     ) -> None:
         """Start to save a checkpoint; it is written in the background.
 
         Args:
-            step: Its step. If that has a checkpoint already, nothing happens.
+            step: Its step. If that has a checkpoint already, its items are not written again.
             items: Trees of arrays, by name.
             meta: JSON values that say what the step means.
             metrics: None if the state has not been evaluated; otherwise `score` (lower is better),
                 `epoch`, and `part`, the step at which the run was last changed.
+            planned: Whether the run saves this step however often it is stopped.
 
         Raises:
-            InputError: It cannot be written.
+            InputError: This checkpoint, or the one before, cannot be written.
         """
-        if step in self.steps:
+        assert self._writer is not None, "these checkpoints were opened to be read"
+        self.wait()
+        meta = {**meta, "metrics": metrics, "planned": planned}
+        if step in self._metas:
+            self._replace_meta(step, meta)
             return
+        digests = {name: digest_of(item) for name, item in items.items()}
+        meta = files.sealed({**meta, "digests": digests})
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         with self._failed_writes_named():
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(**args, **{_META: ocp.args.JsonSave(meta)}),
-                metrics=metrics,
-                force=True,
+            self._writer.save(
+                self._folder / str(step),
+                args=ocp.args.Composite(**args, **{META: ocp.args.JsonSave(meta)}),
             )
+        self._unwritten = self._pool.submit(self._finish, self._writer, step, meta)
+
+    def _replace_meta(self, step: int, meta: Meta) -> None:
+        """Note what a planned save adds to the checkpoint of a run that was stopped there."""
+        old = self._metas[step]
+        if isinstance(old, DamagedError) or not meta["planned"] or old.get("planned", True):
+            return
+        self._metas[step] = meta = {**meta, "digests": old["digests"]}
+        if is_main():
+            files.write_meta(self._folder / str(step), meta)
+            self._delete_superseded()
+
+    def _finish(self, writer: ocp.AsyncCheckpointer, step: int, meta: Meta) -> None:
+        """Wait until a checkpoint is on the disk; only then delete those it supersedes."""
+        writer.wait_until_finished()
+        if is_main():
+            files.sync_checkpoint(self._folder / str(step))
+        self._metas[step] = meta
+        if is_main():
+            self._delete_superseded()
+
+    def _delete_superseded(self) -> None:
+        keep, period = self._keep, self._keep_period
+        for step in files.superseded(self._readable(), keep=keep, keep_period=period):
+            # Renamed first: a deletion that is cut off must not leave half a checkpoint.
+            doomed = self._folder / f"{step}{_UNFINISHED}-deleted"
+            (self._folder / str(step)).rename(doomed)
+            del self._metas[step]
+            shutil.rmtree(doomed)
 
     def wait(self) -> None:
         """Wait until everything that was saved is on disk.
@@ -186,31 +228,64 @@ class Checkpoints:
         Raises:
             InputError: It could not be written.
         """
-        with self._failed_writes_named():
-            self._manager.wait_until_finished()
+        unwritten, self._unwritten = self._unwritten, None
+        if unwritten is not None:
+            with self._failed_writes_named():
+                unwritten.result()
 
     @contextlib.contextmanager
     def _failed_writes_named(self) -> Iterator[None]:
-        """Turn what Orbax raises for a full disk and similar into one line."""
+        """Turn what Orbax raises for a full disk and the like into one line."""
         try:
             yield
-        except ValueError as error:
-            reason = str(error).strip().splitlines()[0][:160]
+        except jax.errors.JaxRuntimeError:
+            raise  # the device's memory is full, for example
+        except Exception as error:  # Orbax raises many kinds, bare ones among them
+            if is_main():
+                self._remove_unfinished(ignore_errors=True)
             raise InputError(
-                f"{self._folder}: a checkpoint could not be written ({reason})"
+                f"{self._folder}: a checkpoint could not be written ({first_line(error)})"
             ) from error
 
-    def restore_meta(self, step: int) -> dict[str, Any]:
-        """Return what was saved as `meta`.
+    def _sweep(self) -> None:
+        """Delete what a killed process left: half a checkpoint, or one more than are kept."""
+        if is_main():
+            self._remove_unfinished()
+            self._delete_superseded()
+        wait_for_all("checkpoints swept")
+
+    def _remove_unfinished(self, *, ignore_errors: bool = False) -> None:
+        for path in self._folder.glob(f"*{_UNFINISHED}*"):
+            shutil.rmtree(path, ignore_errors=ignore_errors)
+
+    def set_aside(self, after: int, folder: pathlib.Path) -> None:
+        """Move the checkpoints after a step out of the way; nothing is deleted.
+
+        Args:
+            after: The step.
+            folder: Where they are put, under their steps.
+        """
+        for step in [step for step in self.steps if step > after]:
+            del self._metas[step]
+            if is_main():
+                place = files.free_place(folder, str(step))
+                (self._folder / str(step)).rename(place)
+                logger.warning("the damaged checkpoint %d is kept in %s", step, place)
+        wait_for_all("checkpoints set aside")
+
+    def _readable(self) -> dict[int, Meta]:
+        return {step: meta for step, meta in self._metas.items() if not isinstance(meta, Exception)}
+
+    def restore_meta(self, step: int) -> Meta:
+        """Return what was saved as `meta`, with `metrics` and `digests`.
 
         Raises:
-            InputError: The checkpoint is damaged.
+            DamagedError: The checkpoint is damaged.
         """
-        args = ocp.args.Composite(**{_META: ocp.args.JsonRestore()})
-        try:
-            return self._manager.restore(step, args=args)[_META]
-        except _ORBAX_ERRORS as error:
-            raise _damaged(self._folder / str(step), error) from error
+        meta = self._metas[step]
+        if isinstance(meta, DamagedError):
+            raise meta
+        return meta
 
     def restore(self, step: int, abstract: Mapping[str, PyTree]) -> dict[str, PyTree]:
         """Restore items: onto the first device, or with several processes onto every device.
@@ -223,70 +298,12 @@ class Checkpoints:
             The items, by name.
 
         Raises:
-            InputError: The checkpoint is damaged, or its arrays have other shapes than `abstract`;
-                the message says which.
+            DamagedError: The checkpoint is not what was saved.
+            InputError: Its arrays have other shapes than `abstract`; the message says which.
         """
+        digests = self.restore_meta(step).get("digests") or {}
         place = self._folder / str(step)
-        for name, item in abstract.items():
-            # Orbax would fail, too, but not in one line.
-            self._refuse_other_shapes(place / name, item)
-        args = {name: ocp.args.StandardRestore(_place(item)) for name, item in abstract.items()}
-        try:
-            return dict(self._manager.restore(step, args=ocp.args.Composite(**args)).items())
-        except jax.errors.JaxRuntimeError:
-            raise  # the device's memory is full, for example
-        except Exception as error:  # Orbax raises a bare Exception for a file that is cut short
-            raise _damaged(place, error) from error
-
-    def _refuse_other_shapes(self, item: pathlib.Path, abstract: PyTree) -> None:
-        """Raise InputError if an item is complete, but has other arrays than asked for."""
-        try:
-            with ocp.StandardCheckpointer() as reader:
-                tree = reader.metadata(item).item_metadata.tree
-        except (AttributeError, *_ORBAX_ERRORS):
-            return  # its description cannot be read: the restore will say so
-        stored, asked = _shapes(tree), _shapes(abstract)
-        differences = [
-            _describe_difference(name, stored.get(name), asked.get(name))
-            for name in {**asked, **stored}
-            if asked.get(name) != stored.get(name)
-        ]
-        if differences:
-            raise InputError(
-                f"{item}: is not damaged, but holds another network than config.json describes: "
-                f"{some_of(differences)}. Restore the config.json that belongs to it"
-            )
-
-
-def _shapes(tree: PyTree) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a tree, by name."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): _stored_shape(leaf)
-        for path, leaf in leaves
-        if hasattr(leaf, "shape")
-    }
-
-
-def _stored_shape(leaf: Any) -> tuple[int, ...]:
-    """Return the shape of an array in a checkpoint, where random keys are stored as their data."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.eval_shape(jax.random.key_data, leaf)
-    return tuple(leaf.shape)
-
-
-def _describe_difference(
-    name: str, stored: tuple[int, ...] | None, asked: tuple[int, ...] | None
-) -> str:
-    if stored is None:
-        return f"{name} is missing"
-    if asked is None:
-        return f"{name} is not expected"
-    return f"{name} has shape {stored} instead of {asked}"
-
-
-def _place(abstract: PyTree) -> PyTree:
-    # With several processes, all restore together, and each needs the whole.
-    sharding = everywhere(jax.devices()[:1] if jax.process_count() == 1 else None)
-    place = functools.partial(jax.ShapeDtypeStruct, sharding=sharding)
-    return jax.tree.map(lambda leaf: place(leaf.shape, leaf.dtype), abstract)
+        return {
+            name: restore_item(place / name, item, digests.get(name))
+            for name, item in abstract.items()
+        }

@@ -1,4 +1,7 @@
+import json
+import resource
 import shutil
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +10,7 @@ import optax
 import pytest
 
 from pix2pix_jax import InputError
+from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.state import TrainState
 
@@ -44,7 +48,7 @@ def test_a_state_comes_back_bit_equal(tmp_path):
         checkpoints.save(7, state.items(), {"pairs": 3}, None)
         checkpoints.wait()
         restored = TrainState.from_items(checkpoints.restore(7, abstract_items()))
-        assert checkpoints.restore_meta(7) == {"pairs": 3}
+        assert checkpoints.restore_meta(7)["pairs"] == 3
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     for ours, theirs in zip(jax.tree.leaves(restored), jax.tree.leaves(state), strict=True):
         if jnp.issubdtype(theirs.dtype, jax.dtypes.prng_key):
@@ -151,7 +155,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, item):
 
     with (
         Checkpoints(tmp_path, read_only=True) as checkpoints,
-        pytest.raises(InputError, match=r"checkpoints/1: is damaged and cannot be read \("),
+        pytest.raises(InputError, match=r"checkpoints/1.*: is damaged \("),
     ):
         read(checkpoints)
 
@@ -163,7 +167,7 @@ def test_a_file_that_is_cut_short_is_damage(tmp_path):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with (
         Checkpoints(tmp_path, read_only=True) as checkpoints,
-        pytest.raises(InputError, match=r"is damaged and cannot be read \("),
+        pytest.raises(InputError, match=r"is damaged \("),
     ):
         checkpoints.restore(1, abstract_items())
 
@@ -184,8 +188,147 @@ def test_arrays_of_another_shape_are_not_called_damaged(tmp_path):
         checkpoints.restore(1, {"discriminator": asked})
 
 
-def test_metrics_that_are_no_json_are_named(tmp_path):
-    save_all(tmp_path, {1: {"score": 1.0, "epoch": 1, "part": 0}})
-    (tmp_path / "checkpoints" / "1" / "metrics" / "metrics").write_text("{")
-    with pytest.raises(InputError, match="damaged"):
+def files_of(checkpoint):
+    return sorted(path for path in checkpoint.rglob("*") if path.is_file())
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def change_a_number(file):
+    content = json.loads(file.read_text())
+    content["pairs"] += 1
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda file: file.unlink()])
+def test_no_damage_of_any_file_changes_a_number_unnoticed(tmp_path, damage):
+    save_all(tmp_path / "run", {1: None, 2: None})
+    expected = jax.tree.leaves(make_state(2).items()["generator"])
+    for number, file in enumerate(files_of(tmp_path / "run" / "checkpoints" / "2")):
+        copy = tmp_path / str(number)
+        shutil.copytree(tmp_path / "run", copy)
+        damage(copy / file.relative_to(tmp_path / "run"))
+        with Checkpoints(copy, read_only=True) as checkpoints:
+            chosen = checkpoints.choose("latest")
+            restored = checkpoints.restore(chosen, abstract_items())
+        if chosen == 2:  # harmless
+            ours = jax.tree.leaves(restored["generator"])
+            assert all(map(np.array_equal, ours, expected)), file
+        else:
+            assert chosen == 1
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_next_newer_or_better_one(tmp_path, caplog):
+    scores = {1: 0.3, 2: 0.1, 3: 0.2, 4: 0.4}
+    metrics = {step: {"score": score, "epoch": step, "part": 0} for step, score in scores.items()}
+    save_all(tmp_path, metrics, keep=4)
+    for step in (2, 4):
+        change_a_number(tmp_path / "checkpoints" / str(step) / "meta" / "metadata")
+    before = files_of(tmp_path)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert (checkpoints.choose("latest"), checkpoints.choose("best")) == (3, 3)
+        with pytest.raises(DamagedError, match="checkpoints/4/meta/metadata: is damaged"):
+            checkpoints.choose("4")
+    assert "/4/meta/metadata: is damaged (its content has changed since it was" in caplog.text
+    assert caplog.text.count("checkpoint 3 is used instead") == 1
+    assert files_of(tmp_path) == before
+
+
+def test_only_the_items_that_are_needed_must_be_whole(tmp_path):
+    save_all(tmp_path, {1: None, 2: None})
+    shutil.rmtree(tmp_path / "checkpoints" / "2" / "training")
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.choose("latest", ["generator"]) == 2
+        assert checkpoints.choose("latest") == 1
+
+
+def test_without_a_whole_checkpoint_the_reasons_are_given(tmp_path):
+    save_all(tmp_path, {1: None, 2: None})
+    for step in (1, 2):
+        shutil.rmtree(tmp_path / "checkpoints" / str(step) / "generator")
+    message = r"no checkpoint is whole: .*/2/generator: is damaged \(.*\), .*/1/generator: is"
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(InputError, match=message),
+    ):
+        checkpoints.choose("latest")
+
+
+def test_damaged_checkpoints_are_kept_aside_under_names_of_their_own(tmp_path, caplog):
+    save_all(tmp_path, {1: None, 2: None, 3: None})
+    aside = tmp_path / "damaged"
+    (aside / "3").mkdir(parents=True)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.set_aside(1, aside)
+        assert checkpoints.steps == [1]
+    assert sorted(path.name for path in aside.iterdir()) == ["2", "3", "3_1"]
+    assert (aside / "3_1" / "generator").is_dir()
+    assert f"the damaged checkpoint 2 is kept in {aside / '2'}" in caplog.text
+
+
+def test_a_stop_between_planned_saves_does_not_change_what_is_kept(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        kept = []
+        for step in (10, 15, 20, 30, 33):
+            state = make_state(step).items()
+            checkpoints.save(step, state, {"pairs": 1}, None, planned=step % 10 == 0)
+            checkpoints.wait()
+            kept.append(checkpoints.steps)
+    assert kept == [[10], [10, 15], [10, 20], [20, 30], [20, 30, 33]]
+
+
+def test_a_planned_save_takes_over_the_checkpoint_of_a_stop_at_its_step(tmp_path):
+    metrics = {"score": 0.5, "epoch": 1, "part": 0}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, make_state(1).items(), {"unfinished": 1}, None, planned=False)
+        checkpoints.save(1, make_state(1, value=9).items(), {"unfinished": 0}, metrics)
+        checkpoints.save(1, make_state(1).items(), {"unfinished": 2}, None, planned=False)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        meta = checkpoints.restore_meta(checkpoints.choose("best"))
+        restored = checkpoints.restore(1, abstract_items())
+    assert (meta["unfinished"], meta["metrics"], meta["planned"]) == (0, metrics, True)
+    assert np.all(restored["generator"]["g_params"]["a"] == 1)
+
+
+def test_what_a_kill_left_too_many_is_deleted_at_the_next_start(tmp_path):
+    save_all(tmp_path, {1: None, 2: None, 3: None}, keep=3)
+    half = tmp_path / "checkpoints" / "4.orbax-checkpoint-tmp-deleted"
+    half.mkdir()
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        assert checkpoints.steps == [2, 3]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(InputError, match="checkpoints: is a file, not the folder"):
         Checkpoints(tmp_path, read_only=True)
+
+
+def save_a_large_one(workdir):
+    big = {"generator": {"a": np.random.default_rng(0).random((100, 100))}}
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(2, big, {}, None)
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_saved_before(tmp_path, capfd):
+    save_all(tmp_path, {1: None})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"a checkpoint could not be written \(.+\)"):
+            save_a_large_one(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+    assert capfd.readouterr().err.count("\n") <= 1

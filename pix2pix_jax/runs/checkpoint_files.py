@@ -1,0 +1,191 @@
+"""What the small files of checkpoints say, and which checkpoints are kept; without Orbax.
+
+Every checkpoint has a folder, named by its step, with a folder for each item. The item `meta` is
+JSON: what the step means, with the run's configuration, the scores, and the digest of every other
+item, and of itself.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import read_json, sync, write_json
+
+META = "meta"
+_META_FILE = "metadata"  # Orbax's name for the file of a JSON item
+_OLD_METRICS = pathlib.PurePath("metrics", "metrics")  # 0.1.0 kept the scores there
+_DIGEST = "digest"
+
+Meta = dict[str, Any]
+
+
+class DamagedError(InputError):
+    """A checkpoint is not what was saved: files are missing, cut short, or changed."""
+
+
+def damaged(place: object, reason: object) -> DamagedError:
+    """Return the error for a checkpoint, or a part of one, that cannot be used."""
+    return DamagedError(f"{place}: is damaged ({first_line(reason)})")
+
+
+def first_line(reason: object) -> str:
+    """Return the beginning of an error's message, or its type if it has none."""
+    if isinstance(reason, OSError) and reason.strerror:
+        return f"{reason.strerror}: {pathlib.PurePath(str(reason.filename)).name}"
+    lines = str(reason).strip().splitlines() or [type(reason).__name__]
+    return lines[0][:160]
+
+
+def steps_in(checkpoints: pathlib.Path) -> list[int]:
+    """Return the steps of the checkpoints in a folder, in order; none if there is no such folder.
+
+    Raises:
+        InputError: It is not a folder.
+    """
+    if checkpoints.exists() and not checkpoints.is_dir():
+        raise InputError(f"{checkpoints}: is a file, not the folder of checkpoints; move it away")
+    if not checkpoints.exists():
+        return []
+    entries = checkpoints.iterdir()
+    return sorted(
+        int(entry.name)
+        for entry in entries
+        if re.fullmatch(r"0|[1-9][0-9]{0,17}", entry.name) and entry.is_dir()
+    )
+
+
+def sealed(meta: Mapping[str, Any]) -> Meta:
+    """Return a meta with the digest of itself."""
+    return {**meta, _DIGEST: _digest(meta)}
+
+
+def _digest(meta: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in meta.items() if key != _DIGEST}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_meta(checkpoint: pathlib.Path) -> Meta:
+    """Read the meta of a checkpoint.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
+
+    Returns:
+        The meta. Checkpoints of version 0.1.0 have no digests and no configuration in it.
+
+    Raises:
+        DamagedError: It is missing, or is not what was saved.
+    """
+    place = checkpoint / META / _META_FILE
+    try:
+        meta = read_json(place)
+        if isinstance(meta, dict) and _DIGEST not in meta:
+            old = checkpoint / _OLD_METRICS
+            meta["metrics"] = read_json(old) if old.exists() else None
+    except (OSError, InputError) as error:
+        raise damaged(checkpoint, error) from None
+    if not isinstance(meta, dict) or meta.get(_DIGEST, _digest(meta)) != _digest(meta):
+        raise damaged(place, "its content has changed since it was saved")
+    return meta
+
+
+def try_meta(checkpoint: pathlib.Path) -> Meta | DamagedError:
+    """Return the meta of a checkpoint, or the error that `read_meta` raises."""
+    try:
+        return read_meta(checkpoint)
+    except DamagedError as error:
+        return error
+
+
+def write_meta(checkpoint: pathlib.Path, meta: Meta) -> None:
+    """Replace the meta of a checkpoint, completely or not at all."""
+    write_json(checkpoint / META / _META_FILE, sealed(meta))
+
+
+def sync_checkpoint(checkpoint: pathlib.Path) -> None:
+    """Wait until a checkpoint and its name are on the disk."""
+    for path in [*checkpoint.rglob("*"), checkpoint, checkpoint.parent]:
+        sync(path)
+
+
+def newest_config(checkpoints: pathlib.Path) -> tuple[int, Mapping[str, Any]] | None:
+    """Return step and configuration of the newest checkpoint that has a readable one."""
+    for step in reversed(steps_in(checkpoints)):
+        meta = try_meta(checkpoints / str(step))
+        if not isinstance(meta, DamagedError) and meta.get("config") is not None:
+            return step, meta["config"]
+    return None
+
+
+@functools.total_ordering
+@dataclasses.dataclass(frozen=True)
+class Rank:
+    """How good a checkpoint is; of two, the smaller is the better one.
+
+    Attributes:
+        part: Step at which the run's data was last changed: scores before and after do not compare.
+        score: The score by which the run chooses; lower is better.
+    """
+
+    part: float
+    score: float
+
+    def __lt__(self, other: "Rank") -> bool:
+        return (-self.part, self.score) < (-other.part, other.score)
+
+
+def rank_of(meta: Mapping[str, Any]) -> Rank | None:
+    """Return the rank of a checkpoint; None if it has no scores."""
+    metrics = meta.get("metrics")
+    return metrics and Rank(float(metrics["part"]), float(metrics["score"]))
+
+
+def by_rank(metas: Mapping[int, Meta]) -> list[int]:
+    """Return the steps of the checkpoints that have scores, the best first."""
+    ranks = {step: rank_of(meta) for step, meta in metas.items()}
+    scored = [(rank, -step) for step, rank in ranks.items() if rank is not None]
+    return [-step for _, step in sorted(scored)]
+
+
+def superseded(metas: Mapping[int, Meta], *, keep: int, keep_period: int) -> list[int]:
+    """Choose the checkpoints to delete.
+
+    A checkpoint that was saved because a run was stopped is kept only as long as it is the newest.
+    So a run that was stopped ends with the same checkpoints as one that was not.
+
+    Args:
+        metas: Meta of every readable checkpoint, by step.
+        keep: How many of the newest are kept, besides the best.
+        keep_period: The checkpoints of all multiples of this many epochs are kept, too; 0: none.
+
+    Returns:
+        Their steps.
+    """
+    planned = [step for step in sorted(metas) if metas[step].get("planned", True)]
+    kept = {*planned[-keep:], *by_rank(metas)[:1], *_of_period(metas, keep_period)}
+    kept.add(max(metas, default=0))
+    return [step for step in sorted(metas) if step not in kept]
+
+
+def _of_period(metas: Mapping[int, Meta], period: int) -> Iterable[int]:
+    scored = {step: meta["metrics"] for step, meta in metas.items() if meta.get("metrics")}
+    return (step for step, found in scored.items() if period and found["epoch"] % period == 0)
+
+
+def names_of(steps: Sequence[int]) -> str:
+    """List steps for a message."""
+    return ", ".join(map(str, steps))
+
+
+def free_place(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """Return a path in a folder, created if missing, that nothing has yet: `30`, `30_1`, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbered = (folder / f"{name}_{number}" for number in itertools.count(1))
+    return next(path for path in itertools.chain([folder / name], numbered) if not path.exists())
