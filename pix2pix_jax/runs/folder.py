@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
-from pix2pix_jax.core.files import expand, refuse_inside, write_json
+from pix2pix_jax.core.files import expand, is_temporary_of, read_json, refuse_inside, write_json
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
@@ -23,6 +23,7 @@ from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs import data_paths
+from pix2pix_jax.runs.checkpoint_files import newest_config
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +42,13 @@ class RunFolder:
         report_file: The page that shows the run.
         training_pairs_file: The first training pairs as the networks see them.
         checkpoints: Folder of the checkpoints.
+        damaged: Folder of damaged checkpoints, which are kept aside.
         samples: Folder of the sample pictures.
         tensorboard: Folder of the TensorBoard event files.
         profile: Folder of the trace that `--profile` writes.
         evaluations: Folder of the evaluations.
         wandb_file: Id of the run at Weights & Biases.
+        lock_file: Held by the process that trains, see `runs.lock`.
     """
 
     def __init__(
@@ -78,25 +81,35 @@ class RunFolder:
         self.report_file = self.path / "report.html"
         self.training_pairs_file = self.path / "training_pairs.png"
         self.checkpoints = self.path / "checkpoints"
+        self.damaged = self.path / "damaged_checkpoints"
         self.samples = self.path / "samples"
         self.tensorboard = self.path / "tensorboard"
         self.profile = self.path / "profile"
         self.evaluations = self.path / "evaluation"
         self.wandb_file = self.path / "wandb_id.txt"
+        self.lock_file = self.path / ".lock"
 
     def __str__(self) -> str:
         return str(self.path)
 
     @functools.cached_property
     def config(self) -> ConfigDict:
-        """The configuration as the user gave it.
+        """The configuration as the user gave it: of `config.json`, or of the newest checkpoint.
 
         Raises:
             InputError: The folder does not hold a run; the message has the runs in its sub-folders.
         """
         if not self.config_file.exists():
             _refuse_folder_of_runs(self.path)
-        return config_files.load_json(self.config_file)
+        try:
+            return config_files.load_json(self.config_file)
+        except InputError as error:
+            saved = newest_config(self.checkpoints)
+            if saved is None:
+                raise
+            step, values = saved
+            logger.warning("%s; the configuration in checkpoint %d is used", error, step)
+            return config_files.from_values(values, f"{self.checkpoints / str(step)}")
 
     @functools.cached_property
     def settings(self) -> ConfigDict:
@@ -110,7 +123,11 @@ class RunFolder:
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits of a hash of the whole configuration."""
-        return hashlib.sha256(self.config_file.read_bytes()).hexdigest()[:12]
+        if self.config_file.is_file():
+            content = self.config_file.read_bytes()
+        else:
+            content = json.dumps(flatten(self.config)).encode()
+        return hashlib.sha256(content).hexdigest()[:12]
 
     @functools.cached_property
     def networks(self) -> Networks:
@@ -210,9 +227,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         starts = self._read_starts()
-        changed: list[str] = []
-        if self.config_file.exists():
-            changed = config_files.differences(self.config, config, flatten(config))
+        changed = self._changes(config) if self.config_file.exists() else []
         if changed:
             logger.info("%s: changed since the last start: %s", self, "; ".join(changed))
         config_files.save_json(config, self.config_file)
@@ -232,15 +247,38 @@ class RunFolder:
         )
         write_json(self.record_file, {"starts": starts})
 
-    def _read_starts(self) -> list[dict[str, object]]:
-        if not self.record_file.exists():
-            return []
+    def _changes(self, config: ConfigDict) -> list[str]:
+        """List where a configuration differs from the one of the start before."""
         try:
-            return list(json.loads(self.record_file.read_text())["starts"])
-        except (KeyError, TypeError, ValueError):
+            old = self.config
+        except InputError as error:  # there is no checkpoint either: nothing goes on from it
+            logger.warning("%s; it is replaced", error)
+            return []
+        return config_files.differences(old, config, flatten(config))
+
+    def _read_starts(self) -> list[dict[str, object]]:
+        try:
+            found = read_json(self.record_file)
+        except FileNotFoundError:
+            return []
+        except InputError as error:
+            raise InputError(f"{error}; move it away to continue") from None
+        starts = found.get("starts") if isinstance(found, dict) else None
+        if not isinstance(starts, list) or not all(isinstance(start, dict) for start in starts):
             raise InputError(
                 f"{self.record_file}: is not the record of a run; move it away to continue"
-            ) from None
+            )
+        return starts
+
+    def sweep(self) -> None:
+        """Delete the temporary files that a killed process of this run left behind."""
+        own = [path.name for path in vars(self).values() if isinstance(path, pathlib.Path)]
+        for path in self.path.iterdir():
+            if path.is_file() and any(is_temporary_of(path.name, name) for name in own):
+                path.unlink()
+        for path in self.samples.iterdir() if self.samples.is_dir() else []:
+            if is_temporary_of(path.name, ".".join(path.name.split(".")[1:-1])):
+                path.unlink()
 
 
 def _refuse_folder_of_runs(folder: pathlib.Path) -> None:

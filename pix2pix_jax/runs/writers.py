@@ -1,6 +1,8 @@
 """Where a run's numbers and pictures go: one small interface and its implementations."""
 
 import csv
+import io
+import math
 import os
 import pathlib
 import time
@@ -51,34 +53,17 @@ class CsvWriter:
             InputError: The file is not such a table.
         """
         self._path = path
-        self._columns = ["step"]
-        rows: list[dict[str, str]] = []
-        if path.exists():
-            with path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                self._columns = list(reader.fieldnames or self._columns)
-                if "step" not in self._columns:
-                    raise InputError(f"{path}: has no column 'step'; move it away to continue")
-                # A row that a crash cut short has too few cells; it is dropped, too.
-                rows = [
-                    row
-                    for row in reader
-                    if None not in row
-                    and None not in row.values()
-                    and row["step"].isdecimal()
-                    and int(row["step"]) <= last_step
-                ]
-        self._rewrite(rows)
+        self._columns, rows = _read_table(path)
+        self._rewrite([row for row in rows if _step_of(row) <= last_step])
 
     def scalars(self, step: int, values: Scalars) -> None:
         """Append a row; it is on disk when this returns."""
         new = [name for name in values if name not in self._columns]
         if new:
-            with self._path.open(newline="") as file:
-                rows = list(csv.DictReader(file))
+            rows = _read_table(self._path)[1]
             self._columns += new
             self._rewrite(rows)
-        with self._path.open("a", newline="") as file:
+        with self._path.open("a", newline="", encoding="utf-8") as file:
             row = {name: f"{value:.6g}" for name, value in values.items()}
             csv.DictWriter(file, self._columns, restval="").writerow({"step": step, **row})
             file.flush()
@@ -91,10 +76,35 @@ class CsvWriter:
         """Do nothing: all rows are written."""
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        with atomic_path(self._path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_path(self._path, durable=True) as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _read_table(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and the complete rows of a `metrics.csv`, which may be missing."""
+    if not path.exists():
+        return ["step"], []
+    try:
+        # The last line has no end if a full disk or a kill cut it short.
+        text, end, _ = path.read_bytes().decode("utf-8-sig").rpartition("\n")
+        reader = csv.DictReader(io.StringIO(text + end, newline=""))
+        columns = list(reader.fieldnames or ["step"])
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: is not a table of a run ({error}); move it away") from None
+    if "step" not in columns:
+        raise InputError(f"{path}: has no column 'step'; move it away to continue")
+    return columns, [row for row in rows if None not in row and None not in row.values()]
+
+
+def _step_of(row: dict[str, str]) -> float:
+    """Return the step of a row; infinity if the cell is damaged."""
+    cell = row["step"]
+    return float(cell) if cell.isascii() and cell.isdecimal() else math.inf
 
 
 class TensorBoardWriter:
