@@ -1,6 +1,7 @@
 """What a run does when it halts: scores, pictures, the row of the table, the summary."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -40,12 +41,26 @@ def eval_options(run: Run) -> dict[str, Any]:
     return {"batch_size": options.batch_size, "max_images": options.max_images, "workers": workers}
 
 
-def show_and_evaluate(run: Run, state: TrainState, step: int, writer: Writer) -> Scores:
+def show_and_evaluate(
+    run: Run,
+    state: TrainState,
+    step: int,
+    writer: Writer,
+    between: Callable[[], None] = lambda: None,
+) -> Scores:
     """Draw the validation grid and score the generator.
+
+    Args:
+        run: The run.
+        state: Its state.
+        step: Number of steps taken.
+        writer: Where the grid goes.
+        between: Called before and after every batch; what it raises ends the evaluation.
 
     Returns:
         `val_<metric>` of validation pairs; `train_<metric>` of training pairs if some are scored.
     """
+    between()
     generator = _generator(run, state, step)
     grid = _draw_grid(run, generator, run.splits.val)
     epochs = run.timeline.epochs_done(step)
@@ -54,7 +69,7 @@ def show_and_evaluate(run: Run, state: TrainState, step: int, writer: Writer) ->
     scores: Scores = {}
     for prefix, pairs in (("val", run.splits.val), ("train", run.splits.scored_train)):
         if pairs is not None:
-            found = _evaluate(run, generator, pairs, step)
+            found = _evaluate(run, generator, pairs, step, between)
             scores |= {f"{prefix}_{name}": value for name, value in found.items()}
     return scores
 
@@ -78,10 +93,12 @@ def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
         image_files.write(run.folder.samples / "test.png", grid)
 
 
-def _evaluate(run: Run, generator: Generator, pairs: Pairs, step: int) -> Scores:
-    mode = run.config.eval.mode
+def _evaluate(
+    run: Run, generator: Generator, pairs: Pairs, step: int, between: Callable[[], None]
+) -> Scores:
+    options = {**eval_options(run), "mode": run.config.eval.mode, "observe": lambda _: between()}
     try:
-        return evaluate(generator, pairs, run.metrics, mode=mode, **eval_options(run)).scores
+        return evaluate(generator, pairs, run.metrics, **options).scores
     except NonFiniteError as error:
         raise NonFiniteError(
             f"step {step}: the generator's output is not finite ({error}). Nothing was saved since "
@@ -104,6 +121,12 @@ def show_training_pairs(run: Run) -> None:
     stored = zip(form.source.from_network(source), form.target.from_network(target), strict=True)
     picture = grid([form.show(*pair) for pair in stored])
     image_files.write(run.folder.training_pairs_file, picture)
+
+
+def log_row(run: Run, step: int, writer: Writer, progress: Progress) -> None:
+    """Write the row of a step between halts into the tables."""
+    with progress.owing("row"):
+        writer.scalars(step, {**position(run, step), **progress.row()})
 
 
 def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Scores) -> None:

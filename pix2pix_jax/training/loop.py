@@ -10,7 +10,7 @@ import logging
 import pathlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -19,7 +19,6 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import (
     enable_compilation_cache,
-    hold,
     out_of_memory_as,
     release_free_memory,
 )
@@ -29,15 +28,17 @@ from pix2pix_jax.core.processes import Agreement, is_main
 from pix2pix_jax.core.signals import StopRequest
 from pix2pix_jax.evaluation.scoring import Scores, evaluate_baselines
 from pix2pix_jax.reports.run_page import write_report
+from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.lock import RunLock
 from pix2pix_jax.runs.writers import Writer, build_writers
 from pix2pix_jax.training.epoch_end import (
     checkpoint_metrics,
     eval_options,
     last_line,
     log_halt,
-    position,
+    log_row,
     show_and_evaluate,
     show_test_pairs,
     show_training_pairs,
@@ -46,7 +47,7 @@ from pix2pix_jax.training.epoch_end import (
 from pix2pix_jax.training.feeding import Call, build_feed
 from pix2pix_jax.training.progress import Progress, Trace
 from pix2pix_jax.training.run import Run, prepare_run
-from pix2pix_jax.training.start import with_networks_of
+from pix2pix_jax.training.saving import first_state, open_checkpoints, rescue, save_unplanned
 from pix2pix_jax.training.state import TrainState
 
 logger = logging.getLogger(__name__)
@@ -103,53 +104,89 @@ def train_and_evaluate(
     started = time.monotonic()
     config = from_values(config)
     enable_compilation_cache(config.compilation_cache)
-    run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
-    folder, log = run.folder, run.config.log
-    if run.first_step >= run.halts.stop and folder.summary_file.exists():
-        logger.info("%s: complete at step %d; raise train.epochs to go on", folder, run.first_step)
-        return Result(run.first_step, {})
-    if is_main():
-        folder.record_start(config, first_step=run.first_step, command=command)
-        folder.summary_file.unlink(missing_ok=True)
-    writer = build_writers(folder, run.first_step, config)
+    with RunLock(RunFolder(workdir).lock_file) as lock:
+        if is_main() and pathlib.Path(workdir).is_dir():
+            lock.take()
+        run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
+        folder = run.folder
+        if run.first_step >= run.halts.stop and folder.summary_file.exists():
+            done = run.first_step
+            logger.info("%s: complete at step %d; raise train.epochs to go on", folder, done)
+            return Result(done, {})
+        if is_main():
+            _begin(run, lock, command)
+        result = _train_in_folder(run, profile=profile)
+        if result.stopped_by is None and is_main():
+            result.summary["seconds"] = round(time.monotonic() - started, 1)
+            write_json(folder.summary_file, result.summary)
+            if run.config.log.report:
+                write_report(folder.path)
+            logger.info(last_line(run, result.summary))
+        return result
+
+
+def _begin(run: Run, lock: RunLock, command: str) -> None:
+    """Write the first files of a start: only now is the run known to be possible."""
+    folder = run.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock.take()
+    if not run.first_step and steps_in(folder.checkpoints):
+        raise InputError(f"{folder}: another process has trained there meanwhile; start again")
+    folder.sweep()
+    folder.record_start(run.given, first_step=run.first_step, command=command)
+    folder.summary_file.unlink(missing_ok=True)
+
+
+def _train_in_folder(run: Run, *, profile: bool) -> Result:
+    """Open what the run writes to, and take its steps."""
+    # A row that the run still owes is written again.
+    last_row = run.first_step - (1 if run.unfinished.get("owed") else 0)
+    writer = build_writers(run.folder, last_row, run.given)
     try:
-        with out_of_memory_as(_LESS_MEMORY), StopRequest() as stop:
-            with _open_checkpoints(run) as checkpoints:
-                result = _train(run, checkpoints, writer, stop, profile=profile)
+        with (
+            out_of_memory_as(_LESS_MEMORY),
+            StopRequest() as stop,
+            open_checkpoints(run) as checkpoints,
+        ):
+            return _train(run, checkpoints, writer, stop, profile=profile)
     finally:
         writer.close()
-    if result.stopped_by is None and is_main():
-        result.summary["seconds"] = round(time.monotonic() - started, 1)
-        write_json(folder.summary_file, result.summary)
-        if log.report:
-            write_report(folder.path)
-        logger.info(last_line(run, result.summary))
-    return result
 
 
-def _open_checkpoints(run: Run) -> Checkpoints:
-    options = run.config.checkpoint
-    return Checkpoints(run.folder.path, keep=options.keep, keep_period=options.keep_period_epochs)
+class _Stopped(Exception):  # noqa: N818  it is no error
+    """A run was asked to stop."""
 
 
 def _train(
     run: Run, checkpoints: Checkpoints, writer: Writer, stop: StopRequest, *, profile: bool
 ) -> Result:
     """Take the run's steps, with everything that happens between them."""
-    state, step, last = _first_state(run, checkpoints), run.first_step, run.halts.stop
+    state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
     baselines = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
     scores: Scores = {}
     if step == 0:
         show_training_pairs(run)
-    if step == 0 or step >= last:
+    progress = Progress(
+        step, last, run.timeline.global_batch, lambda done: _names(run, done), run.unfinished
+    )
+    owed = run.unfinished.get("owed")
+    if owed == "halt":
+        scores = _halt(run, checkpoints, writer, state, step, progress)
+    elif owed == "row":
+        log_row(run, step, writer, progress)
+    elif step == 0 or step >= last:
         scores = show_and_evaluate(run, state, step, writer)
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.
     trace = Trace(run.folder.profile if profile else None, step, last)
     call, calls = _compile(run, state, trace)
     agreement, stopping = Agreement(), False
+
+    def asked() -> None:
+        if agreement.reached(stop.signal is not None):
+            raise _Stopped
+
     stop.listen()  # before this there is nothing to save, and a signal ends the program
-    progress = Progress(step, last, run.timeline.global_batch, lambda done: _names(run, done))
     try:
         while step < last and not stopping:
             begin, end = step, run.halts.next_halt(step)
@@ -172,22 +209,24 @@ def _train(
                     release_free_memory()  # left by the first call
                 trace.after(step, state)
                 if run.halts.row_is_due(step) and step < end:
-                    writer.scalars(step, {**position(run, step), **progress.row()})
+                    log_row(run, step, writer, progress)
 
             # ---------------------------------------------------------------------------- the halt
             # First wait for the losses: a state is used only once it is known to be finite.
             progress.pause()
             release_free_memory()  # left by the steps
             if step == end:
-                scores = _halt(run, checkpoints, writer, state, step, progress)
+                scores = _halt(run, checkpoints, writer, state, step, progress, asked)
         if step < last:
-            return _stopped(run, checkpoints, state, step, stop)
+            raise _Stopped
         show_test_pairs(run, state, step)
         checkpoints.wait()
+    except _Stopped:
+        return _stopped(run, checkpoints, state, step, stop, progress)
     except NonFiniteError:
         raise
     except (InputError, OSError) as error:
-        _rescue(run, checkpoints, state, step, progress, error)
+        rescue(run, checkpoints, state, step, progress, error)
         raise
     finally:
         trace.close()
@@ -202,18 +241,20 @@ def _halt(
     state: TrainState,
     step: int,
     progress: Progress,
+    between: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Evaluate, log and save what is due after a step.
+    """Evaluate, log and save what is due after a step; `between` is called between batches.
 
     The order is important: a checkpoint is kept or deleted by its scores.
     """
     due = run.halts.evaluation_is_due(step)
-    scores = show_and_evaluate(run, state, step, writer) if due else {}
-    log_halt(run, step, writer, progress, scores)
-    if run.halts.save_is_due(step):
-        checkpoints.save(step, state.items(), run.meta(), checkpoint_metrics(run, step, scores))
-    if due and run.config.log.report and is_main():
-        write_report(run.folder.path)
+    with progress.owing("halt"):
+        scores = show_and_evaluate(run, state, step, writer, between) if due else {}
+        log_halt(run, step, writer, progress, scores)
+        if run.halts.save_is_due(step):
+            checkpoints.save(step, state.items(), run.meta(), checkpoint_metrics(run, step, scores))
+        if due and run.config.log.report and is_main():
+            write_report(run.folder.path)
     return scores
 
 
@@ -223,6 +264,7 @@ def _stopped(
     state: TrainState,
     step: int,
     stop: StopRequest,
+    progress: Progress,
 ) -> Result:
     """Save the state when this process, or another one, was asked to stop."""
     by = stop.signal or signal.SIGTERM
@@ -230,52 +272,9 @@ def _stopped(
         logger.info("%s: no step was taken, nothing is saved", by.name)
         return Result(step, {}, by)
     logger.info("%s: saving step %d ...", by.name, step)
-    checkpoints.save(step, state.items(), run.meta(), None)
-    checkpoints.wait()
+    save_unplanned(run, checkpoints, state, step, progress)
     logger.info("saved step %d in %s; the same command goes on from there", step, run.folder)
     return Result(step, {}, by)
-
-
-def _rescue(
-    run: Run,
-    checkpoints: Checkpoints,
-    state: TrainState,
-    step: int,
-    progress: Progress,
-    error: Exception,
-) -> None:
-    """Save the state before `error`, from a file or the disk, ends the run."""
-    if step == run.first_step or jax.process_count() > 1:  # to save needs all processes
-        return
-    try:
-        progress.flush()
-        checkpoints.save(step, state.items(), run.meta(), None)
-        checkpoints.wait()
-    except (InputError, OSError) as second:
-        error.add_note(f"step {step} could not be saved either: {second}")
-
-
-def _first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
-    """Restore the newest checkpoint, or create the state of step 0."""
-    init_from = run.config.train.init_from
-    if run.first_step == 0:
-        state = run.create_state()
-        if init_from:
-            other = RunFolder(init_from, trust_code=run.folder.code.trusts)
-            state = with_networks_of(state, other, run.networks)
-        return hold(state)
-    abstract = jax.eval_shape(run.create_state).items()
-    state = TrainState.from_items(checkpoints.restore(run.first_step, abstract))
-    logger.info(
-        "%s: goes on from step %d (epoch %d of %d) at a learning rate of %.3g",
-        run.folder,
-        run.first_step,
-        run.timeline.epoch(run.first_step) + 1,
-        run.halts.epochs,
-        float(run.schedule(run.first_step)),
-    )
-    # A seed that was changed with --allow-change holds from here on.
-    return hold(state.replace(rng=jax.random.key(run.config.seed)))
 
 
 def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[Call]]:

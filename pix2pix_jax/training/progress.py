@@ -1,19 +1,19 @@
 """What is measured while a run trains: losses and speed, and the bar that shows them."""
 
+import contextlib
 import math
 import pathlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import jax
-import numpy as np
 from jaxtyping import PyTree
 from tqdm import tqdm
 
 from pix2pix_jax.core.devices import on_cpu
-from pix2pix_jax.core.errors import NonFiniteError
+from pix2pix_jax.core.errors import NonFiniteError, some_of
 from pix2pix_jax.training.calls import CallMetrics
 
 _LAG = 2
@@ -33,27 +33,63 @@ def calls_ahead() -> int:
     return 0 if on_cpu() else _LAG
 
 
+class MeanLosses:
+    """The mean of losses over the steps since it was last taken."""
+
+    def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
+        """Begin without steps, or with what `as_json` returned."""
+        self._steps = int((saved or {}).get("steps", 0))
+        self._sums: Losses = dict((saved or {}).get("sums", {}))
+
+    def add(self, steps: int, losses: Losses) -> None:
+        """Add the mean losses of some steps."""
+        if self._sums.keys() != losses.keys():  # the run goes on with other losses
+            self._steps, self._sums = 0, dict.fromkeys(losses, 0.0)
+        self._steps += steps
+        for name, value in losses.items():
+            self._sums[name] += steps * value
+
+    def take(self) -> Losses:
+        """Return the means, empty if there were no steps, and begin anew."""
+        means = {name: total / self._steps for name, total in self._sums.items() if self._steps}
+        self._steps, self._sums = 0, {}
+        return means
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a run that goes on begins with."""
+        return {"steps": self._steps, "sums": dict(self._sums)}
+
+
 class Progress:
     """Collects the losses of steps, and measures speed. A loss that is not finite ends the run."""
 
     def __init__(
-        self, first: int, stop: int, global_batch: int, names_of: Callable[[int], list[str]]
+        self,
+        first: int,
+        stop: int,
+        global_batch: int,
+        names_of: Callable[[int], list[str]],
+        unfinished: Mapping[str, Any],
     ) -> None:
-        """Show the bar.
+        """Begin at a step; the bar is shown once steps are taken.
 
         Args:
             first: Step that the run goes on from.
             stop: Step at which it is complete.
             global_batch: Images in a step.
             names_of: Names of the pairs of a step, for the message when a loss is not finite.
+            unfinished: What `unfinished` returned when the run was stopped; may be empty.
         """
         self._lag = calls_ahead()
-        self._bar = tqdm(total=stop, initial=first, unit="step", disable=None, smoothing=0.05)
+        self._first, self._stop = first, stop
+        self._bar: tqdm | None = None
         self._global_batch = global_batch
         self._names_of = names_of
         self._pending: deque[tuple[int, int, CallMetrics]] = deque()
-        self._since_row: list[tuple[int, Losses]] = []
-        self._since_epoch: list[tuple[int, Losses]] = []
+        self._since_row = MeanLosses(unfinished.get("row"))
+        self._since_epoch = MeanLosses(unfinished.get("epoch"))
+        self._newest: Losses = {}
+        self._owed: dict[str, Any] = {}
         self._begun = time.monotonic()
         self._timed_seconds = 0.0
         self._timed_steps = 0
@@ -80,10 +116,12 @@ class Progress:
         self._pending.append((step, count, metrics))
         while len(self._pending) > self._lag:
             self._fetch()
-        self._bar.update(count)
         self._timed_steps += count
-        if step % 10 < count and self._since_epoch:
-            newest = self._since_epoch[-1][1]
+        if self._bar is None:
+            return
+        self._bar.update(count)
+        if step % 10 < count and self._newest:
+            newest = self._newest
             self._bar.set_postfix_str(
                 f"{self._global_batch * (self._bar.format_dict['rate'] or 0):.1f} img/s, "
                 + ", ".join(f"{name} {newest[name]:.3g}" for name in _SHOWN if name in newest),
@@ -92,6 +130,10 @@ class Progress:
 
     def start(self) -> None:
         """Start the clock before steps are taken."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=self._stop, initial=self._first, unit="step", disable=None, smoothing=0.05
+            )
         self._begun = time.monotonic()
 
     def pause(self) -> None:
@@ -107,14 +149,28 @@ class Progress:
     def row(self) -> Losses:
         """Return the mean losses of the steps since the last row; empty if there were none."""
         self.flush()
-        rows, self._since_row = self._since_row, []
-        return _means(rows)
+        return self._since_row.take()
 
     def epoch(self) -> Losses:
         """Return the mean losses of the steps since the last epoch's end."""
         self.flush()
-        rows, self._since_epoch = self._since_epoch, []
-        return _means(rows)
+        return self._since_epoch.take()
+
+    @contextlib.contextmanager
+    def owing(self, what: str) -> Iterator[None]:
+        """Note what the run owes until the block has ended without an error: `row` or `halt`."""
+        self.flush()
+        self._owed = {"owed": what, **self._losses_so_far()}
+        yield
+        self._owed = {}
+
+    def unfinished(self) -> dict[str, Any]:
+        """Return what a run that is stopped here has not written yet: what it owes, its losses."""
+        self.flush()
+        return self._owed or self._losses_so_far()
+
+    def _losses_so_far(self) -> dict[str, Any]:
+        return {"row": self._since_row.as_json(), "epoch": self._since_epoch.as_json()}
 
     @property
     def images_per_second(self) -> float:
@@ -133,7 +189,8 @@ class Progress:
 
     def close(self) -> None:
         """Leave the bar as it is."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def _fetch(self) -> None:
         step, count, metrics = self._pending.popleft()
@@ -141,13 +198,17 @@ class Progress:
         if first_bad is not None:
             step += 1 + first_bad - count
             name = next(name for name, value in losses.items() if not math.isfinite(value))
+            # A pair can spoil the networks in its own step, and the losses only in the next one.
+            pairs = some_of(self._names_of(step))
+            before = f", after {some_of(self._names_of(step - 1))}" if step > 1 else ""
             raise NonFiniteError(
-                f"step {step}: {name} is {losses[name]} on {', '.join(self._names_of(step))}. "
+                f"step {step}: {name} is {losses[name]} on {pairs}{before}. "
                 "Nothing was saved since the last checkpoint; lower optimizer.learning_rate, or "
                 "look at these pairs"
             )
-        self._since_row.append((count, losses))
-        self._since_epoch.append((count, losses))
+        self._newest = losses
+        self._since_row.add(count, losses)
+        self._since_epoch.add(count, losses)
 
 
 class Trace:
@@ -191,13 +252,3 @@ class Trace:
         if self._running:
             jax.profiler.stop_trace()
         self._running = False
-
-
-def _means(rows: list[tuple[int, Losses]]) -> Losses:
-    if not rows:
-        return {}
-    steps = [count for count, _ in rows]
-    return {
-        name: float(np.average([losses[name] for _, losses in rows], weights=steps))
-        for name in rows[0][1]
-    }

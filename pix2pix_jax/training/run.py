@@ -1,15 +1,15 @@
 """A run, built from its configuration. Mistakes are found here, before any file is written."""
 
 import dataclasses
-import logging
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import get
+from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.errors import InputError
@@ -23,6 +23,7 @@ from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
+from pix2pix_jax.training.combinations import choose_global_batch, refuse_impossible
 from pix2pix_jax.training.fitting import refuse_too_large
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
@@ -35,8 +36,6 @@ from pix2pix_jax.training.start import (
 )
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import StepParts, TrainStep, make_step
-
-logger = logging.getLogger(__name__)
 
 # Keys that must stay the same when a run goes on, besides its timeline.
 _FIXED = ("data.direction", "checkpoint.best_metric")
@@ -57,6 +56,8 @@ class Run:
         parts: Parts of the step; its networks average over devices.
         networks: The networks and their shapes, built for inference.
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
+        unfinished: What the run had not written yet when it was stopped, see `Progress.unfinished`.
+        given: The configuration as the user gave it.
     """
 
     config: ConfigDict
@@ -69,6 +70,8 @@ class Run:
     parts: StepParts
     networks: Networks
     first_step: int
+    unfinished: Mapping[str, Any]
+    given: ConfigDict
 
     @property
     def generator(self) -> nn.Module:
@@ -100,7 +103,12 @@ class Run:
 
     def meta(self) -> dict[str, Any]:
         """Return what a checkpoint must hold besides the state."""
-        return {**dataclasses.asdict(self.timeline), **_fixed(self.config)}
+        return {
+            **dataclasses.asdict(self.timeline),
+            **_fixed(self.config),
+            "names": self.splits.train.digest,
+            "config": flatten(self.given),
+        }
 
 
 def prepare_run(
@@ -149,7 +157,8 @@ def prepare_run(
     timeline = Timeline(len(splits.train), global_batch, config.seed)
     if meta is not None:
         fixed = _fixed(config)
-        timeline = resume_timeline(timeline, meta, step, fixed, allow_change=allow_change)
+        names = splits.train.digest
+        timeline = resume_timeline(timeline, meta, step, fixed, names, allow_change=allow_change)
     stop = config.train.steps or timeline.end_of(config.train.epochs)
     refuse_going_back(folder, config, timeline, step, stop)
     halts = build_halts(config, timeline, stop)
@@ -165,6 +174,8 @@ def prepare_run(
         parts=build_parts(config, augment, losses, networks, schedules, code),
         networks=networks,
         first_step=step,
+        unfinished=(meta or {}).get("unfinished", {}),
+        given=given,
     )
 
 
@@ -200,14 +211,14 @@ def _find_start(
         networks: Its networks.
 
     Returns:
-        Step and meta of the newest checkpoint; 0 and None for a new run.
+        Step and meta of the newest whole checkpoint; 0 and None for a new run.
 
     Raises:
-        InputError: The folder holds something else, or the networks do not fit those of the
-            checkpoint or of `train.init_from`.
+        InputError: The folder holds something else or only damaged checkpoints, or the networks do
+            not fit those of the checkpoint or of `train.init_from`.
     """
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        step = checkpoints.latest
+        step = checkpoints.choose("latest") if checkpoints.steps else None
         meta = None if step is None else checkpoints.restore_meta(step)
     if meta is not None and "imported" in meta:
         raise InputError(
@@ -251,49 +262,3 @@ def build_parts(
         ema_decay=config.train.ema_decay,
         axis_name=axis_name,
     )
-
-
-def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
-    """Raise InputError if settings do not go together, each of which is valid alone.
-
-    Args:
-        config: A resolved configuration.
-        device_batch: Pairs per device in a step.
-    """
-    d_norm = config.model.discriminator_norm
-    if config.loss.gan == "wgangp" and d_norm == "batch":
-        logger.warning(
-            "loss.gan='wgangp' with batch norm in the discriminator: the gradient penalty assumes "
-            "that examples are judged independently; set model.discriminator_norm=instance"
-        )
-    parts = config.train.accumulate
-    if parts == 1:
-        return
-    if "batch" in (config.model.norm, d_norm):
-        raise InputError(
-            f"train.accumulate={parts} with batch norm (model.norm, model.discriminator_norm): it "
-            "would normalise each part instead of the batch; choose another norm, or 1"
-        )
-    if config.loss.gan == "none":
-        raise InputError(f"train.accumulate={parts} with loss.gan='none': not supported; choose 1")
-    if device_batch % parts:
-        raise InputError(
-            f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
-            "(train.batch_size)"
-        )
-
-
-def choose_global_batch(train: ConfigDict, device_count: int) -> int:
-    """Return the number of pairs in a step over all devices.
-
-    Raises:
-        InputError: It is not a multiple of the number of devices.
-    """
-    total = train.global_batch_size or train.batch_size * device_count
-    if total % device_count:
-        near = max(total // device_count, 1) * device_count
-        raise InputError(
-            f"train.global_batch_size={total}: not divisible by the {device_count} devices; "
-            f"choose {near} or {near + device_count}"
-        )
-    return total

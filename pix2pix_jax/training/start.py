@@ -146,6 +146,7 @@ def resume_timeline(
     meta: dict[str, Any],
     step: int,
     fixed: dict[str, Any],
+    pair_names: str,
     *,
     allow_change: bool,
 ) -> Timeline:
@@ -156,6 +157,7 @@ def resume_timeline(
         meta: Meta of the checkpoint.
         step: Step of the checkpoint.
         fixed: Other values that must not change, by their names in `meta`.
+        pair_names: Digest of the names of the training pairs.
         allow_change: Whether the timeline and these values may differ from those of the checkpoint.
 
     Returns:
@@ -177,6 +179,8 @@ def resume_timeline(
     changed += [
         f"{name}: {meta[name]} -> {value}" for name, value in fixed.items() if meta[name] != value
     ]
+    if meta["pairs"] == timeline.pairs and meta.get("names", pair_names) != pair_names:
+        changed.append("the training pairs: as many as before, but with other names")
     if changed and not allow_change:
         raise InputError(
             f"this run was started with other settings: {'; '.join(changed)}. "

@@ -15,7 +15,7 @@ from pix2pix_jax.core.own_code import own_keys
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.models.sizes import halvings, unet_levels
-from pix2pix_jax.training.run import refuse_impossible
+from pix2pix_jax.training.combinations import refuse_impossible
 
 # resident: pairs are kept on the device; cached: in host memory; streamed: read from files
 DATA_PATHS = ("resident", "cached", "streamed")

@@ -4,13 +4,11 @@ import signal
 
 import jax
 import pytest
-from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.images.files import read
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.runs.writers import CsvWriter
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
 
@@ -20,23 +18,6 @@ pytestmark = pytest.mark.usefixtures("one_device")
 def read_rows(workdir):
     with (workdir / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def stop_at(monkeypatch):
-    """Return a function that has SIGTERM come while a given step runs."""
-
-    def arrange(step):
-        add = Progress.add
-
-        def add_and_signal(self, number, count, metrics):
-            add(self, number, count, metrics)
-            if number - count < step <= number:
-                signal.raise_signal(signal.SIGTERM)
-
-        monkeypatch.setattr(Progress, "add", add_and_signal)
-
-    return arrange
 
 
 def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
@@ -65,25 +46,6 @@ def test_a_run_writes_all_that_it_promises(tiny_config, tmp_path):
     assert start["versions"]["jax"] == jax.__version__
     assert start["hardware"]["platform"] == "cpu"
     assert json.loads((workdir / "config.json").read_text())["model.base_features"] == 4
-
-
-@pytest.mark.parametrize("cache_gigabytes", [4.0, 0.0])
-def test_a_run_stopped_in_mid_epoch_ends_bit_equal(
-    tiny_config, tmp_path, whole, stop_at, cache_gigabytes
-):
-    tiny_config.data.cache_gigabytes = cache_gigabytes
-    tiny_config.log.every_steps = 1
-    stop_at(5)
-    stopped = train_and_evaluate(tiny_config, tmp_path / "parts")
-    assert (stopped.step, stopped.stopped_by) == (5, signal.SIGTERM)
-    assert not (tmp_path / "parts" / "summary.json").exists()
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    stop_at(-1)
-    result = train_and_evaluate(tiny_config, tmp_path / "parts")
-    assert result.step == 6
-    assert_bit_equal(final_state(tmp_path / "parts"), final_state(whole))
-    steps = [int(row["step"]) for row in read_rows(tmp_path / "parts")]
-    assert steps == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_finished_run_goes_on_with_more_epochs_at_the_new_schedules_rate(
@@ -225,17 +187,6 @@ def test_out_of_memory_names_the_keys_that_help(tiny_config, tmp_path, monkeypat
         train_and_evaluate(tiny_config, tmp_path)
 
 
-@pytest.mark.parametrize("step", [3, 6])
-def test_a_stop_in_the_last_step_of_an_epoch_evaluates_it(tiny_config, tmp_path, stop_at, step):
-    stop_at(step)
-    result = train_and_evaluate(tiny_config, tmp_path)
-    assert read_rows(tmp_path)[-1]["val_l1"]
-    assert (tmp_path / "samples" / f"epoch_000{step // 3}.png").exists()
-    # In the last step of all, the run is complete.
-    assert (result.stopped_by is None) == (step == 6)
-    assert (tmp_path / "summary.json").exists() == (step == 6)
-
-
 def test_a_run_cut_off_before_its_summary_writes_it(tiny_config, trained, whole):
     (trained / "summary.json").unlink()
     train_and_evaluate(tiny_config, trained)
@@ -254,22 +205,6 @@ def test_a_stop_before_the_first_step_saves_nothing(tiny_config, tmp_path, monke
     assert train_and_evaluate(tiny_config, tmp_path).step == 0
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
         assert checkpoints.steps == []
-
-
-def test_a_disk_that_refuses_a_row_saves_what_was_learnt(tiny_config, tmp_path, monkeypatch):
-    scalars = CsvWriter.scalars
-
-    def refuse(self, step, values):
-        if step == 6:
-            raise OSError("no space left")
-        scalars(self, step, values)
-
-    monkeypatch.setattr(CsvWriter, "scalars", refuse)
-    tiny_config.checkpoint.every_epochs = 10
-    with pytest.raises(OSError, match="no space left"):
-        train_and_evaluate(tiny_config, tmp_path)
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
-        assert checkpoints.latest == 6
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # nan as a picture's pixel

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
-from pix2pix_jax.training.run import choose_global_batch
+from pix2pix_jax.training.combinations import choose_global_batch
 
 
 def test_a_run_on_eight_devices_trains_resumes_and_samples(tiny_config, tmp_path):

@@ -1,0 +1,55 @@
+"""Settings that do not go together, each of which is valid alone."""
+
+import logging
+
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
+    """Raise InputError if settings do not go together, each of which is valid alone.
+
+    Args:
+        config: A resolved configuration.
+        device_batch: Pairs per device in a step.
+    """
+    d_norm = config.model.discriminator_norm
+    if config.loss.gan == "wgangp" and d_norm == "batch":
+        logger.warning(
+            "loss.gan='wgangp' with batch norm in the discriminator: the gradient penalty assumes "
+            "that examples are judged independently; set model.discriminator_norm=instance"
+        )
+    parts = config.train.accumulate
+    if parts == 1:
+        return
+    if "batch" in (config.model.norm, d_norm):
+        raise InputError(
+            f"train.accumulate={parts} with batch norm (model.norm, model.discriminator_norm): it "
+            "would normalise each part instead of the batch; choose another norm, or 1"
+        )
+    if config.loss.gan == "none":
+        raise InputError(f"train.accumulate={parts} with loss.gan='none': not supported; choose 1")
+    if device_batch % parts:
+        raise InputError(
+            f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
+            "(train.batch_size)"
+        )
+
+
+def choose_global_batch(train: ConfigDict, device_count: int) -> int:
+    """Return the number of pairs in a step over all devices.
+
+    Raises:
+        InputError: It is not a multiple of the number of devices.
+    """
+    total = train.global_batch_size or train.batch_size * device_count
+    if total % device_count:
+        near = max(total // device_count, 1) * device_count
+        raise InputError(
+            f"train.global_batch_size={total}: not divisible by the {device_count} devices; "
+            f"choose {near} or {near + device_count}"
+        )
+    return total
