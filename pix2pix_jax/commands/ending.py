@@ -14,14 +14,16 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
 from pix2pix_jax.commands import interrupts
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, one_line
 
 _GRACE = 3.0  # seconds that other threads have when a command is done
 _MOST_KEPT = 100  # failures in the background
+_CACHE = "persistent compilation cache entry"  # JAX's words
 _BUG = (
     "this is a bug in pix2pix_jax: please open an issue in its repository, with the lines above "
     "and the command"
@@ -118,10 +120,12 @@ class _Process:
     Attributes:
         background: Failures in other threads; None as long as nobody took the process over.
         status: Its exit status.
+        warned_of_cache: Whether a fault of the compilation cache was shown.
     """
 
     background: Background | None = None
     status = 1
+    warned_of_cache = False
 
 
 _process = _Process()
@@ -138,6 +142,7 @@ def take_over() -> None:
     atexit.register(_exit)  # before libraries register: the first to register is the last to run
     _process.background = background = Background()
     sys.excepthook = _report
+    warnings.showwarning = _warn
     if not os.environ.get("PIX2PIX_JAX_TRACEBACK"):
         threading.excepthook = background.failed_in_thread
         sys.unraisablehook = background.failed_in_cleanup
@@ -166,6 +171,22 @@ def lost_output() -> OSError | None:
     """Return why something that was printed could not be written; None if nothing was lost."""
     sys.stdout.flush()
     return getattr(sys.stdout, "lost", None)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning in one line: a `warnings.showwarning`.
+
+    JAX warns of every single program that it cannot read from the compilation cache, or write to
+    it. The first one is enough.
+    """
+    text = str(message)
+    if _CACHE in text:
+        if _process.warned_of_cache:
+            return
+        _process.warned_of_cache = True
+        folder = sys.modules["jax"].config.jax_compilation_cache_dir
+        text = f"{text}. If its disk is not full, delete {folder}: programs are compiled again"
+    print("warning:", one_line(text), file=sys.stderr)
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
