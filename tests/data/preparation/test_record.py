@@ -93,14 +93,14 @@ def killed_at(monkeypatch, number):
     """Let the next call end in the middle of the n-th file."""
     whole, count = convert.write_image, iter(range(100))
 
-    def write(path, image, quality=0):
+    def write(path, image, *options):
         written = next(count)
         if written == number:
             path.parent.mkdir(parents=True, exist_ok=True)
             (path.parent / f".{path.name}.png.abcd1234").write_bytes(b"half")
         if written >= number:
             raise Killed
-        return whole(path, image, quality)
+        return whole(path, image, *options)
 
     monkeypatch.setattr(convert, "write_image", write)
     monkeypatch.setattr(output.os, "cpu_count", lambda: 1)  # one after the other
