@@ -80,7 +80,7 @@ def export_torch(flags: argparse.Namespace) -> None:
     else:
         architecture = discriminator_architecture(model, networks)
         with Checkpoints(folder.path, read_only=True) as checkpoints:
-            step = checkpoints.choose(flags.checkpoint)
+            step = checkpoints.choose(flags.checkpoint, ["discriminator"])
             variables = restore_discriminator(checkpoints, step, networks)
     weights = to_weights(variables["params"], variables["batch_stats"], architecture)
     weight_files.write(pathlib.Path(flags.output), weights)

@@ -42,7 +42,7 @@ class ScoringOptions:
 
 
 def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
-    """Return steps and epochs of the checkpoints that a run has kept, in order.
+    """Return steps and epochs of the readable checkpoints that a run has kept, in order.
 
     The epoch is None if the weights were imported.
 
@@ -51,8 +51,8 @@ def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
     """
     folder.settings  # noqa: B018 - refuses a folder without a run
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        checkpoints.choose("latest")
-        return {step: _epoch(checkpoints.restore_meta(step), step) for step in checkpoints.steps}
+        checkpoints.choose("latest", [])
+        return {step: _epoch(meta, step) for step, meta in checkpoints.metas.items()}
 
 
 def _epoch(meta: dict[str, Any], step: int) -> float | None:
@@ -67,7 +67,7 @@ def choose_step(folder: RunFolder, checkpoint: str) -> int:
         InputError: There is no such checkpoint.
     """
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        return checkpoints.choose(checkpoint)
+        return checkpoints.choose(checkpoint, ["generator"])
 
 
 def describe_evaluation(

@@ -12,6 +12,7 @@ import itertools
 import json
 import pathlib
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ META = "meta"
 _META_FILE = "metadata"  # Orbax's name for the file of a JSON item
 _OLD_METRICS = pathlib.PurePath("metrics", "metrics")  # 0.1.0 kept the scores there
 _DIGEST = "digest"
+_UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder that Orbax is writing
 
 Meta = dict[str, Any]
 
@@ -104,6 +106,14 @@ def try_meta(checkpoint: pathlib.Path) -> Meta | DamagedError:
         return error
 
 
+def digests_of(checkpoint: pathlib.Path, meta: Meta) -> Mapping[str, str | None]:
+    """Return the digest of every item of a checkpoint; None in those of version 0.1.0."""
+    if "digests" in meta:
+        return meta["digests"]
+    parts = [path.name for path in checkpoint.iterdir() if path.is_dir()]
+    return {name: None for name in parts if name not in (META, _OLD_METRICS.parts[0])}
+
+
 def write_meta(checkpoint: pathlib.Path, meta: Meta) -> None:
     """Replace the meta of a checkpoint, completely or not at all."""
     write_json(checkpoint / META / _META_FILE, sealed(meta))
@@ -182,6 +192,19 @@ def _of_period(metas: Mapping[int, Meta], period: int) -> Iterable[int]:
 def names_of(steps: Sequence[int]) -> str:
     """List steps for a message."""
     return ", ".join(map(str, steps))
+
+
+def delete(checkpoint: pathlib.Path) -> None:
+    """Delete a checkpoint. One whose deletion is cut off does not stay half under its name."""
+    doomed = checkpoint.with_name(f"{checkpoint.name}{_UNFINISHED}-deleted")
+    checkpoint.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_unfinished(checkpoints: pathlib.Path) -> None:
+    """Delete what is left of checkpoints whose writing or deletion was cut off, as far as it can."""
+    for path in checkpoints.glob(f"*{_UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def free_place(folder: pathlib.Path, name: str) -> pathlib.Path:

@@ -8,7 +8,6 @@ changed bit: every restore compares an item with its digest in `meta`.
 import contextlib
 import logging
 import pathlib
-import shutil
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -25,8 +24,6 @@ from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
-
-_UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder that Orbax is writing
 
 
 class Checkpoints:
@@ -87,6 +84,12 @@ class Checkpoints:
         return sorted(self._metas)
 
     @property
+    def metas(self) -> dict[int, Meta]:
+        """What was saved as `meta`, by step, in order; without damaged ones."""
+        found = sorted(self._metas.items())
+        return {step: meta for step, meta in found if not isinstance(meta, DamagedError)}
+
+    @property
     def latest(self) -> int | None:
         """Step of the newest checkpoint; None if there are none."""
         return max(self._metas, default=None)
@@ -94,7 +97,7 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """Step of the checkpoint with the best score; the newest if none has a score."""
-        return next(iter(files.by_rank(self._readable())), self.latest)
+        return next(iter(self._candidates("best")), None)
 
     def choose(self, which: str, items: Collection[str] | None = None) -> int:
         """Return the step of a checkpoint: `best`, `latest` or a number.
@@ -134,7 +137,7 @@ class Checkpoints:
     def _candidates(self, which: str) -> list[int]:
         """Return the steps to try, in this order."""
         newest_first = self.steps[::-1]
-        scored = files.by_rank(self._readable()) if which == "best" else []
+        scored = files.by_rank(self.metas) if which == "best" else []
         return [*scored, *(step for step in newest_first if step not in scored)]
 
     def verify(self, step: int, items: Collection[str] | None = None) -> None:
@@ -148,11 +151,8 @@ class Checkpoints:
             DamagedError: It is not what was saved.
             InputError: It cannot be read.
         """
-        digests = self.restore_meta(step).get("digests")
         place = self._folder / str(step)
-        if digests is None:  # of version 0.1.0
-            digests = dict.fromkeys(one.name for one in place.iterdir() if one.is_dir())
-            digests = {name: None for name in digests if name not in (META, "metrics")}
+        digests = files.digests_of(place, self.restore_meta(step))
         for name in digests if items is None else items:
             read_item(place / name, digests.get(name))
 
@@ -215,12 +215,9 @@ class Checkpoints:
 
     def _delete_superseded(self) -> None:
         keep, period = self._keep, self._keep_period
-        for step in files.superseded(self._readable(), keep=keep, keep_period=period):
-            # Renamed first: a deletion that is cut off must not leave half a checkpoint.
-            doomed = self._folder / f"{step}{_UNFINISHED}-deleted"
-            (self._folder / str(step)).rename(doomed)
+        for step in files.superseded(self.metas, keep=keep, keep_period=period):
+            files.delete(self._folder / str(step))
             del self._metas[step]
-            shutil.rmtree(doomed)
 
     def wait(self) -> None:
         """Wait until everything that was saved is on disk.
@@ -242,7 +239,7 @@ class Checkpoints:
             raise  # the device's memory is full, for example
         except Exception as error:  # Orbax raises many kinds, bare ones among them
             if is_main():
-                self._remove_unfinished(ignore_errors=True)
+                files.remove_unfinished(self._folder)
             raise InputError(
                 f"{self._folder}: a checkpoint could not be written ({first_line(error)})"
             ) from error
@@ -250,13 +247,9 @@ class Checkpoints:
     def _sweep(self) -> None:
         """Delete what a killed process left: half a checkpoint, or one more than are kept."""
         if is_main():
-            self._remove_unfinished()
+            files.remove_unfinished(self._folder)
             self._delete_superseded()
         wait_for_all("checkpoints swept")
-
-    def _remove_unfinished(self, *, ignore_errors: bool = False) -> None:
-        for path in self._folder.glob(f"*{_UNFINISHED}*"):
-            shutil.rmtree(path, ignore_errors=ignore_errors)
 
     def set_aside(self, after: int, folder: pathlib.Path) -> None:
         """Move the checkpoints after a step out of the way; nothing is deleted.
@@ -272,9 +265,6 @@ class Checkpoints:
                 (self._folder / str(step)).rename(place)
                 logger.warning("the damaged checkpoint %d is kept in %s", step, place)
         wait_for_all("checkpoints set aside")
-
-    def _readable(self) -> dict[int, Meta]:
-        return {step: meta for step, meta in self._metas.items() if not isinstance(meta, Exception)}
 
     def restore_meta(self, step: int) -> Meta:
         """Return what was saved as `meta`, with `metrics` and `digests`.
@@ -301,8 +291,8 @@ class Checkpoints:
             DamagedError: The checkpoint is not what was saved.
             InputError: Its arrays have other shapes than `abstract`; the message says which.
         """
-        digests = self.restore_meta(step).get("digests") or {}
         place = self._folder / str(step)
+        digests = files.digests_of(place, self.restore_meta(step))
         return {
             name: restore_item(place / name, item, digests.get(name))
             for name, item in abstract.items()

@@ -85,7 +85,7 @@ def check_init_from(folder: RunFolder, config: ConfigDict, networks: Networks) -
             "as there, or choose another folder"
         )
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        checkpoints.choose("best")
+        checkpoints.choose("best", ["generator"])
 
 
 def _describe_changes(
@@ -119,7 +119,7 @@ def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -
     """
     theirs = folder.networks
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        step = checkpoints.choose("best")
+        step = checkpoints.choose("best", ["generator"])
         with_ema = folder.settings.train.ema_decay > 0
         generator = restore_generator(checkpoints, step, theirs, with_ema=with_ema)
         discriminator = None
