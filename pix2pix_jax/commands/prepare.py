@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import difflib
 from collections.abc import Callable
+from typing import Any
 
 from pix2pix_jax import InputError
 from pix2pix_jax.commands import cli
@@ -24,6 +25,7 @@ from pix2pix_jax.data.preparation.table import format_result
 from pix2pix_jax.data.published import PUBLISHED, prepare
 from pix2pix_jax.data.tfds import build_tfds
 from pix2pix_jax.images.encoding import PHOTO
+from pix2pix_jax.images.limits import MAX_PIXELS
 
 _LARGEST = 2**15  # pixels along one side
 _CHECK = """Read every image of a data set and print a summary, with the values of each side and
@@ -69,14 +71,19 @@ def height_and_width(text: str) -> tuple[int, int]:
 
 def run_check(flags: argparse.Namespace) -> int:
     """Check a data set; return 1 if something is wrong."""
-    result = check(flags.root, flags.source)
+    result = check(flags.root, flags.source, max_pixels=flags.max_pixels)
     print(format_result(result, flags.show))
     return 0 if result.good else 1
 
 
+def reading_options(flags: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of every command that reads images and writes others."""
+    return {name: getattr(flags, name) for name in ("quality", "overwrite", "max_pixels")}
+
+
 def run_combine(flags: argparse.Namespace) -> None:
     """Put the pairs of two folders into one file each."""
-    options = {"quality": flags.quality, "overwrite": flags.overwrite, "resize": flags.resize}
+    options = {**reading_options(flags), "resize": flags.resize}
     count = convert.combine(flags.a, flags.b, flags.output, **options)
     print(f"{count} pairs in {flags.output}")
 
@@ -90,14 +97,13 @@ def run_split(flags: argparse.Namespace) -> None:
 
 def run_patches(flags: argparse.Namespace) -> None:
     """Cut pairs into patches."""
-    options = {"quality": flags.quality, "overwrite": flags.overwrite}
-    count = convert.patches(flags.root, flags.output, flags.size, **options)
+    count = convert.patches(flags.root, flags.output, flags.size, **reading_options(flags))
     print(f"{count} patches in {flags.output}")
 
 
 def run_derive(flags: argparse.Namespace) -> None:
     """Write the pairs that are derived from single images."""
-    options = {"quality": flags.quality, "overwrite": flags.overwrite, "layout": flags.layout}
+    options = {**reading_options(flags), "layout": flags.layout}
     names = [field.name for field in dataclasses.fields(Derivation)]
     try:
         derivation = Derivation(**{name: getattr(flags, name) for name in names})
@@ -158,6 +164,17 @@ def add_output(parser: cli.Parser, *, quality: bool = True) -> None:
         )
 
 
+def add_limit(parser: cli.Parser) -> None:
+    """Add the flag of every command that reads images."""
+    parser.add_argument(
+        "--max_pixels",
+        type=cli.whole(1, 2**40),
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"largest number of pixels of an image (default: {MAX_PIXELS})",
+    )
+
+
 def add_converters(add: Callable[..., cli.Parser]) -> None:
     """Add the commands that make one data set from another."""
     parser = add("combine", run_combine, "put the pairs of two folders into one file each")
@@ -166,6 +183,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
         "b", metavar="B", type=cli.path, help="folder of the right halves, with the same stems"
     )
     parser.add_argument("--resize", action="store_true", help="resize each B to the size of its A")
+    add_limit(parser)
     add_output(parser)
 
     parser = add("split", run_split, "divide all files into train, val and test")
@@ -191,6 +209,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
     parser.add_argument(
         "--size", type=height_and_width, required=True, help="one side, or height x width: 256x512"
     )
+    add_limit(parser)
     add_output(parser)
 
     parser = add("derive", run_derive, "write the pairs that are derived from single images")
@@ -199,6 +218,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
     )
     parser.add_argument("--kind", required=True, choices=DERIVATIONS, help="as derive.kind")
     parser.add_argument("--layout", default=convert.LAYOUTS[0], choices=convert.LAYOUTS)
+    add_limit(parser)
     for field in dataclasses.fields(Derivation):
         if field.name != "kind":
             kind, default = type(field.default), field.default
@@ -238,6 +258,7 @@ def parse_arguments() -> argparse.Namespace:
         default=10,
         help="number of cases to list for each finding (default: 10)",
     )
+    add_limit(parser)
     add_converters(add)
 
     parser = add("frames", run_frames, "take images from a video (needs the extra opencv)")

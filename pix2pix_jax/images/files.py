@@ -14,7 +14,15 @@ from pix2pix_jax.images.limits import MAX_PIXELS, refuse_large
 from pix2pix_jax.images.npy_files import load_npy
 from pix2pix_jax.images.opening import File, Opened, naming, open_file, reader
 from pix2pix_jax.images.pillow_files import load_picture, pixel_of_picture, size_of_picture
-from pix2pix_jax.images.pixels import DTYPES, Picture, Stored, as_channels, kind_of, parts
+from pix2pix_jax.images.pixels import (
+    DTYPES,
+    WITH_ALPHA,
+    Picture,
+    Stored,
+    as_channels,
+    kind_of,
+    parts,
+)
 from pix2pix_jax.images.tiff_files import load_tiff, size_of_tiff
 
 _ZIP = b"PK\x03\x04"
@@ -179,28 +187,39 @@ def size_of(path: str | os.PathLike) -> tuple[int, int]:
         return size_of_picture(file)
 
 
-def suffix_of(dtype: str, channels: int) -> str:
-    """Return the suffix for `write`: `.png`, or `.tif` for what PNG cannot hold."""
+def suffix_of(dtype: str, channels: int, kind: str = "") -> str:
+    """Return the suffix for `write`: `.png`, or `.tif` for what PNG cannot hold.
+
+    Args:
+        dtype: `uint8`, `uint16` or `float32`.
+        channels: Number of channels.
+        kind: What they mean, one of `pixels.KINDS`; '' if that is not known: four are RGBA then.
+    """
     png = (dtype == "uint8" and channels in (1, 3, 4)) or (dtype == "uint16" and channels == 1)
-    return ".png" if png else ".tif"
+    return ".png" if png and (kind != "bands" or channels == 1) else ".tif"
 
 
-def write(path: str | os.PathLike, image: Stored) -> None:
+def write(path: str | os.PathLike, image: Stored, kind: str = "") -> None:
     """Write an image without loss; the file appears whole or not at all.
 
     Args:
         path: The file, with the suffix from `suffix_of`; its folder must exist.
         image: Pixels.
+        kind: As for `suffix_of`.
     """
-    flat = image[..., 0] if image.shape[-1] == 1 else image
+    channels = image.shape[-1]
+    flat = image[..., 0] if channels == 1 else image
     with atomic_path(path) as temporary:
-        if suffix_of(str(image.dtype), image.shape[-1]) == ".png":
+        if suffix_of(str(image.dtype), channels, kind) == ".png":
             Image.fromarray(flat).save(temporary, format="PNG")
         else:
             import tifffile
 
-            kind = "rgb" if image.shape[-1] in (3, 4) else "minisblack"
-            planar = "contig" if flat.ndim == 3 else None
             tifffile.imwrite(
-                temporary, flat, photometric=kind, planarconfig=planar, compression="zlib"
+                temporary,
+                flat,
+                photometric="rgb" if channels in (3, 4) and kind != "bands" else "minisblack",
+                planarconfig="contig" if flat.ndim == 3 else None,
+                extrasamples=["unassalpha"] if kind in WITH_ALPHA else None,
+                compression="zlib",
             )

@@ -127,8 +127,8 @@ def size_of_picture(file: Opened) -> tuple[int, int]:
 def orientation_of(picture: Image.Image) -> int:
     """Return how the camera was turned, 1 to 8, as EXIF says."""
     # A PNG's own getexif would decode the pixels, to find tags that come after them.
-    turned = Image.Image.getexif(picture).get(_ORIENTATION)
-    return turned if turned in range(1, 9) else 1
+    turned: Any = Image.Image.getexif(picture).get(_ORIENTATION)
+    return int(turned) if turned in range(1, 9) else 1
 
 
 def upright(image: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.ndarray, "h2 w2 c"]:
@@ -205,8 +205,8 @@ def _load_deep_png(file: Opened, picture: ImageFile) -> Picture:
             picture._mode = "RGBA"
             values = _unpacked(picture, "RGBA").view(">u2").astype(np.uint16)
         else:
-            values = _unpacked(picture, raw).astype(np.uint16) << 8
-            values |= _unpacked(identify(file), _LOW_BYTES[raw])
+            values = _unpacked(picture, raw).astype(np.uint16) * np.uint16(256)
+            values += _unpacked(identify(file), _LOW_BYTES[raw])
     kind = {2: "gray+alpha", 3: "RGB", 4: "RGBA"}[values.shape[-1]]
     return Picture(upright(values, turned), kind)
 

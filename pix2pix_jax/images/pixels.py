@@ -18,6 +18,7 @@ DTYPES = ("float32", "uint16", "uint8")
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601: gray from red, green and blue
 # What channels mean: RGB or gray, maybe with alpha (opacity) as the last one; or anything else.
 KINDS = ("gray", "gray+alpha", "RGB", "RGBA", "bands")
+WITH_ALPHA = ("gray+alpha", "RGBA")
 _RGB, _RGBA = 3, 4
 _PART = 2**20  # values
 _BICUBIC, _NEAREST = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
@@ -87,7 +88,7 @@ def as_channels(
             f"expected {channels}; set data.source_channels and data.target_channels to what the "
             "files have"
         )
-    if kind in ("gray+alpha", "RGBA"):  # not wanted; gray and alpha become opaque RGBA, too
+    if kind in WITH_ALPHA:  # not wanted; gray and alpha become opaque RGBA, too
         image = _over_white(image)
     if channels == 1:
         return image if image.shape[-1] == 1 else _luma(image)

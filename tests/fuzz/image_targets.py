@@ -4,6 +4,7 @@ import functools
 import io
 import pathlib
 import tempfile
+import zlib
 
 import numpy as np
 import tifffile
@@ -11,7 +12,7 @@ from PIL import Image, features
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images.encoding import Encoding
-from pix2pix_jax.images.files import read_picture, size_of
+from pix2pix_jax.images.files import read_picture, read_pixel, size_of
 from pix2pix_jax.images.label_files import read_labels
 from pix2pix_jax.images.pixels import DTYPES, KINDS, Picture
 
@@ -154,6 +155,18 @@ def _arrays():
     return [*made, memory.getvalue()]
 
 
+def _with_checksums(data):
+    """Return a damaged PNG with right checksums, so that what reads its chunks is reached."""
+    result, place = bytearray(data), 8
+    while place + 12 <= len(result):
+        end = place + 8 + int.from_bytes(result[place : place + 4], "big")
+        if end + 4 > len(result):
+            break
+        result[end : end + 4] = zlib.crc32(result[place + 4 : end]).to_bytes(4, "big")
+        place = end + 4
+    return bytes(result)
+
+
 @functools.cache
 def _made(make):
     return make()
@@ -195,6 +208,8 @@ def _trial(make, rng):
     data = seeds[rng.integers(len(seeds))]
     if rng.random() < 0.97:
         data = mutate(data, rng)
+        if make is _pngs and rng.random() < 0.7:
+            data = _with_checksums(data)
     picture = _checked(lambda: read_picture(io.BytesIO(data), name="name", max_pixels=MOST))
     _checked(lambda: read_labels(io.BytesIO(data), name="name", max_pixels=MOST))
     photo = Encoding(max_pixels=MOST)
@@ -205,6 +220,9 @@ def _trial(make, rng):
     path = _scratch()[1]
     path.write_bytes(data)
     assert size_of(path) == picture.pixels.shape[:2]
+    pixel = read_pixel(path, max_pixels=MOST)
+    assert (pixel.kind, pixel.pixels.dtype) == (picture.kind, picture.pixels.dtype)
+    assert pixel.pixels.shape[-1] == picture.pixels.shape[-1]
     return True
 
 

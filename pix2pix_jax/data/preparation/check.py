@@ -13,6 +13,7 @@ from pix2pix_jax.data.preparation.layout import Layout, find_layout
 from pix2pix_jax.data.preparation.reading import Seen, read_all
 from pix2pix_jax.data.similarity import MOST, near_duplicates
 from pix2pix_jax.data.values import SIDES, Values, judge, merge, way_out
+from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.pixels import white
 
 # Below this median lead over strangers, the edges of a set say nothing about single pairs.
@@ -57,7 +58,7 @@ class CheckResult:
         return not any(finding.wrong for finding in self.findings)
 
 
-def check(root: str, source: str = "") -> CheckResult:
+def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> CheckResult:
     """Read every image of a data set, behind a progress bar.
 
     Errors are: files that cannot be read, have an odd width, no partner or one of another size; a
@@ -67,6 +68,7 @@ def check(root: str, source: str = "") -> CheckResult:
     Args:
         root: Folder of the data set.
         source: As for `find_layout`.
+        max_pixels: Largest number of pixels of an image.
 
     Returns:
         The files, and what was found.
@@ -75,7 +77,7 @@ def check(root: str, source: str = "") -> CheckResult:
         InputError: There are no images, see `find_layout`.
     """
     layout = find_layout(root, source)
-    seen = tuple(read_all(layout))
+    seen = tuple(read_all(layout, max_pixels))
     good = [one for one in seen if not one.problem]
     values = _merge_sides(good)
     findings = [
@@ -122,7 +124,8 @@ def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:
         cases = []
         for one in seen:
             channels, kind = one.kinds[side]
-            if kind != dtype or (channels != usual and not {channels, usual} <= _CONVERTIBLE):
+            fixed = one.meanings[side] == "bands" or not {channels, usual} <= _CONVERTIBLE
+            if kind != dtype or (channels != usual and fixed):
                 title = one.item.title
                 cases.append(f"{title}: {channels} x {kind}, most are {usual} x {dtype}")
         title = f"another kind on side {'AB'[side]}" if len(seen[0].kinds) > 1 else "another kind"

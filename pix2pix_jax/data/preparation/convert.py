@@ -27,6 +27,8 @@ from pix2pix_jax.data.selection import Patches, choose_split
 from pix2pix_jax.data.sources import SPLITS, SideBySide, split_in_halves
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
+from pix2pix_jax.images.limits import MAX_PIXELS
+from pix2pix_jax.images.pixels import Picture, kind_of
 
 LAYOUTS = ("side_by_side", "folders")  # of the pairs that `derive` writes
 
@@ -49,6 +51,7 @@ def combine(
     resize: bool = False,
     quality: int = 0,
     overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> int:
     """Put the pairs of two folders into one file each, A in its left half and B in its right.
 
@@ -59,6 +62,7 @@ def combine(
         resize: Whether a B of another size is resized to its A.
         quality: As for `write_image`.
         overwrite: Whether existing files are replaced, and those of an earlier call removed.
+        max_pixels: Largest number of pixels of an image.
 
     Returns:
         The number of pairs.
@@ -81,10 +85,12 @@ def combine(
 
     def work(stem: str) -> None:
         ours, theirs = found.pairs[stem]
-        left = image_files.read_stored(ours)
-        right = images.resize(image_files.read_stored(theirs), left.shape[:2])
-        both = join_sides((left, right), ours)
-        record.add(write_image(pathlib.Path(output, stem), both, quality))
+        left, right = (
+            image_files.read_picture(path, max_pixels=max_pixels) for path in (ours, theirs)
+        )
+        fitted = images.resize(right.pixels, left.pixels.shape[:2])
+        both = join_sides(left, Picture(fitted, right.kind), ours)
+        record.add(write_image(pathlib.Path(output, stem), both.pixels, quality, both.kind))
 
     with record:
         in_threads(work, stems, "combining")
@@ -168,7 +174,13 @@ def _targets(
 
 
 def patches(
-    root: str, output: str, size: tuple[int, int], *, quality: int = 0, overwrite: bool = False
+    root: str,
+    output: str,
+    size: tuple[int, int],
+    *,
+    quality: int = 0,
+    overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> int:
     """Cut side-by-side pairs into patches, as `data.patch_size` does; splits are kept.
 
@@ -178,6 +190,7 @@ def patches(
         size: Height and width of a patch.
         quality: As for `write_image`.
         overwrite: Whether existing files are replaced, and those of an earlier call removed.
+        max_pixels: Largest number of pixels of an image.
 
     Returns:
         The number of patches.
@@ -204,11 +217,12 @@ def patches(
 
     def work(job: tuple[pathlib.Path, list[tuple[tuple[int, int, int], str]]]) -> None:
         path, found = job
-        halves = split_in_halves(image_files.read_stored(path), path)
+        picture = image_files.read_picture(path, max_pixels=max_pixels)
+        halves = split_in_halves(picture.pixels, path)
         for (_, top, left), stem in found:
             cut = slice(top, top + size[0]), slice(left, left + size[1])
             both = np.concatenate([half[cut] for half in halves], axis=1)
-            record.add(write_image(pathlib.Path(output, stem), both, quality))
+            record.add(write_image(pathlib.Path(output, stem), both, quality, picture.kind))
 
     with record:
         in_threads(work, jobs, "cutting")
@@ -233,6 +247,7 @@ def derive(
     layout: str = "side_by_side",
     quality: int = 0,
     overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> int:
     """Write the pairs that are derived from single images, to look at or for other programs.
 
@@ -243,6 +258,7 @@ def derive(
         layout: `side_by_side`: A and B in one file; `folders`: in folders A and B.
         quality: As for `write_image`.
         overwrite: Whether existing files are replaced, and those of an earlier call removed.
+        max_pixels: Largest number of pixels of an image.
 
     Returns:
         The number of pairs.
@@ -263,11 +279,14 @@ def derive(
     check_output(record, names, (root,), overwrite=overwrite, written=suffixes_for(quality))
 
     def work(item: Item) -> None:
-        pair = derivation(image_files.read_stored(item.paths[0]), item.name)
-        files = (join_sides(pair, item.paths[0]),) if layout == "side_by_side" else pair
+        picture = image_files.read_picture(item.paths[0], max_pixels=max_pixels)
+        made, image = derivation(picture.pixels, item.name)
+        same = made.shape[-1] == image.shape[-1]
+        pair = Picture(made, picture.kind if same else kind_of(made)), picture
+        files = (join_sides(*pair, item.paths[0]),) if layout == "side_by_side" else pair
         for side, file in zip(sides, files, strict=True):
             path = pathlib.Path(output, side + _stem(_name(item)))
-            record.add(write_image(path, file, quality))
+            record.add(write_image(path, file.pixels, quality, file.kind))
 
     with record:
         in_threads(work, items, "deriving")

@@ -18,11 +18,10 @@ from tqdm import tqdm
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path, refuse_inside
 from pix2pix_jax.data.preparation.record import OutputRecord
-from pix2pix_jax.data.sources import Pair
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.listing import list_images
-from pix2pix_jax.images.pixels import Stored
+from pix2pix_jax.images.pixels import Picture, Stored
 
 T = TypeVar("T")
 WRITTEN = (".png", ".tif", ".jpg")  # suffixes of the files that `write_image` writes
@@ -196,13 +195,16 @@ def _link(path: pathlib.Path, target: pathlib.Path) -> None:
         ) from None
 
 
-def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> pathlib.Path:
+def write_image(
+    path: pathlib.Path, image: Stored, quality: int = 0, kind: str = ""
+) -> pathlib.Path:
     """Write an image; its file appears whole or not at all.
 
     Args:
         path: The file without its suffix; its folders are created.
         image: Pixels.
         quality: JPEG quality from 1 to 100; 0: PNG, or TIFF for what PNG cannot hold.
+        kind: What its channels mean, as for `images.files.suffix_of`.
 
     Returns:
         The file.
@@ -211,11 +213,11 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> pathlib.
         InputError: JPEG cannot hold the image, or the file cannot be written.
     """
     channels = image.shape[-1]
-    suffix = ".jpg" if quality else image_files.suffix_of(str(image.dtype), channels)
+    suffix = ".jpg" if quality else image_files.suffix_of(str(image.dtype), channels, kind)
     target = path.with_name(path.name + suffix)
     if not quality:
         with writing(target):
-            image_files.write(target, image)
+            image_files.write(target, image, kind)
         return target
     if image.dtype != "uint8" or channels not in _JPEG_CHANNELS:
         raise InputError(
@@ -230,19 +232,29 @@ def write_image(path: pathlib.Path, image: Stored, quality: int = 0) -> pathlib.
     return target
 
 
-def join_sides(pair: Pair, what: object) -> Stored:
+def join_sides(first: Picture, second: Picture, what: object) -> Picture:
     """Put two sides into one image, in RGB or RGBA if their numbers of channels differ.
 
     Raises:
         InputError: The sides differ in dtype or height, or have no common number of channels.
     """
-    first, second = pair
-    if first.dtype != second.dtype:
+    way_out = "keep the two folders, and train with data.source=folders"
+    pair, kinds = (first.pixels, second.pixels), {first.kind, second.kind}
+    if pair[0].dtype != pair[1].dtype:
         raise InputError(
-            f"{what}: {first.dtype} and {second.dtype} do not fit into one file; keep the two "
-            "folders, and train with data.source=folders"
+            f"{what}: {pair[0].dtype} and {pair[1].dtype} do not fit into one file; {way_out}"
         )
-    if first.shape[-1] != second.shape[-1]:
-        channels = max(first.shape[-1], second.shape[-1], 3)
-        first, second = (images.as_channels(side, channels, what) for side in pair)
-    return np.concatenate([first, second], axis=1)
+    counts = [side.shape[-1] for side in pair]
+    if counts[0] == counts[1]:
+        kind = first.kind if len(kinds) == 1 else "bands"
+        return Picture(np.concatenate(pair, axis=1), kind)
+    channels = max(*counts, 3)
+    if "bands" in kinds:
+        raise InputError(
+            f"{what}: {counts[0]} and {counts[1]} channels, of which some are neither colours nor "
+            f"alpha, do not fit into one file; {way_out}"
+        )
+    sides = [
+        images.as_channels(side.pixels, channels, what, kind=side.kind) for side in (first, second)
+    ]
+    return Picture(np.concatenate(sides, axis=1), "RGB" if channels == 3 else "RGBA")

@@ -17,6 +17,7 @@ from pix2pix_jax.data.similarity import perceptual_hash
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.data.values import Values, measure
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.pixels import Stored
 
 _TOGETHER = 64  # pairs that are read, and whose edges are compared, at a time
@@ -31,6 +32,7 @@ class Seen:
         problem: Why it cannot be used; if it is not '', the other attributes are empty.
         sizes: Height and width of each side.
         kinds: Number of channels and dtype of each side.
+        meanings: What the channels of each side mean, one of `images.pixels.KINDS`.
         values: What the values of each side are.
         digest: Digest of all pixels.
         hashes: Perceptual hash of each side.
@@ -41,17 +43,22 @@ class Seen:
     problem: str = ""
     sizes: tuple[tuple[int, ...], ...] = ()
     kinds: tuple[tuple[int, str], ...] = ()
+    meanings: tuple[str, ...] = ()
     values: tuple[Values, ...] = ()
     digest: bytes = b""
     hashes: tuple[np.uint64, ...] = ()
     alignment: Alignment | None = None
 
 
-def read_all(layout: Layout) -> list[Seen]:
+def read_all(layout: Layout, max_pixels: int = MAX_PIXELS) -> list[Seen]:
     """Read all pairs in threads behind a progress bar.
 
     The edges of a pair are compared with those of 63 others, spread over the whole set, so that no
     more are in memory at a time.
+
+    Args:
+        layout: The files.
+        max_pixels: Largest number of pixels of an image.
 
     Returns:
         What each pair showed, in their order.
@@ -60,7 +67,7 @@ def read_all(layout: Layout) -> list[Seen]:
     seen: list[Seen] = [Seen(item) for item in layout.items]
     pool = ThreadPoolExecutor(os.cpu_count())
     bar = tqdm(desc="reading", total=count, unit="pair", disable=None, leave=False)
-    look = functools.partial(_look, source=layout.source)
+    look = functools.partial(_look, source=layout.source, max_pixels=max_pixels)
     try:
         groups = math.ceil(count / _TOGETHER)
         for group in range(groups):
@@ -79,10 +86,12 @@ def read_all(layout: Layout) -> list[Seen]:
     return seen
 
 
-def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | None]]:
+def _look(
+    item: Item, source: str, max_pixels: int
+) -> tuple[Seen, tuple[Field | None, Field | None]]:
     """Read a pair; return what it shows, and the edges of both sides."""
     try:
-        sides = _read(item, source)
+        sides, meanings = _read(item, source, max_pixels)
     except InputError as error:
         return Seen(item, str(error)), (None, None)
     digest = hashlib.blake2b(digest_size=16)
@@ -93,6 +102,7 @@ def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | No
         item,
         sizes=tuple(side.shape[:2] for side in sides),
         kinds=tuple((side.shape[-1], str(side.dtype)) for side in sides),
+        meanings=meanings,
         values=tuple(map(measure, sides)),
         digest=digest.digest(),
         hashes=tuple(perceptual_hash(side) for side in sides),
@@ -102,14 +112,16 @@ def _look(item: Item, source: str) -> tuple[Seen, tuple[Field | None, Field | No
     return seen, (edge_field(sides[0]), edge_field(sides[1]))
 
 
-def _read(item: Item, source: str) -> tuple[Stored, ...]:
-    """Read the sides of a pair, or a single image.
+def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
+    """Read the sides of a pair, or a single image, and what their channels mean.
 
     Raises:
         InputError: A file cannot be read, or the sides differ in size.
     """
-    sides = tuple(image_files.read_stored(path) for path in item.paths)
+    pictures = [image_files.read_picture(path, max_pixels=max_pixels) for path in item.paths]
+    sides = tuple(picture.pixels for picture in pictures)
     if source == "side_by_side":
+        pictures *= 2
         sides = split_in_halves(sides[0], item.paths[0])
     sizes = [side.shape[:2] for side in sides]
     if len(set(sizes)) > 1:
@@ -117,4 +129,4 @@ def _read(item: Item, source: str) -> tuple[Stored, ...]:
             f"{item.paths[0]}: {sizes[0][0]} x {sizes[0][1]} pixels (height, width), its partner "
             f"{item.paths[1]} {sizes[1][0]} x {sizes[1][1]}"
         )
-    return sides
+    return sides, tuple(picture.kind for picture in pictures)
