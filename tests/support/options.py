@@ -1,0 +1,224 @@
+"""Runs of three steps with combinations of options: trained, continued and used.
+
+Where batch norm or other options make "equal" mean something special: nothing does. On one device a
+run that goes on computes the same program on the same values as one that was never interrupted, so
+all of its state is equal to the last bit, whatever the options are. (With several devices this
+holds for the same number of devices.)
+"""
+
+import contextlib
+import csv
+import shutil
+
+import jax
+import numpy as np
+from PIL import Image
+from support import tiny
+from support.pairwise import cover
+from support.runs import assert_bit_equal, final_state
+
+from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.images import files as image_files
+
+SIDE = 32
+FACTORS = {
+    "model.generator": ("unet", "resnet", "hybrid"),
+    "model.norm": ("instance", "instance_affine", "batch", "group", "none"),
+    "model.discriminator": ("patch", "pixel", "multiscale"),
+    "model.activation": ("relu", "leaky_relu", "swish", "mish", "gelu"),
+    "model.upsample": ("transposed", "nearest", "pixel_shuffle"),
+    "model.dtype": ("float32", "bfloat16"),
+    "model.remat": (False, True),
+    "model.unet_skips": (True, False),
+    "model.dropout_placement": ("reference", "paper"),
+    "model.conditional": (True, False),
+    "model.spectral_norm": (False, True),
+    "model.initializer": ("normal", "xavier", "kaiming", "orthogonal"),
+    "loss.gan": ("vanilla", "lsgan", "hinge", "wgangp", "none"),
+    "loss.reconstruction": ("l1", "l2", "charbonnier"),
+    "loss.feature_matching_weight": (0.0, 10.0),
+    "optimizer.clip_norm": (0.0, 1.0),
+    "train.accumulate": (1, 2),
+    "train.ema_decay": (0.0, 0.9),
+    "lr.schedule": ("linear", "constant", "cosine", "step"),
+    "length": ("steps", "epochs"),
+    "augment": ("none", "flips", "turns", "jitter", "cutout", "mosaic"),
+    "source": ("side_by_side", "folders", "single", "synthetic", "pix2pix", "classes"),
+    "channels": ("3-3", "1-3", "5-2"),
+    "bits": ("uint8", "uint16", "float32"),
+    "data.direction": ("AtoB", "BtoA"),
+    "data.resize": (
+        *("resize_and_crop", "resize", "crop", "scale_width", "scale_width_and_crop", "none"),
+    ),
+    "eval.mode": ("paper", "deterministic"),
+}
+# Choices that are refused together, in one line.
+REFUSED = (
+    (("train.accumulate", 2), ("model.norm", "batch")),
+    (("train.accumulate", 2), ("loss.gan", "none")),
+    (("source", "classes"), ("augment", "jitter")),
+    (("source", "synthetic"), ("channels", "1-3")),
+    (("source", "synthetic"), ("channels", "5-2")),
+    (("source", "synthetic"), ("bits", "uint16")),
+    (("source", "synthetic"), ("bits", "float32")),
+)
+# What the files of these sources cannot hold; the readers' tests say how such files are refused.
+_NO_FILES = tuple(
+    (("source", source), ("channels", "5-2"))
+    for source in ("side_by_side", "single", "pix2pix", "classes")
+)
+_AUGMENTATIONS = {
+    "none": {"augment.flip": False},
+    "flips": {"augment.vertical_flip": True},
+    "turns": {"augment.rotate": True},
+    "jitter": {"augment.color_jitter": (0.2, 0.2, 0.2), "augment.jitter_side": "both"},
+    "cutout": {"augment.cutout": 0.3},
+    "mosaic": {"augment.mosaic": 0.5},
+}
+_SMALLEST = {
+    "model.base_features": 4,
+    "model.levels": 2,
+    "model.blocks": 1,
+    "model.downsamplings": 1,
+    "model.discriminator_layers": 1,
+    "train.batch_size": 4,  # one step is an epoch
+    "data.synthetic_pairs": (4, 2, 2),
+    "checkpoint.every_epochs": 1,
+    "eval.batch_size": 2,
+    "log.grid_images": 1,
+}
+
+
+def draw_rows():
+    """Return the combinations, always the same."""
+    return cover(FACTORS, (*REFUSED, *_NO_FILES), seed=0)
+
+
+def few_rows():
+    """Return some of the combinations, in which every single choice is tried once.
+
+    Those whose step takes longest to compile are left to `python -m tests.options`.
+    """
+    slow = {("loss.gan", "wgangp"), ("train.accumulate", 2)}
+    rows = [row for row in draw_rows() if not slow <= row.items()]
+    left, few = {(name, choice) for name in FACTORS for choice in FACTORS[name]}, []
+    while left:
+        few.append(max(rows, key=lambda row: len(left & row.items())))
+        left -= few[-1].items()
+    return few
+
+
+def refused_rows():
+    """Return one combination for each pair of choices that is refused."""
+    first = {name: choices[0] for name, choices in FACTORS.items()}
+    return [first | dict(pair) for pair in REFUSED]
+
+
+def build_config(row, root):
+    """Write a row's data, and return its configuration."""
+    source, channels = row["source"], tuple(map(int, row["channels"].split("-")))
+    changes = _SMALLEST | _AUGMENTATIONS[row["augment"]]
+    changes |= {key: choice for key, choice in row.items() if "." in key}
+    changes["data.root"] = str(root)
+    changes["train.steps" if row["length"] == "steps" else "train.epochs"] = 3
+    if source == "classes":
+        changes |= {"data.source": "folders", "data.source_classes": 5}
+    elif source == "single":
+        changes |= {"data.source": "single", "derive.kind": "gray"}
+    else:
+        changes["data.source"] = "pix2pix:maps" if source == "pix2pix" else source
+    for side, count in zip(("source", "target"), channels, strict=True):
+        changes[f"data.{side}_channels"] = count
+        if not (source == "classes" and side == "source"):
+            changes[f"data.{side}_dtype"] = row["bits"]
+    if source != "synthetic":
+        _write_data(root, row, channels)
+    return tiny.tiny_config(changes)
+
+
+def _write_data(root, row, channels):
+    """Write the files of a row: four pairs to train, two to validate, two to test."""
+    side = SIDE if row["data.resize"] == "none" else SIDE + 8
+    width = 2 * side if row["source"] in ("side_by_side", "pix2pix") else side
+    names = "AB" if row["data.direction"] == "AtoB" else "BA"  # folders of source and target
+    sides = {".": max(channels)}
+    if row["source"] in ("folders", "classes"):
+        sides = dict(zip(names, channels, strict=True))
+    for number, split in enumerate(("train", "train", "train", "train", "val", "val", "test")):
+        for place, count in sides.items():
+            folder = root / place / split
+            folder.mkdir(parents=True, exist_ok=True)
+            if row["source"] == "classes" and place == names[0]:
+                pixels = _noise(number, side, width, 1, "uint8") % 5
+            else:
+                pixels = _noise(number, side, width, count, row["bits"])
+            suffix = image_files.suffix_of(str(pixels.dtype), pixels.shape[-1])
+            image_files.write(folder / f"{number}{suffix}", pixels)
+
+
+def _noise(seed, height, width, channels, dtype):
+    values = np.random.default_rng(seed).random((height, width, channels), np.float32)
+    return values if dtype == "float32" else (values * np.iinfo(dtype).max).astype(dtype)
+
+
+@contextlib.contextmanager
+def quick_compiler():
+    """Let XLA compile without most of its optimisations, which take longer than these runs."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+def try_row(row, folder):
+    """Train, go on and translate with a combination; raise if anything is not as it should be.
+
+    Returns:
+        The line by which the combination was refused; '' if it was not.
+    """
+    config, whole = build_config(row, folder / "data"), folder / "whole"
+    try:
+        with quick_compiler():
+            result = train_and_evaluate(config, whole)
+    except InputError as error:
+        return str(error)
+    assert result.step == 3
+    assert np.isfinite(result.summary["val"]["l1"])
+    with (whole / "metrics.csv").open(newline="") as file:
+        losses = [float(line["g_loss"]) for line in csv.DictReader(file)]
+    assert len(losses) == 3
+    assert np.isfinite(losses).all()
+    _go_on(config, whole, folder / "parts")
+    _translate(row, whole)
+    return ""
+
+
+def _go_on(config, whole, parts):
+    """Take the third step again, from the second one's checkpoint."""
+    shutil.copytree(whole, parts)
+    shutil.rmtree(parts / "checkpoints" / "3")
+    (parts / "summary.json").unlink()
+    with quick_compiler():
+        assert train_and_evaluate(config, parts).step == 3
+    assert_bit_equal(final_state(parts), final_state(whole))
+
+
+def _translate(row, whole):
+    """Translate an image of the run's kind, and where it is resized one of another size."""
+    generator = load_generator(whole, "latest")
+    form = generator.form
+    sizes = [(SIDE, SIDE), (SIDE + 4, SIDE - 4)]
+    with quick_compiler():
+        for height, width in sizes if generator.fit == "resize" else sizes[:1]:
+            image = _noise(0, height, width, form.source.channels, form.source.dtype)
+            if form.source.classes:
+                image = image % 5
+            # The batch size of the evaluation, whose program is compiled already.
+            (fake,) = translate(generator, [image], mode=row["eval.mode"], batch_size=2)
+            assert fake.dtype == form.target.dtype
+            assert fake.shape == (height, width, form.target.channels)
+            assert np.isfinite(fake).all()
+    with Image.open(next((whole / "samples").glob("*.png"))) as picture:
+        picture.verify()
