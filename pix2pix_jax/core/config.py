@@ -1,7 +1,8 @@
 """The configuration: every key, its default and its choices.
 
 A config file (`configs/*.py`) has a function `get_config()` that starts from `default_config()` and
-sets what its experiment needs. A key that does not exist cannot be set.
+sets what its experiment needs. A key that does not exist cannot be set. What each value may be, and
+its limits, are listed in `core.keys`.
 """
 
 import difflib

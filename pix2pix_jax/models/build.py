@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
@@ -274,4 +274,4 @@ def _check_choice(key: str, value: str, choices: Collection[str], *, or_own: boo
     if value in choices or (or_own and is_own(value)):
         return
     own = ", or give own code as file.py:name or package.module:name" if or_own else ""
-    raise InputError(f"{key}={value!r}: choose from {', '.join(sorted(choices))}{own}")
+    raise InputError(f"{key}={shown(value)}: choose from {', '.join(sorted(choices))}{own}")

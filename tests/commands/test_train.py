@@ -105,7 +105,7 @@ def train(tmp_path, one_device):
     ("arguments", "message"),
     [
         (["--config.model.base_featurs=3"], "Did you mean config.model.base_features?"),
-        (["--config.train.epochs=many"], "config.train.epochs='many': must be a whole number from 1 to"),
+        (["--config.train.epochs=many"], "config.train.epochs='many': must be a whole number"),
         (["--config.model.generator=unett"], "model.generator='unett': choose from"),
         (["--config.data.source=folder"], "data.source='folder': choose from"),
         (
