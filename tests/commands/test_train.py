@@ -39,7 +39,9 @@ def trained(tmp_path_factory, home):
     status, out, error = run_process("train", *demo(), folder=folder, home=home)
     assert status == 0, error
     assert error == ""
-    assert out.startswith("epoch 1/1: d_loss ")
+    lines = out.splitlines()
+    assert [line.partition(": ")[0] for line in lines[:2]] == ["source", "target"]
+    assert lines[2].startswith("epoch 1/1: d_loss ")
     assert "val l1" in out
     return folder / "runs" / "demo"
 
