@@ -1,5 +1,6 @@
 """What a command needs from the system around it, checked before anything heavy is imported."""
 
+import logging
 import pathlib
 import sys
 import warnings
@@ -23,6 +24,7 @@ def check() -> None:
     """
     _raise_limit_of_files()
     _let_warnings_pass()
+    _quiet_image_readers()
     try:
         pathlib.Path.cwd()
     except FileNotFoundError:
@@ -52,3 +54,12 @@ def _let_warnings_pass() -> None:
     if any(option.startswith("error") for option in sys.warnoptions):
         warnings.resetwarnings()
         warnings.simplefilter("ignore", DeprecationWarning)
+
+
+def _quiet_image_readers() -> None:
+    """Leave out what Pillow and tifffile say of damaged files.
+
+    If one cannot be read, the one line of that error says so; otherwise nothing was lost.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.data.sources import Pair
@@ -98,8 +99,17 @@ class Derivation:
         return DERIVATIONS[self.kind](self, image, name)
 
 
+def _luma(derivation: Derivation, image: Stored, name: str) -> Shaped[np.ndarray, "h w 1"]:
+    if image.shape[-1] not in (1, 3):
+        raise InputError(
+            f"{name}: {image.shape[-1]} channels; derive.kind={derivation.kind!r} needs gray or "
+            "RGB: set data.source_channels and data.target_channels to 1 or 3"
+        )
+    return images.as_channels(image, 1, name)
+
+
 def _gray(derivation: Derivation, image: Stored, name: str) -> Pair:
-    luma = images.as_channels(image, 1, name)
+    luma = _luma(derivation, image, name)
     return images.as_channels(luma, derivation.channels, name), image
 
 
@@ -120,7 +130,7 @@ def _edges(derivation: Derivation, image: Stored, name: str) -> Pair:
             f"{name}: pixels of {image.dtype}; derive.kind='edges' needs 8 bits: convert the file"
         )
     cv2 = require("cv2", "opencv")
-    luma = _blurred(images.as_channels(image, 1, name), derivation.edge_blur)
+    luma = _blurred(_luma(derivation, image, name), derivation.edge_blur)
     edges = cv2.Canny(luma[..., 0], derivation.edge_low, derivation.edge_high)
     return images.as_channels(255 - edges[..., None], derivation.channels, name), image
 

@@ -100,9 +100,9 @@ def _open(file: Opened, max_pixels: int) -> ImageFile:
     pixels = picture.width * picture.height
     refuse_large(*picture.size, _bytes_per_pixel(picture) * pixels, max_pixels)
     if moving:
+        by = ", as prepare.py frames does" if picture.format in ("GIF", "PNG") else ""
         raise InputError(
-            f"a {picture.format} of more than one frame; save the frames as single images, such as "
-            "by: prepare.py frames"
+            f"a {picture.format} of more than one frame; save the frames as single images{by}"
         )
     return picture
 

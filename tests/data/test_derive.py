@@ -111,7 +111,7 @@ def test_lab_is_lightness_and_two_colour_channels():
         ("lab", noise(8, 8, 3, dtype=np.uint16), "3 channels of uint16; .*needs RGB of 8 bits"),
         ("edges", noise(8, 8, 3, dtype=np.uint16), "pixels of uint16; .*needs 8 bits"),
         ("edges", noise(8, 8, 1, dtype=np.float32), "pixels of float32; .*needs 8 bits"),
-        ("gray", noise(8, 8, 5), "has 5 channels"),
+        ("gray", noise(8, 8, 5), "5 channels; .*needs gray or RGB"),
     ],
 )
 def test_an_image_that_does_not_suit_the_kind_is_an_error_that_gives_its_name(kind, image, message):
@@ -263,3 +263,12 @@ def test_a_hole_never_takes_the_whole_image(size):
 def test_a_wrong_value_is_an_error_that_gives_its_key(settings, message):
     with pytest.raises(InputError, match=f"^{message}"):
         Derivation(**{"kind": "gray", **settings})
+
+
+@pytest.mark.parametrize("kind", ["gray", "edges"])
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_brightness_is_only_made_of_gray_and_rgb(kind, channels):
+    image = np.zeros((4, 5, channels), np.uint8)
+    message = rf"^a\.tif: {channels} channels; derive\.kind='{kind}' needs gray or RGB: set data"
+    with pytest.raises(InputError, match=message):
+        Derivation(kind)(image, "a.tif")

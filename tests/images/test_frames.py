@@ -27,7 +27,7 @@ def moving(kind, count=2):
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 @pytest.mark.parametrize("read", [read_picture, read_labels])
 def test_a_moving_picture_is_refused_with_the_way_out(kind, read):
-    message = rf"^a: a {kind} of more than one frame; save the frames as .* prepare\.py frames"
+    message = rf"^a: a {kind} of more than one frame; save the frames as single images"
     with pytest.raises(InputError, match=message):
         read(moving(kind), name="a")
     assert read_picture(moving(kind, count=1)).pixels.shape == (8, 12, 3)
