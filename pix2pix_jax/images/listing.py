@@ -48,7 +48,7 @@ _SYSTEM_FOLDERS = frozenset(
     )
 )
 PREPARED = ".pix2pix_jax_prepare.jsonl"  # our own record of what was prepared in a folder
-_FOLDER = "folder"
+_FOLDER = "folder that is not data"
 _HIDDEN, _DEAD, _SPECIAL, _NO_SUFFIX = "hidden file", "dead link", "special file", "without suffix"
 _AGAIN = "link to a folder that is read already"
 _PLURALS = {

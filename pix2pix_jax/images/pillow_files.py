@@ -52,7 +52,7 @@ def load_picture(file: Opened, max_pixels: int, *, indices: bool = False) -> Pic
     _refuse_lost_bits(file, picture)
     opaque = picture.format == "TGA" and not _has_alpha_bits(file)
     with reader():
-        factor = _STRETCHED.get(_raw_mode(picture), 1) if picture.format == "PNG" else 1
+        factor = _STRETCHED.get(_raw_mode(picture)[:3], 1)
         ImageOps.exif_transpose(picture, in_place=True)  # a copy would take as long as decoding
         if not indices and opaque and picture.mode in ("LA", "RGBA"):
             return _from_pillow(picture.convert("L" if picture.mode == "LA" else "RGB"))
@@ -140,8 +140,10 @@ def upright(image: Shaped[np.ndarray, "h w c"], orientation: int) -> Shaped[np.n
 
 
 def _raw_mode(picture: ImageFile) -> str:
+    """Return how Pillow will unpack the pixels, such as `RGB;16B`."""
     tiles = getattr(picture, "tile", None)
-    return str(tiles[0][3]) if tiles else ""
+    arguments: Any = tiles[0][3] if tiles else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
 
 def _is_deep_png(picture: ImageFile) -> bool:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from pix2pix_jax.images.label_files import read_labels
@@ -12,6 +13,22 @@ def test_gray_of_few_bits_keeps_its_indices_unstretched(tmp_path, bits):
     path = tmp_path / "map.png"
     write_gray_png(path, indices, bits)
     np.testing.assert_array_equal(read_labels(path)[..., 0], indices)
+
+
+@pytest.mark.parametrize("white", [0, 1])
+@pytest.mark.parametrize("bits", [2, 4])
+def test_gray_of_few_bits_in_a_tiff_keeps_its_indices_unstretched(tmp_path, bits, white):
+    indices = np.arange(16, dtype=np.uint8).reshape(2, 8) % 2**bits
+    planes = np.unpackbits(indices[..., None], axis=-1)[..., 8 - bits :]
+    packed = np.packbits(planes.reshape(2, -1), axis=-1)
+    tifffile.imwrite(tmp_path / "map.tif", packed, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(tmp_path / "map.tif", mode="r+") as tiff:
+        tags = tiff.pages[0].tags
+        tags["ImageWidth"].overwrite(8)
+        tags["BitsPerSample"].overwrite(bits)
+        tags["PhotometricInterpretation"].overwrite(white)
+    expected = indices if white else 2**bits - 1 - indices
+    np.testing.assert_array_equal(read_labels(tmp_path / "map.tif")[..., 0], expected)
 
 
 def test_a_one_bit_mask_has_two_classes(tmp_path):
