@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
@@ -165,6 +166,29 @@ def leave(status: int, *, reported: bool = False) -> NoReturn:
         _process.status = status
         threading.Thread(target=_exit_later, daemon=True).start()
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def deadline(seconds: float, message: str) -> Iterator[None]:
+    """End the command with one line if the block takes too long; for native code that waits.
+
+    Args:
+        seconds: How long the block may take.
+        message: Why the command ends.
+    """
+    done = threading.Event()
+
+    def wait() -> None:
+        if not done.wait(seconds):
+            print("error:", one_line(message), file=sys.stderr)
+            _process.status = 2
+            _exit()
+
+    threading.Thread(target=wait, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def lost_output() -> OSError | None:

@@ -16,7 +16,7 @@ import pathlib
 import sys
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.commands import cli
+from pix2pix_jax.commands import cli, ending
 from pix2pix_jax.core import processes
 from pix2pix_jax.core.config_files import load_file, override
 from pix2pix_jax.core.errors import InputError
@@ -88,7 +88,15 @@ def join_processes(flags: argparse.Namespace) -> None:
         )
     if not flags.auto and given == (None, None, None):
         return
-    processes.initialize(*given)
+    others = "another process" if flags.process_id == 0 else "process 0"
+    where = f" at {flags.coordinator}" if flags.coordinator else ""
+    seconds = processes.JOINING_SECONDS
+    with ending.deadline(
+        seconds,
+        f"{others} did not come{where} for {seconds} s; start all processes with the same "
+        "--distributed.coordinator, and let its port through the firewall",
+    ):
+        processes.initialize(*given)
     if not processes.is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the end
 
@@ -109,4 +117,5 @@ def main() -> int:
         command=cli.command_line(),
         trust_code=flags.trust_code,
     )
+    processes.leave()
     return 128 + result.stopped_by if result.stopped_by else 0

@@ -8,8 +8,10 @@ from jax import lax
 from jax.experimental import multihost_utils
 
 from pix2pix_jax.core.devices import DEVICES
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.whole_numbers import parse_whole
 
+JOINING_SECONDS = 300  # that processes wait for each other at the start
 _LAG = 2  # number of calls after which every process has heard of a signal
 
 
@@ -17,6 +19,9 @@ def initialize(
     coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
 ) -> None:
     """Join the other processes of a run; before JAX touches a device.
+
+    A process that is still missing after `JOINING_SECONDS` ends all others a little later, by JAX's
+    own hand and with a page of its messages, unless they end before.
 
     Args:
         coordinator: Address and port of process 0, such as `10.0.0.1:12345`. Without any arguments
@@ -37,21 +42,36 @@ def initialize(
         raise InputError(f"{', '.join(missing)}: missing; the three flags are given together")
     if coordinator is not None and process_id is not None and num_processes is not None:
         host, colon, port = coordinator.rpartition(":")
-        if not (host and colon and port.isdecimal() and 0 < int(port) < 2**16):
-            raise InputError(f"--distributed.coordinator={coordinator!r}: expected <host>:<port>")
+        if not (host and colon and 0 < (parse_whole(port) or 0) < 2**16):
+            shown_value = shown(coordinator)
+            raise InputError(f"--distributed.coordinator={shown_value}: expected <host>:<port>")
         if process_id >= num_processes:
             raise InputError(
                 f"--distributed.process_id={process_id}: must be below "
                 f"--distributed.num_processes={num_processes}; the first process is 0"
             )
     try:
-        jax.distributed.initialize(coordinator, num_processes, process_id)
+        # JAX's own handler of SIGTERM would replace the program's; `Agreement` does its work.
+        jax.config.update("jax_enable_preemption_service", False)
+        patience = JOINING_SECONDS + 30
+        jax.distributed.initialize(
+            coordinator, num_processes, process_id, initialization_timeout=patience
+        )
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise InputError(
             f"the processes could not be joined ({reason}); --distributed.coordinator=<host>:<port>"
             ", --distributed.num_processes and --distributed.process_id say where they are"
         ) from error
+
+
+def leave() -> None:
+    """Wait for the other processes of a run, which may still write its report, and part from them.
+
+    A process that ended before would look to the others as if it had crashed.
+    """
+    if jax.distributed.is_initialized():
+        jax.distributed.shutdown()
 
 
 def is_main() -> bool:

@@ -22,9 +22,9 @@ KEYS = {
     "model.base_features": "4",
     "model.levels": "2",
     "model.discriminator_layers": "1",
-    "train.epochs": "20",
-    "lr.decay_epochs": "10",
-    "checkpoint.every_epochs": "4",
+    "train.epochs": "12",
+    "lr.decay_epochs": "6",
+    "checkpoint.every_epochs": "3",
     "eval.every_epochs": "2",
     "log.every_steps": "5",
 }

@@ -243,6 +243,18 @@ warnings.warn("another")
     assert second == "warning: another"
 
 
+def test_native_code_that_waits_too_long_is_ended_in_one_line():
+    main = """
+import hashlib
+from pix2pix_jax.commands import ending
+with ending.deadline(60, "never"):
+    print("quick")
+with ending.deadline(0.2, "process 0 did\\nnot come"):
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+"""
+    assert end_of(main)[:3] == (2, "quick\n", "error: process 0 did\\nnot come\n")
+
+
 def test_what_a_terminal_cannot_encode_is_escaped():
     main = 'print("\\u00e9")\nraise InputError("\\u0436")'
     ended = end_of(main, env={"PYTHONIOENCODING": "ascii"})

@@ -22,7 +22,7 @@ def test_wrong_addresses_and_numbers_of_processes_are_refused(arguments, message
 
 
 def test_a_machine_that_is_no_cluster_is_refused_with_the_flags_that_help(monkeypatch):
-    def not_found(*_):
+    def not_found(*_, **__):
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr(jax.distributed, "initialize", not_found)
