@@ -60,7 +60,8 @@ def load_pairs(
     needed = _estimate(source, shaping, sample)
     budget = _budget(cache_gigabytes, needed, label)
     read_all = functools.partial(_read_all, read, count, workers, on_error, label)
-    ready = functools.partial(Pairs, source, form, shaping)
+    hint = SKIP_HINT if on_error == "fail" else "it could be read when the run started"
+    ready = functools.partial(Pairs, source, form, shaping, hint=hint)
     if needed > budget:
         if on_error == "fail":
             return ready(tuple(range(count)))

@@ -27,6 +27,7 @@ class Pairs:
         keep: Numbers of the pairs in `source` that could be read.
         arrays: All sources and all targets, if they fit in memory and have the same size.
         cached: All pairs, if they fit in memory and differ in size.
+        hint: What to say besides if a pair cannot be read.
     """
 
     source: Source
@@ -35,6 +36,7 @@ class Pairs:
     keep: tuple[int, ...]
     arrays: PairBatch | None = None
     cached: tuple[Pair, ...] | None = None
+    hint: str = SKIP_HINT
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -72,7 +74,7 @@ class Pairs:
         try:
             return read_pair(self.source, self.keep[index], self.form, self.shaping)
         except InputError as error:
-            raise InputError(f"{error}; {SKIP_HINT}") from None
+            raise InputError(f"{error}; {self.hint}") from None
 
 
 def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) -> Pair:

@@ -6,6 +6,8 @@ import functools
 import hashlib
 import itertools
 import logging
+import math
+import operator
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +19,7 @@ from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
 
 logger = logging.getLogger(__name__)
 
+_MOST_PATCHES = 10**7  # their places alone take a gigabyte
 _HELD = 4  # whole pairs kept in memory, to cut patches from
 
 
@@ -105,13 +108,20 @@ class Patches:
                 log how many.
 
         Raises:
-            InputError: A pair is smaller than a patch and `on_error` is `fail`.
+            InputError: A pair is smaller than a patch and `on_error` is `fail`; or there would be
+                more than ten million patches.
         """
         self._source, self._size = source, size
         self._held: dict[int, Future[Pair]] = {}
         self._lock = threading.Lock()
         with ThreadPoolExecutor(workers) as pool:
             sizes = list(pool.map(self._whole_size, range(len(source))))
+        count = sum(math.prod(map(operator.floordiv, whole, size)) for whole in sizes)
+        if count > _MOST_PATCHES:
+            raise InputError(
+                f"data.patch_size={size}: {len(source)} pairs would become {count} patches, more "
+                f"than {_MOST_PATCHES}; choose larger ones"
+            )
         self.places: list[tuple[int, int, int]] = []
         small = 0
         for index, whole in enumerate(sizes):

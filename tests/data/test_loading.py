@@ -100,3 +100,16 @@ def test_a_pair_that_is_gone_when_it_is_read_is_one_line(tmp_path):
     for shaping in (RESIZED, CROPPED):
         with pytest.raises(InputError, match=r"gone\.png: .*No such file"):
             load(source, shaping, 1)
+
+
+def test_a_streamed_pair_that_breaks_later_is_not_called_one_to_skip():
+    source = make_source([(8, 8)] * 3)
+    for on_error, hint in (
+        ("fail", r"data\.on_error=skip"),
+        ("skip", "could be read when the run"),
+    ):
+        source.broken = frozenset()
+        pairs = load(source, RESIZED, 0, on_error)
+        source.broken = frozenset([1])
+        with pytest.raises(InputError, match=hint):
+            pairs[1]

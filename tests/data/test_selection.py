@@ -101,6 +101,13 @@ def test_patches_are_named_after_files_with_or_without_suffix_and_folder():
     )
 
 
+def test_more_patches_than_memory_has_places_for_are_refused():
+    source = make_source([(4, 4)] * 3)
+    source.size = lambda index: (10_000, 10_000)
+    with pytest.raises(InputError, match=r"patch_size=\(1, 1\): 3 pairs would become 300000000"):
+        Patches(source, (1, 1), workers=1)
+
+
 def test_pairs_smaller_than_a_patch_are_skipped_and_counted_if_wanted(caplog):
     caplog.set_level(logging.INFO)
     source = make_source([(8, 8), (7, 9), (8, 16), (1, 1)])
