@@ -109,13 +109,14 @@ def main() -> int:
         override(config, key, text)
     join_processes(flags)
     workdir = flags.workdir or pathlib.Path("runs", pathlib.Path(flags.config).stem)
-    result = train_and_evaluate(
-        config,
-        workdir,
-        allow_change=flags.allow_change,
-        profile=flags.profile,
-        command=cli.command_line(),
-        trust_code=flags.trust_code,
-    )
+    with processes.lost_processes_named():
+        result = train_and_evaluate(
+            config,
+            workdir,
+            allow_change=flags.allow_change,
+            profile=flags.profile,
+            command=cli.command_line(),
+            trust_code=flags.trust_code,
+        )
     processes.leave()
     return 128 + result.stopped_by if result.stopped_by else 0

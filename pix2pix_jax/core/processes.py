@@ -1,6 +1,8 @@
 """Several processes that train together, through `jax.distributed`."""
 
 import collections
+import contextlib
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -12,6 +14,8 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.whole_numbers import parse_whole
 
 JOINING_SECONDS = 300  # that processes wait for each other at the start
+# What JAX connects processes by, on CPUs, on GPUs and at the start.
+_CONNECTIONS = ("Gloo", "NCCL", "CoordinationService")
 _LAG = 2  # number of calls after which every process has heard of a signal
 
 
@@ -62,6 +66,25 @@ def initialize(
         raise InputError(
             f"the processes could not be joined ({reason}); --distributed.coordinator=<host>:<port>"
             ", --distributed.num_processes and --distributed.process_id say where they are"
+        ) from error
+
+
+@contextlib.contextmanager
+def lost_processes_named() -> Iterator[None]:
+    """Say in one line that another process failed, if JAX notices that in this one.
+
+    Raises:
+        InputError: The processes cannot reach each other any more.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1 or not any(name in str(error) for name in _CONNECTIONS):
+            raise
+        reason = str(error).strip().splitlines()[0][:160]
+        raise InputError(
+            f"another process of the run has failed, or does not answer ({reason}); start all of "
+            "them again: the run goes on from its newest checkpoint"
         ) from error
 
 

@@ -2,7 +2,7 @@ import jax
 import pytest
 
 from pix2pix_jax import InputError
-from pix2pix_jax.core.processes import Agreement, initialize, is_main
+from pix2pix_jax.core.processes import Agreement, initialize, is_main, lost_processes_named
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,18 @@ def test_several_processes_heed_a_request_two_calls_after_it_was_made(monkeypatc
     agreement = Agreement()
     asked = [False, True, False, False]
     assert [agreement.reached(each) for each in asked] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("processes", "text"), [(1, "Gloo all-reduce failed"), (2, "broken")])
+def test_another_error_of_the_device_is_left_alone(monkeypatch, processes, text):
+    monkeypatch.setattr(jax, "process_count", lambda *_: processes)
+    with pytest.raises(jax.errors.JaxRuntimeError), lost_processes_named():
+        raise jax.errors.JaxRuntimeError(text)
+
+
+def test_a_lost_process_is_one_line_that_says_how_to_go_on(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda *_: 2)
+    error = jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection closed\nmore")
+    message = r"another process .* \(UNKNOWN: Gloo .* closed\); start all of them again"
+    with pytest.raises(InputError, match=message), lost_processes_named():
+        raise error
