@@ -89,12 +89,12 @@ def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric | No
         data_root=flags.data_root,
         max_pixels=flags.max_pixels,
     )
-    kept = run_scores.find_checkpoints(folder)
+    run_scores.find_checkpoints(folder)  # refuses a folder without any
     if flags.output:
         folder.refuse_output_in_data(flags.output)
     if flags.over_checkpoints:
         require("matplotlib", "plots")  # before the work, not after it
-        steps = list(kept)
+        steps = run_scores.whole_checkpoints(folder)
     else:
         steps = [run_scores.choose_step(folder, flags.checkpoint)]
     pairs = folder.load_pairs(flags.split)

@@ -1,6 +1,7 @@
 """Score the checkpoints of a run on its own data."""
 
 import dataclasses
+import logging
 import pathlib
 from typing import Any
 
@@ -19,9 +20,12 @@ from pix2pix_jax.evaluation.scorecard import (
 )
 from pix2pix_jax.evaluation.scoring import Compared, evaluate
 from pix2pix_jax.images.sheets import Picture
+from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, generator_of
+
+logger = logging.getLogger(__name__)
 
 HEADINGS = ("source", "ours", "target")
 
@@ -53,6 +57,25 @@ def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("latest", [])
         return {step: _epoch(meta, step) for step, meta in checkpoints.metas.items()}
+
+
+def whole_checkpoints(folder: RunFolder) -> list[int]:
+    """Return the steps of all checkpoints that are whole, in order; damaged ones are logged.
+
+    Raises:
+        InputError: The folder does not hold a run, has no checkpoints, or only damaged ones.
+    """
+    folder.settings  # noqa: B018 - refuses a folder without a run
+    whole = []
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
+        checkpoints.choose("latest", ["generator"])
+        for step in checkpoints.steps:
+            try:
+                checkpoints.verify(step, ["generator"])
+                whole.append(step)
+            except DamagedError as error:
+                logger.warning("left out: %s", error)
+    return whole
 
 
 def _epoch(meta: dict[str, Any], step: int) -> float | None:

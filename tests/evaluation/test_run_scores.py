@@ -17,10 +17,12 @@ from pix2pix_jax.evaluation.run_scores import (
     choose_step,
     find_checkpoints,
     score_checkpoint,
+    whole_checkpoints,
     write_evaluation,
 )
 from pix2pix_jax.evaluation.scorecard import Wanted, choose_wanted
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import generator_of
@@ -174,3 +176,17 @@ def test_a_run_is_trained_and_scored_by_an_own_metric(tmp_path):
     assert found["own_metrics"] == {reference: hashlib.sha256(source).hexdigest()}
     assert set(found["metrics"]) == {"l1", "worst"}
     assert (output / "per_image.csv").read_text().startswith("name,l1,worst\n")
+
+
+@pytest.mark.parametrize("damaged", [3, 6])
+def test_a_damaged_checkpoint_is_left_out_unless_it_is_asked_for(tmp_path, damaged, caplog):
+    run = RunFolder(tiny_run(tmp_path / "run"))
+    assert whole_checkpoints(run) == [3, 6]
+    for path in (run.checkpoints / str(damaged) / "generator").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    assert whole_checkpoints(run) == [{3: 6, 6: 3}[damaged]]
+    assert any(line.startswith("left out: ") for line in caplog.messages)
+    assert choose_step(run, "latest") == {3: 6, 6: 3}[damaged]
+    with pytest.raises(DamagedError):
+        choose_step(run, str(damaged))
