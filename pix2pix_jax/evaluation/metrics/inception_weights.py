@@ -17,6 +17,7 @@ import numpy as np
 from pix2pix_jax.core import weight_files
 from pix2pix_jax.core.downloads import download, verify
 from pix2pix_jax.core.errors import InputError, require, some_of
+from pix2pix_jax.core.files import expand
 from pix2pix_jax.evaluation.metrics.inception import SIZE, InceptionV3, Variables
 
 URL = (
@@ -58,7 +59,7 @@ def load_inception(path: str | os.PathLike = "", *, cache: str | os.PathLike = C
     """
     if path:
         return to_variables(weight_files.read(path), str(path))
-    folder = pathlib.Path(cache).expanduser()
+    folder = pathlib.Path(expand(cache))
     converted = folder / _CONVERTED
     if not converted.is_file():
         require("torch", "torch")
