@@ -17,14 +17,13 @@ NONE, LZW, DEFLATE, PACKBITS, OLD_DEFLATE, LZMA, ZSTD = 1, 5, 8, 32773, 32946, 3
 _ORIENTATION, _PHOTOMETRIC = 274, 262  # numbers of tags
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType: a page that only goes with another
 _MOST_PAGES, _MOST_SEGMENTS = 2**10, 2**20
-# tifffile unpacks these whole, however long that is.
-_SWELLING: dict[int, Callable[[], Any]] = {
-    DEFLATE: zlib.decompressobj,
-    OLD_DEFLATE: zlib.decompressobj,
-    LZMA: lzma.LZMADecompressor,
+# tifffile unpacks these whole, however long that is; with how many times it is at most.
+_SWELLING: dict[int, tuple[Callable[[], Any], int]] = {
+    DEFLATE: (zlib.decompressobj, 1_040),
+    OLD_DEFLATE: (zlib.decompressobj, 1_040),
+    LZMA: (lzma.LZMADecompressor, 10_000),
 }
-_RATIO = 10_000  # how far these swell at most
-_HARMLESS = 2**26  # bytes that may be unpacked without a look
+_HARMLESS = 2**27  # bytes that a strip or tile may become without a look, as looking takes time
 _PIECE = 2**16
 
 
@@ -150,11 +149,12 @@ def refuse_swelling(file: Opened, header: TiffHeader) -> None:
     Raises:
         InputError: One does.
     """
-    make = _SWELLING.get(header.compression)
-    stored = sum(length for _, length in header.segments)
-    if make is None or stored * _RATIO <= _HARMLESS:
+    if header.compression not in _SWELLING:
         return
+    make, ratio = _SWELLING[header.compression]
     for place, length in header.segments:
+        if length * ratio <= _HARMLESS:
+            continue
         file.seek(place)
         with reader():
             unpacked = _unpacked(make(), file.read(length), header.segment)
