@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "score a trained generator, or any two folders of images",
     "compare": "compare runs: scores, curves and images side by side",
     "prepare": "check a data set, or make one",
+    "check": "check that a run's folder is whole: digests of its checkpoints, its other files",
     "import_torch": "turn weights of the PyTorch reference into a run",
     "export": "write a run's network in another program's format",
 }

@@ -202,7 +202,7 @@ def delete(checkpoint: pathlib.Path) -> None:
 
 
 def remove_unfinished(checkpoints: pathlib.Path) -> None:
-    """Delete what is left of checkpoints whose writing or deletion was cut off, as far as it can."""
+    """Delete, as far as possible, what was left when a write or a deletion was cut off."""
     for path in checkpoints.glob(f"*{_UNFINISHED}*"):
         shutil.rmtree(path, ignore_errors=True)
 

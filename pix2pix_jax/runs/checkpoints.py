@@ -140,12 +140,15 @@ class Checkpoints:
         scored = files.by_rank(self.metas) if which == "best" else []
         return [*scored, *(step for step in newest_first if step not in scored)]
 
-    def verify(self, step: int, items: Collection[str] | None = None) -> None:
+    def verify(self, step: int, items: Collection[str] | None = None) -> bool:
         """Read a checkpoint, and compare it with its digests.
 
         Args:
             step: Step of the checkpoint.
             items: The items to read; None: all.
+
+        Returns:
+            Whether it has digests: version 0.1.0 kept none.
 
         Raises:
             DamagedError: It is not what was saved.
@@ -155,6 +158,7 @@ class Checkpoints:
         digests = files.digests_of(place, self.restore_meta(step))
         for name in digests if items is None else items:
             read_item(place / name, digests.get(name))
+        return None not in digests.values()
 
     def save(
         self,

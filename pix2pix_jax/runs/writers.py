@@ -53,14 +53,14 @@ class CsvWriter:
             InputError: The file is not such a table.
         """
         self._path = path
-        self._columns, rows = _read_table(path)
+        self._columns, rows = read_table(path)
         self._rewrite([row for row in rows if _step_of(row) <= last_step])
 
     def scalars(self, step: int, values: Scalars) -> None:
         """Append a row; it is on disk when this returns."""
         new = [name for name in values if name not in self._columns]
         if new:
-            rows = _read_table(self._path)[1]
+            rows = read_table(self._path)[1]
             self._columns += new
             self._rewrite(rows)
         with self._path.open("a", newline="", encoding="utf-8") as file:
@@ -84,8 +84,12 @@ class CsvWriter:
             temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def _read_table(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and the complete rows of a `metrics.csv`, which may be missing."""
+def read_table(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and the complete rows of a `metrics.csv`, which may be missing.
+
+    Raises:
+        InputError: It is not such a table.
+    """
     if not path.exists():
         return ["step"], []
     try:

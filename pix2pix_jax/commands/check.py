@@ -1,0 +1,32 @@
+"""Check that a run's folder is whole: every checkpoint against its digests, and the other files.
+
+pix2pix-jax check --workdir runs/maps
+
+Prints a table, and exits with status 1 if something is wrong. Nothing is changed.
+"""
+
+import argparse
+
+from pix2pix_jax.commands import cli
+from pix2pix_jax.core.errors import one_line
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.inspection import inspect_run
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--workdir", required=True, type=cli.path, help="folder of a run")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Print the table, and return the exit status: 0, or 1 if something is wrong."""
+    folder = RunFolder(parse_arguments().workdir)
+    bad = 0
+    for finding in inspect_run(folder):
+        bad += not finding.good
+        state = "ok" if finding.good else "WRONG"
+        print(f"{finding.part:<20}  {state:<5}  {one_line(finding.text)}")
+    print(f"{folder}: " + (f"{bad} of its parts are damaged" if bad else "whole"))
+    return 1 if bad else 0
