@@ -39,12 +39,12 @@ def linear_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
 
 def cosine_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
     """Half a cosine from 1 towards 0 over all epochs (Loshchilov & Hutter, 2017, eq. 5)."""
-    return 0.5 * (1 + jnp.cos(math.pi * epoch / epochs))
+    return 0.5 * (1 + jnp.cos(math.pi * jnp.float32(epoch) / epochs))
 
 
 def step_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
     """The rate falls to a tenth after every `decay_epochs` epochs; with 0, it never falls."""
-    return 0.1 ** (epoch // decay_epochs) if decay_epochs else jnp.float32(1)
+    return 0.1 ** jnp.float32(epoch // decay_epochs) if decay_epochs else jnp.float32(1)
 
 
 def constant_factor(epoch: Any, epochs: int, decay_epochs: int) -> Any:
