@@ -127,6 +127,9 @@ def _tree(rng):
             path.symlink_to([*folders, path, root / "nowhere"][rng.integers(len(folders) + 2)])
         else:
             path.write_bytes(b"")
+            twin = path.with_suffix(".bmp")  # a second file of the same stem
+            if rng.random() < 0.05 and not twin.is_symlink():
+                twin.touch()
     for side in ("A", "B"):
         found = list_images(root / side)
         assert found.files == tuple(find(root / side))

@@ -77,6 +77,17 @@ def test_a_file_that_was_changed_since_is_not_removed(photos, out):
     assert [name for name in there(out) if name.startswith("train/")] == ["train/2.png"]
 
 
+def test_a_file_of_the_same_stem_that_is_not_ours_is_kept_and_refused(photos, out):
+    (out / "train").mkdir(parents=True)
+    (out / "train" / "1.jpg").write_text("precious")
+    for flags in ({}, {"overwrite": True}):
+        with pytest.raises(
+            InputError, match=r"train/1\.jpg: (exists|would stay beside a new file)"
+        ):
+            derive(photos, str(out), GRAY, **flags)
+    assert there(out) == {"train/1.jpg": b"precious"}
+
+
 def test_what_was_made_from_another_input_stays(photos, tmp_path, out):
     save(tmp_path / "others" / "train" / "9.png", 9)
     derive(str(tmp_path / "others"), str(out), GRAY)
