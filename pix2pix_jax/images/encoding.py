@@ -101,9 +101,11 @@ class Encoding:
             self._check_classes(image, what)
             return self.check(image.astype(self.dtype), what)
         if image.dtype != self.dtype:
+            how = " (whole numbers with a sign or of 32 bits count as such)"
             raise InputError(
-                f"{what}: holds {image.dtype} values, expected {self.dtype}; all files of a side "
-                "must have the dtype that data.source_dtype or data.target_dtype says"
+                f"{what}: holds {image.dtype} values{how if image.dtype == np.float32 else ''}, "
+                f"expected {self.dtype}; all files of a side must have the dtype that "
+                "data.source_dtype or data.target_dtype says"
             )
         self._check_range(image, what)
         return images.as_channels(image, self.channels, what, kind=kind)

@@ -104,6 +104,12 @@ def _open(file: Opened, max_pixels: int) -> ImageFile:
         raise InputError(
             f"a {picture.format} of more than one frame; save the frames as single images{by}"
         )
+    deep = picture.mode.startswith("I") or _is_deep_png(picture)
+    if deep and picture.info.get("transparency") is not None:
+        raise InputError(
+            "16 bits with one level or colour that stands for transparent, which is not read; save "
+            "it with alpha, or without"
+        )
     return picture
 
 

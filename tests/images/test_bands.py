@@ -1,6 +1,8 @@
 """What a file says its bands mean is obeyed; what is not known is refused, and never guessed."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -151,29 +153,33 @@ def test_the_fourth_byte_of_a_tga_is_alpha_only_if_its_header_says_so():
 
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_16_bit_colour_of_a_png_is_read_whole(channels):
-    cv2 = pytest.importorskip("cv2")
-    image = noise(7, 5, 4, dtype="uint16") * 257 + np.uint16(3)
-    if channels == 2:
-        file = gray_alpha_png(image[..., :2])
-    else:
-        order = [2, 1, 0, 3][:channels]
-        file = io.BytesIO(cv2.imencode(".png", image[..., order])[1].tobytes())
-    found = read_picture(file)
+    image = np.random.default_rng(0).integers(0, 65536, (7, 5, channels), np.uint16)
+    found = read_picture(deep_png(image))
     assert found.kind == {2: "gray+alpha", 3: "RGB", 4: "RGBA"}[channels]
-    np.testing.assert_array_equal(found.pixels, image[..., :channels])
+    np.testing.assert_array_equal(found.pixels, image)
 
 
-def gray_alpha_png(image):
-    """Write gray with alpha of 16 bits by hand: no library here writes it."""
-    import struct
-    import zlib
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_transparent_level_of_16_bits_is_never_ignored(colours):
+    file = deep_png(noise(4, 5, colours, dtype="uint16"), extra=(b"tRNS", bytes(2 * colours)))
+    with pytest.raises(
+        InputError, match=r"^a: 16 bits with one level or colour that stands for tr"
+    ):
+        read_picture(file, name="a")
+    assert read_picture(deep_png(noise(4, 5, colours, dtype="uint16"))).pixels.shape[-1] == colours
+
+
+def deep_png(image, extra=None):
+    """Write a PNG of 16 bits by hand: no library here writes gray with alpha, or transparency."""
 
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    height, width = image.shape[:2]
+    height, width, channels = image.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in image)
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0))
-    data = head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
+    more = chunk(*extra) if extra else b""
+    data = head + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return io.BytesIO(b"\x89PNG\r\n\x1a\n" + data)

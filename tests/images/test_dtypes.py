@@ -57,6 +57,12 @@ def test_a_whole_number_that_float32_would_round_is_refused(make, value):
         read_picture(make(np.array([[0, value]], np.int32)), name="a")
 
 
+def test_a_file_of_signed_integers_among_unsigned_ones_is_refused_with_the_reason():
+    message = r"^a: holds float32 values \(whole numbers with a sign .* as such\), expected uint16"
+    with pytest.raises(InputError, match=message):
+        Encoding(1, "uint16", 0.0, 65535.0).read(npy(np.zeros((4, 4), np.int16)), name="a")
+
+
 def test_float64_is_rounded_to_float32():
     found = read_picture(npy(np.array([[0.1]]))).pixels
     assert found.item() == np.float32(0.1)
