@@ -50,7 +50,8 @@ def free_port():
 
 def mean_of_gradients(config, workdir):
     """Return Adam's first moment after step 1: a fixed share of that step's gradient."""
-    abstract = jax.eval_shape(prepare_run(config, workdir).create_state)
+    # Shapes of a run in an empty folder: the other one has gone beyond the end of this config.
+    abstract = jax.eval_shape(prepare_run(config, workdir / "none").create_state)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         state = checkpoints.restore(1, {"training": abstract.items()["training"]})["training"]
     moments = state["g_opt_state"][0].mu, state["d_opt_state"][0].mu
