@@ -11,6 +11,7 @@ import traceback
 os.environ["JAX_PLATFORMS"] = "cpu"
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import jax
 from support.options import draw_rows, refused_rows, try_row
 
 
@@ -19,6 +20,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", type=int, nargs="*", default=(), help="numbers of rows")
     flags = parser.parse_args()
+    jax.config.update("jax_numpy_rank_promotion", "raise")  # as in the suite
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
     rows = [*draw_rows(), *refused_rows()]
     counts = {"trained": 0, "refused": 0, "failed": 0}
     for number, row in enumerate(rows):

@@ -190,7 +190,9 @@ def feature_matching_loss(on_fake: Scales, on_real: Scales) -> Scalar:
         The mean over scales and layers of the mean absolute difference, at least 0.
     """
     losses = [
-        jnp.mean(jnp.abs(fake.astype(jnp.float32) - jax.lax.stop_gradient(real)))
+        jnp.mean(
+            jnp.abs(fake.astype(jnp.float32) - jax.lax.stop_gradient(real.astype(jnp.float32)))
+        )
         for (_, fakes), (_, reals) in zip(on_fake, on_real, strict=True)
         for fake, real in zip(fakes, reals, strict=True)
     ]

@@ -195,3 +195,10 @@ def test_critic_value_is_one_number_for_each_example():
 def test_mean_over_scales_weighs_scales_equally_whatever_their_size(levels, expected):
     scales = tuple((jnp.full((1, 2**i, 2**i, 1), x), ()) for i, x in enumerate(levels))
     np.testing.assert_allclose(mean_over_scales(jnp.mean, scales), expected, rtol=1e-6)
+
+
+def test_features_of_half_precision_are_compared_in_float32():
+    ones = jnp.ones((1, 4), jnp.bfloat16)
+    loss = feature_matching_loss(((ones, (ones,)),), ((ones, (3 * ones,)),))
+    assert loss.dtype == jnp.float32
+    assert float(loss) == 2
