@@ -193,7 +193,7 @@ def run(main: Callable[[], int | None], *, prints_results: bool = True) -> NoRet
     except KeyboardInterrupt as error:
         if not isinstance(error, interrupts.Interrupted):
             print("interrupted", file=sys.stderr)
-        ending.leave(interrupts.status() or 128 + signal.SIGINT, reported=True)
+        ending.leave(interrupts.status() or 128 + signal.SIGINT, reported=True, at_once=True)
     except Exception as error:
         line = _describe(error)
         if line is None or os.environ.get("PIX2PIX_JAX_TRACEBACK"):

@@ -153,14 +153,19 @@ def take_over() -> None:
             logger.addFilter(background)
 
 
-def leave(status: int, *, reported: bool = False) -> NoReturn:
+def leave(status: int, *, reported: bool = False, at_once: bool = False) -> NoReturn:
     """End the command with an exit status.
 
     Args:
         status: The exit status.
         reported: Whether one line has said what failed, so that nothing else is to be shown.
+        at_once: Whether libraries are not asked to end what they do, as after a signal, which may
+            have come in the middle of anything.
     """
     if _process.background is not None:
+        if at_once:
+            _process.status = status
+            _exit()
         if not reported:
             _process.background.show()
         _process.status = status

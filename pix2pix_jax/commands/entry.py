@@ -58,7 +58,9 @@ def _run(name: str) -> int | None:
     surroundings.check()
     if name == "train":
         allocator.keep_memory()
-    return importlib.import_module(f"pix2pix_jax.commands.{name}").main()
+    command = importlib.import_module(f"pix2pix_jax.commands.{name}")
+    interrupts.clean_up_first()
+    return command.main()
 
 
 def _answer(name: str) -> int:

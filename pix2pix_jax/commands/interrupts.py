@@ -1,8 +1,10 @@
 """How a command heeds SIGINT (Ctrl-C), SIGTERM and SIGHUP, from its first line to its last.
 
-A signal raises `Interrupted`, so that temporary files are removed on the way out. That alone is not
-enough: a compilation, or another long call of native code, lets no exception through, and some code
-swallows it. So a thread of its own ends the process if it still lives a moment later.
+While modules are imported a signal ends the process at once: there is nothing to clean up, and a
+native library that is left half imported may crash. Afterwards it raises `Interrupted`, so that
+temporary files are removed on the way out. That alone is not enough: a compilation, or another long
+call of native code, lets no exception through, and some code swallows it. So a thread of its own
+ends the process if it still lives a moment later.
 
 A training that can save its state takes over, see `core.signals.StopRequest`.
 
@@ -38,6 +40,7 @@ class Interrupted(KeyboardInterrupt):
 
 _sockets: list[socket.socket] = []  # kept open
 _first: list[int] = []  # the signal that this module heeded; at most one
+_cleaning: list[bool] = []  # not empty once there may be something to clean up
 
 
 def heed() -> None:
@@ -52,6 +55,11 @@ def heed() -> None:
     threading.Thread(target=_watch, args=(read,), name="signals", daemon=True).start()
 
 
+def clean_up_first() -> None:
+    """From now on, let the command clean up before a signal ends it."""
+    _cleaning.append(True)
+
+
 def status() -> int | None:
     """Return the exit status of a command that was asked to end; None if it was not."""
     return 128 + _first[0] if _first else None
@@ -62,6 +70,8 @@ def _end(number: int, frame: FrameType | None) -> None:
     if _first:
         os._exit(128 + number)
     _announce(number)
+    if not _cleaning:
+        os._exit(128 + number)
     raise Interrupted(number)
 
 

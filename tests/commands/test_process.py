@@ -22,6 +22,8 @@ from pix2pix_jax import InputError
 from pix2pix_jax.commands import entry
 
 def main():
+    if "IMPORTING" not in os.environ:
+        entry.interrupts.clean_up_first()
     {}
 
 entry._start(main, prints_results={})
@@ -104,6 +106,13 @@ def test_a_signal_ends_a_command_in_one_line(main, number, tmp_path):
     ended = signalled(main, number, env={"CLEANED": str(cleaned)})
     assert ended == (128 + number, "", f"{line}\n")
     assert cleaned.exists() == (main == CLEANS_UP)
+
+
+def test_a_signal_while_modules_are_imported_ends_a_command_at_once(tmp_path):
+    cleaned = tmp_path / "cleaned"
+    ended = signalled(CLEANS_UP, signal.SIGTERM, env={"CLEANED": str(cleaned), "IMPORTING": "1"})
+    assert ended == (143, "", "ended by SIGTERM\n")
+    assert not cleaned.exists()
 
 
 def test_a_second_signal_does_not_wait():

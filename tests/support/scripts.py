@@ -20,6 +20,7 @@ def stay_in_process(patch):
     patch.setattr(allocator, "keep_memory", lambda: None)
     patch.setattr(ending, "take_over", lambda: None)
     patch.setattr(interrupts, "heed", lambda: None)
+    patch.setattr(interrupts, "clean_up_first", lambda: None)
 
 
 def run_script(name, *arguments, folder="."):
