@@ -56,7 +56,9 @@ class Lines(logging.Handler):
 
 def config_of(epochs):
     config = load_file("demo")
-    for key, value in {**tiny_run.KEYS, "train.epochs": str(epochs)}.items():
+    # A constant rate: with another one, steps that are taken again in a longer run would differ.
+    keys = {**tiny_run.KEYS, "train.epochs": str(epochs), "lr.schedule": "constant"}
+    for key, value in keys.items():
         override(config, key, value)
     return config
 
