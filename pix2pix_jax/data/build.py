@@ -57,9 +57,9 @@ def _build_synthetic(data: ConfigDict, form: PairFormat, split: str, seed: int) 
         )
     if (form.source, form.target) != (PHOTOS.source, PHOTOS.target):
         raise InputError(
-            f"data.source_channels={data.source_channels}, data.target_channels="
-            f"{data.target_channels}: data.source='synthetic' has 3 channels of 8 bits on both "
-            "sides"
+            f"data.source='synthetic': has 3 channels of uint8 on both sides, not "
+            f"{form.source.channels} of {form.source.dtype} and {form.target.channels} of "
+            f"{form.target.dtype}; set the keys data.source_* and data.target_* to their defaults"
         )
     count = dict(zip(SPLITS, data.synthetic_pairs, strict=True))[split]
     # Drawn at image_size and enlarged like any file, unless the user has chosen a load_size.
