@@ -110,6 +110,13 @@ def path(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def filled_path(text: str) -> str:
+    """Return the path of a flag that needs one: '' would be the current folder, unasked for."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a path")
+    return path(text)
+
+
 def split_names(text: str) -> list[str]:
     """Split a flag's value at its commas; empty parts are left out."""
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -16,6 +16,7 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
 from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import require
+from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import choose_wanted
@@ -30,8 +31,12 @@ logger = logging.getLogger(__name__)
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("runs", nargs="+", type=cli.path, metavar="RUN", help="folder of a run")
-    parser.add_argument("--output", required=True, type=cli.path, help="folder for the results")
+    parser.add_argument(
+        "runs", nargs="+", type=cli.filled_path, metavar="RUN", help="folder of a run"
+    )
+    parser.add_argument(
+        "--output", required=True, type=cli.filled_path, help="folder for the results"
+    )
     parser.add_argument("--labels", default="", help="comma-separated names of the runs")
     parser.add_argument(
         "--split", default="test", help="a split of the runs' own data: train, val or test"
@@ -59,6 +64,7 @@ def main() -> None:
     require("matplotlib", "plots")  # before the work, not after it
     given = {"data_root": flags.data_root, "max_pixels": flags.max_pixels}
     folders = [RunFolder(run, trust_code=flags.trust_code, **given) for run in flags.runs]
+    refuse_unwritable(output)
     for folder in folders:
         folder.refuse_output_in_data(output)
     options = ScoringOptions(flags.split, flags.mode, flags.batch_size)

@@ -18,6 +18,7 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
 from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import InputError, require
+from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation import folder_scores, run_scores
@@ -32,10 +33,12 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--workdir", type=cli.path, help="folder of a run")
-    what.add_argument("--images", type=cli.path, help="folder of images to score, with --targets")
+    what.add_argument("--workdir", type=cli.filled_path, help="folder of a run")
+    what.add_argument(
+        "--images", type=cli.filled_path, help="folder of images to score, with --targets"
+    )
     parser.add_argument(
-        "--targets", type=cli.path, help="folder of the targets: files with the same stems"
+        "--targets", type=cli.filled_path, help="folder of the targets: files with the same stems"
     )
     parser.add_argument(
         "--split", default="test", help="a split of the run's own data: train, val or test"
@@ -50,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
         "--sort_by", help="metric that orders the contact sheet (default: the first)"
     )
     parser.add_argument(
-        "--output", type=cli.path, help="folder (default: WORKDIR/evaluation/SPLIT_STEP)"
+        "--output", type=cli.filled_path, help="folder (default: WORKDIR/evaluation/SPLIT_STEP)"
     )
     add_data_flags(parser)
     cli.add_cache_flag(parser)
@@ -73,6 +76,7 @@ def evaluate_folders(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric 
     folder_scores.refuse_output_among(flags.output, pairs)
     if flags.max_pixels:
         pairs = dataclasses.replace(pairs, max_pixels=flags.max_pixels)
+    refuse_unwritable(flags.output)
     card = folder_scores.score_folders(pairs, wanted, batch_size=flags.batch_size)
     output = pathlib.Path(flags.output)
     write_scorecard(card, output)
@@ -90,6 +94,7 @@ def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric | No
         max_pixels=flags.max_pixels,
     )
     run_scores.find_checkpoints(folder)  # refuses a folder without any
+    refuse_unwritable(flags.output or folder.evaluations)
     if flags.output:
         folder.refuse_output_in_data(flags.output)
     if flags.over_checkpoints:

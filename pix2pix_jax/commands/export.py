@@ -10,6 +10,7 @@ import pathlib
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.core import weight_files
+from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import (
     discriminator_architecture,
@@ -24,9 +25,9 @@ from pix2pix_jax.runs.generator import generator_of, restore_discriminator
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, type=cli.path, help="folder of a run")
+    parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
     parser.add_argument("--format", required=True, choices=sorted(FORMATS))
-    parser.add_argument("--output", required=True, type=cli.path, help="file to write")
+    parser.add_argument("--output", required=True, type=cli.filled_path, help="file to write")
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
     parser.add_argument("--network", default="generator", choices=("generator", "discriminator"))
     cli.add_trust_flag(parser)
@@ -71,6 +72,7 @@ def describe_flags(architecture: Architecture, channels: tuple[int, int], *, dro
 
 def export_torch(flags: argparse.Namespace) -> None:
     """Write a state_dict."""
+    refuse_unwritable(pathlib.Path(flags.output).parent)
     folder = RunFolder(flags.workdir, trust_code=flags.trust_code)
     model, networks = folder.settings.model, folder.networks
     if flags.network == "generator":

@@ -24,11 +24,13 @@ _OF_INPUT, _OF_SPLIT = ("derive", "side", "on_error"), ("data_root",)
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, type=cli.path, help="folder of a run")
+    parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--input", type=cli.path, help="an image file, or a folder of them")
+    what.add_argument("--input", type=cli.filled_path, help="an image file, or a folder of them")
     what.add_argument("--split", help="a split of the run's own data: train, val or test")
-    parser.add_argument("--output", required=True, type=cli.path, help="folder for the results")
+    parser.add_argument(
+        "--output", required=True, type=cli.filled_path, help="folder for the results"
+    )
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
     parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
     parser.add_argument(

@@ -153,6 +153,26 @@ def refuse_inside(
     Raises:
         InputError: The output is the folder, or is inside it.
     """
-    if pathlib.Path(output).resolve().is_relative_to(pathlib.Path(folder).resolve()):
+    # Unlike pathlib's `resolve`, this raises nothing for a circle of links.
+    inner, outer = (pathlib.Path(os.path.realpath(path)) for path in (output, folder))
+    if inner.is_relative_to(outer):
         place = f"{flag} {output}" if flag else str(output)
         raise InputError(f"{place}: is inside {what} {folder}; choose another folder")
+
+
+def refuse_unwritable(output: str | os.PathLike, *, flag: str = "--output") -> None:
+    """Refuse an output folder that cannot be made or written, before the work and not after it.
+
+    Args:
+        output: The folder; it need not exist.
+        flag: Flag of the command line that gives it, for the message.
+
+    Raises:
+        InputError: It is a file, is inside one, or may not be written.
+    """
+    path = pathlib.Path(output).absolute()
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise InputError(f"{flag} {output}: {there} is not a folder; choose another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{flag} {output}: {there} cannot be written; choose another folder")

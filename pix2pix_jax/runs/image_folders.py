@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
@@ -102,6 +103,7 @@ def translate_folder(
             A note says what was written.
     """
     options = _Options(mode, batch_size, derive, side, same_dropout, on_error)
+    refuse_unwritable(output)
     if generator.form.derivation is not None and side in ("left", "right"):
         raise InputError(f"side={side!r}: this run derives its sources from single images")
     jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), _suffix(generator))
@@ -265,9 +267,10 @@ def translate_split(
             would be written to the same file. A note says what was written.
     """
     check_mode(mode)
+    refuse_unwritable(output)
     run.refuse_output_in_data(output)
     pairs = run.load_pairs(split, cache=False)
-    folder = pathlib.Path(output).resolve()
+    folder = pathlib.Path(output)
     suffix = _suffix(generator)
     jobs = without_collisions(
         [(pathlib.Path(name), (folder / name).with_suffix(suffix)) for name in pairs.names]

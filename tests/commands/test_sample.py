@@ -109,6 +109,8 @@ def test_side_by_side_files_are_halved_if_the_run_was_trained_on_such(workdir, t
         (["--input", ".", "--data_root", "."], "--data_root goes with --split"),
         (["--input", "a.png", "--max_pixels", "10"], "more than data.max_pixels=10 allows"),
         (["--workdir", "..", "--input", "a.png"], "of its folders do: run"),
+        (["--input", ""], "argument --input: is empty; give a path"),
+        (["--input", "a.png", "--output", "a.png"], "a.png is not a folder; choose another"),
     ],
 )
 def test_flags_that_do_not_fit_are_one_line(workdir, tmp_path, arguments, message):

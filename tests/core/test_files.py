@@ -4,7 +4,7 @@ import os
 import pytest
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import atomic_path, expand, refuse_inside, write_json
+from pix2pix_jax.core.files import atomic_path, expand, refuse_inside, refuse_unwritable, write_json
 
 
 def test_nothing_is_shown_until_the_block_ends(tmp_path):
@@ -95,3 +95,22 @@ def test_the_home_of_an_unknown_user_is_refused():
         expand("~nobody-of-this-name/cache")
     with pytest.raises(InputError, match="null character"):
         expand("a\0b")
+
+
+def test_a_circle_of_links_is_inside_of_nothing(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    refuse_inside(tmp_path / "loop", tmp_path / "data", "the data")
+    with pytest.raises(InputError, match="is inside the data"):
+        refuse_inside(tmp_path / "loop", tmp_path, "the data")
+
+
+def test_an_output_that_cannot_be_made_is_refused_before_the_work(tmp_path, monkeypatch):
+    refuse_unwritable(tmp_path / "new" / "folder")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("file", "file/inside", "loop"):
+        with pytest.raises(InputError, match=rf"--output .*{name}: .* is not a folder"):
+            refuse_unwritable(tmp_path / name)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(InputError, match="cannot be written; choose another folder"):
+        refuse_unwritable(tmp_path / "new")

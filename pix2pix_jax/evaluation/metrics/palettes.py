@@ -81,11 +81,14 @@ def load_palette(name: str | os.PathLike) -> Palette:
     if str(name) in PALETTES:
         return _palette(PALETTES[str(name)])
     try:
-        text = pathlib.Path(name).read_text("utf-8")
+        path = pathlib.Path(name)
+        if path.exists() and not path.is_file():  # reading a named pipe would wait for ever
+            raise ValueError("it is not a file")
+        text = path.read_text("utf-8")
         return _palette(json.loads(text, object_pairs_hook=_without_repetition))
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"{name}: cannot be read as a palette ({reason}): give a JSON file of "

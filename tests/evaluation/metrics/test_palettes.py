@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from pix2pix_jax.core.errors import InputError
@@ -28,6 +30,7 @@ def test_the_palette_of_cityscapes_has_its_19_classes():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[" * 100_000, "cannot be read as a palette"),
         ("not json", "cannot be read as a palette .*choose from cityscapes"),
         (b"\xff\xfe", "cannot be read as a palette"),
         ("[[0, 0, 0]]", "is not a palette"),
@@ -59,3 +62,9 @@ def test_a_palette_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, me
 def test_a_palette_that_is_missing_is_named_with_the_choices(name):
     with pytest.raises(InputError, match=f"{name}: .*No such file.*choose from cityscapes"):
         load_palette(name)
+
+
+def test_a_pipe_is_no_palette(tmp_path):
+    os.mkfifo(tmp_path / "p.json")
+    with pytest.raises(InputError, match="it is not a file"):
+        load_palette(tmp_path / "p.json")
