@@ -144,7 +144,9 @@ def test_the_synthetic_source_takes_size_seed_and_direction_from_the_config(tiny
 )
 def test_the_synthetic_source_has_8_bit_rgb_only(tiny_config, key, value):
     tiny_config.data[key] = value
-    with pytest.raises(InputError, match=r"target_channels=.*: data\.source='synthetic' has 3 ch"):
+    with pytest.raises(
+        InputError, match=r"data\.source='synthetic': has 3 channels of uint8 on both"
+    ):
         source_of(tiny_config, "train")
 
 
