@@ -144,7 +144,7 @@ def _by_json(rng):
 
 
 TARGETS = {
-    "config by flags": _by_override,
-    "config by Python": _by_python,
-    "config by JSON": _by_json,
+    "config: flags": _by_override,
+    "config: Python": _by_python,
+    "config: JSON": _by_json,
 }
