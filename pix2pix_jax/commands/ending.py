@@ -174,7 +174,7 @@ def leave(status: int, *, reported: bool = False, at_once: bool = False) -> NoRe
 
 
 @contextlib.contextmanager
-def deadline(seconds: float, message: str) -> Iterator[None]:
+def deadline(seconds: int | float, message: str) -> Iterator[None]:
     """End the command with one line if the block takes too long; for native code that waits.
 
     Args:
