@@ -18,6 +18,7 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
+from pix2pix_jax.runs.image_memory import refuse_too_large
 
 MODES = ("paper", "deterministic")
 
@@ -73,11 +74,16 @@ def translate_batch(
 
     Returns:
         Images in [-1, 1].
+
+    Raises:
+        InputError: The mode is unknown, or on the CPU the memory is too small.
     """
     check_mode(mode)
     count = len(source)
     devices = jax.local_devices()
     padded_size = -(-batch_size // len(devices)) * len(devices)
+    _, height, width, _ = source.shape
+    refuse_too_large(generator, height, width, padded_size)
     padded = np.zeros((padded_size, *source.shape[1:]), source.dtype)
     padded[:count] = source
     hashes = np.zeros(padded_size, np.uint32)

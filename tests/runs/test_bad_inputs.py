@@ -13,7 +13,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pair_format import PHOTOS, build_format
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.models.build import build_generator, size_multiple
-from pix2pix_jax.runs import image_folders
+from pix2pix_jax.runs import image_folders, image_memory
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.image_folders import translate_folder
 
@@ -189,6 +189,19 @@ def test_options_that_do_not_exist_are_refused(generator, tmp_path, options, mes
         generator = Generator(generator.module, generator.variables, SIZE, form)
     with pytest.raises(InputError, match=message):
         translate_folder(generator, tmp_path, pathlib.Path("out"), **options)
+
+
+def test_images_that_cannot_fit_into_memory_are_refused_before_anything_is_allocated(
+    generator, monkeypatch
+):
+    monkeypatch.setattr(image_memory, "available_bytes", lambda: 10**9)
+    # The first layer of 4 features at half the size, or the target: at least 3 floats a pixel.
+    with pytest.raises(InputError, match=r"8 images of 4096 x 8192 .* GB are free; lower --batch_"):
+        image_memory.refuse_too_large(generator, 4096, 8192, 8)
+    with pytest.raises(InputError, match=r"1 images of 8192 x 8192 .*; use --fit resize, or"):
+        image_memory.refuse_too_large(generator, 8192, 8192, 1)
+    image_memory.refuse_too_large(generator, 4096, 4096, 1)
+    image_memory.refuse_too_large(generator, 16, 16, 1)
 
 
 def test_a_full_memory_says_what_helps(generator, photos, tmp_path, monkeypatch):
