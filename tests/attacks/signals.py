@@ -74,7 +74,9 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--latest", type=float, default=0.0, help="latest second of a signal")
     flags = parser.parse_args()
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the runs would inherit that it is ignored
+    # The runs would inherit that these are ignored, as they are in the background and by nohup.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng, counts, bad, slowest = random.Random(flags.seed), collections.Counter(), 0, 0.0
     with tempfile.TemporaryDirectory(prefix="signals_") as folder:
         home = pathlib.Path(folder)
