@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -38,7 +39,10 @@ def damaged(place: object, reason: object) -> DamagedError:
 
 
 def first_line(reason: object) -> str:
-    """Return the beginning of an error's message, or its type if it has none."""
+    """Return what the system says of a failure, or the beginning of an error's message."""
+    code = re.search(r"os_error_code='([0-9]+)'", str(reason))  # TensorStore's words
+    if code:
+        return os.strerror(int(code[1]))
     if isinstance(reason, OSError) and reason.strerror:
         return f"{reason.strerror}: {pathlib.PurePath(str(reason.filename)).name}"
     lines = str(reason).strip().splitlines() or [type(reason).__name__]
