@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError
@@ -168,7 +168,7 @@ def by_rank(metas: Mapping[int, Meta]) -> list[int]:
     return [-step for _, step in sorted(scored)]
 
 
-def superseded(metas: Mapping[int, Meta], *, keep: int, keep_period: int) -> list[int]:
+def superseded(metas: Mapping[int, Meta], keep: int, keep_period: int) -> list[int]:
     """Choose the checkpoints to delete.
 
     A checkpoint that was saved because a run was stopped is kept only as long as it is the newest.
@@ -191,11 +191,6 @@ def superseded(metas: Mapping[int, Meta], *, keep: int, keep_period: int) -> lis
 def _of_period(metas: Mapping[int, Meta], period: int) -> Iterable[int]:
     scored = {step: meta["metrics"] for step, meta in metas.items() if meta.get("metrics")}
     return (step for step, found in scored.items() if period and found["epoch"] % period == 0)
-
-
-def names_of(steps: Sequence[int]) -> str:
-    """List steps for a message."""
-    return ", ".join(map(str, steps))
 
 
 def delete(checkpoint: pathlib.Path) -> None:

@@ -50,7 +50,7 @@ class Checkpoints:
         """
         silence_orbax()
         self._folder = RunFolder(workdir).checkpoints.absolute()
-        self._keep, self._keep_period = keep, keep_period
+        self._kept = (keep, keep_period)
         steps = files.steps_in(self._folder)
         self._metas: dict[int, Meta | DamagedError] = {
             step: files.try_meta(self._folder / str(step)) for step in steps
@@ -110,16 +110,16 @@ class Checkpoints:
             items: The items that must be whole; None: all.
 
         Raises:
-            InputError: There is no such checkpoint, or none is whole; the message lists those that
-                exist.
+            InputError: There is no such checkpoint, or none is whole; the message lists them.
         """
         steps = self.steps
         if not steps:
             raise InputError(f"{self._folder}: there is no checkpoint")
         if which not in ("best", "latest"):
-            if which not in map(str, steps):
-                existing = files.names_of(steps)
-                raise InputError(f"checkpoint {which!r}: choose from best, latest, {existing}")
+            existing = [str(step) for step in steps]
+            if which not in existing:
+                choices = ", ".join(["best", "latest", *existing])
+                raise InputError(f"checkpoint {which!r}: choose from {choices}")
             self.verify(int(which), items)
             return int(which)
         found: list[DamagedError] = []
@@ -136,9 +136,8 @@ class Checkpoints:
 
     def _candidates(self, which: str) -> list[int]:
         """Return the steps to try, in this order."""
-        newest_first = self.steps[::-1]
         scored = files.by_rank(self.metas) if which == "best" else []
-        return [*scored, *(step for step in newest_first if step not in scored)]
+        return [*scored, *(step for step in self.steps[::-1] if step not in scored)]
 
     def verify(self, step: int, items: Collection[str] | None = None) -> bool:
         """Read a checkpoint, and compare it with its digests.
@@ -218,8 +217,7 @@ class Checkpoints:
             self._delete_superseded()
 
     def _delete_superseded(self) -> None:
-        keep, period = self._keep, self._keep_period
-        for step in files.superseded(self.metas, keep=keep, keep_period=period):
+        for step in files.superseded(self.metas, *self._kept):
             files.delete(self._folder / str(step))
             del self._metas[step]
 

@@ -5,6 +5,7 @@ pairs arrive in `feeding`, when the loop halts in `halts`, what it then does in 
 """
 
 import dataclasses
+import functools
 import itertools
 import logging
 import pathlib
@@ -163,29 +164,13 @@ def _train(
     """Take the run's steps, with everything that happens between them."""
     state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
     baselines = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
-    scores: Scores = {}
-    if step == 0:
-        show_training_pairs(run)
-    progress = Progress(
-        step, last, run.timeline.global_batch, lambda done: _names(run, done), run.unfinished
-    )
-    owed = run.unfinished.get("owed")
-    if owed == "halt":
-        scores = _halt(run, checkpoints, writer, state, step, progress)
-    elif owed == "row":
-        log_row(run, step, writer, progress)
-    elif step == 0 or step >= last:
-        scores = show_and_evaluate(run, state, step, writer)
+    progress = Progress(step, last, run.timeline.global_batch, run.names_of, run.unfinished)
+    scores = _before_the_steps(run, checkpoints, writer, state, progress)
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.
     trace = Trace(run.folder.profile if profile else None, step, last)
     call, calls = _compile(run, state, trace)
     agreement, stopping = Agreement(), False
-
-    def asked() -> None:
-        if agreement.reached(stop.signal is not None):
-            raise _Stopped
-
     stop.listen()  # before this there is nothing to save, and a signal ends the program
     try:
         while step < last and not stopping:
@@ -216,7 +201,8 @@ def _train(
             progress.pause()
             release_free_memory()  # left by the steps
             if step == end:
-                scores = _halt(run, checkpoints, writer, state, step, progress, asked)
+                heed = functools.partial(_heed, agreement, stop)
+                scores = _halt(run, checkpoints, writer, state, step, progress, heed)
         if step < last:
             raise _Stopped
         show_test_pairs(run, state, step)
@@ -232,6 +218,27 @@ def _train(
         trace.close()
         progress.close()
     return Result(step, summarise(run, step, progress, scores, baselines))
+
+
+def _before_the_steps(
+    run: Run, checkpoints: Checkpoints, writer: Writer, state: TrainState, progress: Progress
+) -> Scores:
+    """Do what a stopped run still owes; or the first or last evaluation, if it is at that step."""
+    step, owed = run.first_step, run.unfinished.get("owed")
+    if step == 0:
+        show_training_pairs(run)
+    if owed == "halt":
+        return _halt(run, checkpoints, writer, state, step, progress)
+    if owed == "row":
+        log_row(run, step, writer, progress)
+    due = step == 0 or step >= run.halts.stop
+    return show_and_evaluate(run, state, step, writer) if due else {}
+
+
+def _heed(agreement: Agreement, stop: StopRequest) -> None:
+    """Raise _Stopped if this process, or another one, was asked to stop."""
+    if agreement.reached(stop.signal is not None):
+        raise _Stopped
 
 
 def _halt(
@@ -289,8 +296,3 @@ def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[C
     )
     first = next(calls)
     return feed.compile(state, first[1]), itertools.chain([first], calls)
-
-
-def _names(run: Run, step: int) -> list[str]:
-    """Return the names of the pairs that a step has seen; steps are counted from 1."""
-    return [run.splits.train.names[index] for index in run.timeline.indices(step - 1)]

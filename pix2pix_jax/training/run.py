@@ -101,6 +101,10 @@ class Run:
             with_ema=self.config.train.ema_decay > 0,
         )
 
+    def names_of(self, step: int) -> list[str]:
+        """Return the names of the pairs that a step has seen; steps are counted from 1."""
+        return [self.splits.train.names[index] for index in self.timeline.indices(step - 1)]
+
     def meta(self) -> dict[str, Any]:
         """Return what a checkpoint must hold besides the state."""
         return {
