@@ -87,7 +87,9 @@ def restore_item(item: pathlib.Path, abstract: PyTree, digest: str | None) -> Py
 def _as_asked(array: np.ndarray, leaf: jax.ShapeDtypeStruct) -> jax.Array | np.ndarray:
     """Return a stored array as the kind of leaf that is asked for."""
     return (
-        jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(leaf) else array.astype(leaf.dtype)
+        jax.random.wrap_key_data(jnp.asarray(array))
+        if _is_key(leaf)
+        else array.astype(leaf.dtype, copy=False)
     )
 
 
