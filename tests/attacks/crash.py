@@ -126,7 +126,9 @@ def main():
     library = ctypes.CDLL(os.environ["FAILING_FILES"])
     library.failing_begin.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_long]
     library.failing_count.restype = ctypes.c_long
-    import pix2pix_jax.commands.train  # noqa: F401  once for all trials
+    import tensorboardX  # noqa: F401  once for all trials: with PyTorch it takes seconds
+
+    import pix2pix_jax.commands.train  # noqa: F401
 
     with tempfile.TemporaryDirectory(prefix="crash_") as folder:
         home = pathlib.Path(folder)
