@@ -25,7 +25,7 @@ from pix2pix_jax.commands import entry
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from tests.attacks import tiny_run
 
-MODES = {"kill": 1, "full disk": 2, "I/O error": 3, "short write": 4}
+MODES = {"kill": 1, "full disk": 2, "failed operation": 3, "short write": 4}
 _SOURCE = pathlib.Path(__file__).with_name("failing_files.c")
 # A shorter run than that of the other attacks: it is started for each of some thousand operations.
 _KEYS = {"data.synthetic_pairs": "6,2,1", "train.epochs": "8", "checkpoint.every_epochs": "2"}
