@@ -63,7 +63,7 @@ class Lines(logging.Handler):
 def config_of(epochs):
     config = load_file("demo")
     # A constant rate: with another one, steps that are taken again in a longer run would differ.
-    keys = {**tiny_run.KEYS, **_KEYS, "train.epochs": str(epochs), "lr.schedule": "constant"}
+    keys = {**tiny_run.KEYS, "train.epochs": str(epochs), "lr.schedule": "constant"}
     for key, value in keys.items():
         override(config, key, value)
     return config
@@ -102,6 +102,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
     logging.getLogger("pix2pix_jax").propagate = False
+    tiny_run.KEYS.update(_KEYS)
     counts, bad, rng = collections.Counter(), 0, random.Random(flags.seed)
     with tempfile.TemporaryDirectory(prefix="damage_") as folder:
         home = pathlib.Path(folder)
