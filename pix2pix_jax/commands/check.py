@@ -28,5 +28,5 @@ def main() -> int:
         bad += not finding.good
         state = "ok" if finding.good else "WRONG"
         print(f"{finding.part:<20}  {state:<5}  {one_line(finding.text)}")
-    print(f"{folder}: " + (f"{bad} of its parts are damaged" if bad else "whole"))
+    print(f"{folder}: " + (f"not whole, {bad} of the lines above are WRONG" if bad else "whole"))
     return 1 if bad else 0

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import (
     enable_compilation_cache,
+    on_cpu,
     out_of_memory_as,
     release_free_memory,
 )
@@ -260,6 +261,8 @@ def _halt(
         log_halt(run, step, writer, progress, scores)
         if run.halts.save_is_due(step):
             checkpoints.save(step, state.items(), run.meta(), checkpoint_metrics(run, step, scores))
+            if on_cpu():  # the write would take the steps' cores; and its failure is known at once
+                checkpoints.wait()
         if due and run.config.log.report and is_main():
             write_report(run.folder.path)
     return scores

@@ -36,7 +36,8 @@ def test_a_whole_run_is_a_table_without_faults(run):
 
 
 def damage_weights(run):
-    largest = max((run / "checkpoints/3/generator").rglob("d/*"), key=lambda file: file.stat().st_size)
+    files = (run / "checkpoints/3/generator").rglob("d/*")
+    largest = max(files, key=lambda file: file.stat().st_size)
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 4
     largest.write_bytes(content)
@@ -61,7 +62,7 @@ def test_what_is_damaged_is_named_and_the_status_is_1(run, damage, part, message
     assert len(wrong) == 1
     assert wrong[0].startswith(part)
     assert message in wrong[0]
-    assert out.endswith(": 1 of its parts are damaged\n")
+    assert out.endswith(": not whole, 1 of the lines above are WRONG\n")
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 
+import orbax.checkpoint as ocp
 import pytest
 from support import tiny
 from support.runs import assert_bit_equal, final_state
@@ -125,6 +126,23 @@ def test_a_row_that_the_disk_refused_is_written_by_the_next_start(
         with pytest.raises(OSError, match="No space left"):
             train_and_evaluate(rows_config(), run)
     assert steps_in(run)[-1] == step
+    train_and_evaluate(rows_config(), run)
+    assert_same_run(run, uninterrupted)
+
+
+def test_a_checkpoint_that_could_not_be_written_is_written_by_the_next_start(
+    uninterrupted, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+
+    def refuse(number):
+        if number == 1:
+            raise OSError(5, "Input/output error", "manifest.ocdbt")
+
+    with monkeypatch.context() as patch:
+        interrupt(patch, ocp.AsyncCheckpointer, "wait_until_finished", refuse)
+        with pytest.raises(InputError, match=r"could not be written \(Input/output error: manif"):
+            train_and_evaluate(rows_config(), run)
     train_and_evaluate(rows_config(), run)
     assert_same_run(run, uninterrupted)
 
