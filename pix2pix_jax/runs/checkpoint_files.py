@@ -14,16 +14,19 @@ import os
 import pathlib
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import read_json, sync, write_json
 
 META = "meta"
 _META_FILE = "metadata"  # Orbax's name for the file of a JSON item
 _OLD_METRICS = pathlib.PurePath("metrics", "metrics")  # 0.1.0 kept the scores there
+_OLD_META = ("pairs", "global_batch", "seed")  # numbers in it, of a run that was trained
 _DIGEST = "digest"
+_LARGEST_NUMBER = sys.float_info.max  # whole numbers of JSON can be larger
 _UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder that Orbax is writing
 
 Meta = dict[str, Any]
@@ -99,7 +102,34 @@ def read_meta(checkpoint: pathlib.Path) -> Meta:
         raise damaged(checkpoint, error) from None
     if not isinstance(meta, dict) or meta.get(_DIGEST, _digest(meta)) != _digest(meta):
         raise damaged(place, "its content has changed since it was saved")
+    problem = _find_problem(meta, checkpoint.name)
+    if problem:
+        raise damaged(place, problem)
     return meta
+
+
+def _find_problem(meta: Meta, name: str) -> str:
+    """Say why a meta cannot be that of the checkpoint in a folder of this name; '' if it can."""
+    step, scores, digests = meta.get("step", name), meta.get("metrics"), meta.get("digests", {})
+    if str(step) != name:
+        return f"it belongs to step {shown(step)}, so its folder was renamed or copied"
+    if scores is not None and not _are_numbers(scores, "score", "epoch", "part"):
+        return "its scores are no numbers"
+    if not (_DIGEST in meta or "imported" in meta or _are_numbers(meta, *_OLD_META)):
+        return "it is not what version 0.1.0 wrote, and has no digest"
+    if not isinstance(digests, dict):
+        return "its digests are no object"
+    return ""
+
+
+def _are_numbers(values: Any, *names: str) -> bool:
+    """Return whether a value is an object of JSON with numbers under these names."""
+    if not isinstance(values, dict):
+        return False
+    numbers = [values.get(name) for name in names]
+    return all(
+        type(one) is float or (type(one) is int and abs(one) <= _LARGEST_NUMBER) for one in numbers
+    )
 
 
 def try_meta(checkpoint: pathlib.Path) -> Meta | DamagedError:
@@ -194,7 +224,13 @@ def _of_period(metas: Mapping[int, Meta], period: int) -> Iterable[int]:
 
 
 def delete(checkpoint: pathlib.Path) -> None:
-    """Delete a checkpoint. One whose deletion is cut off does not stay half under its name."""
+    """Delete a checkpoint. One whose deletion is cut off does not stay half under its name.
+
+    Of a link, only the link is deleted, and not what a user keeps elsewhere.
+    """
+    if checkpoint.is_symlink():
+        checkpoint.unlink()
+        return
     doomed = checkpoint.with_name(f"{checkpoint.name}{_UNFINISHED}-deleted")
     checkpoint.rename(doomed)
     shutil.rmtree(doomed)
@@ -210,4 +246,6 @@ def free_place(folder: pathlib.Path, name: str) -> pathlib.Path:
     """Return a path in a folder, created if missing, that nothing has yet: `30`, `30_1`, ..."""
     folder.mkdir(parents=True, exist_ok=True)
     numbered = (folder / f"{name}_{number}" for number in itertools.count(1))
-    return next(path for path in itertools.chain([folder / name], numbered) if not path.exists())
+    return next(
+        path for path in itertools.chain([folder / name], numbered) if not os.path.lexists(path)
+    )

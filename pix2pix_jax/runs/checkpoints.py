@@ -183,7 +183,7 @@ class Checkpoints:
         """
         assert self._writer is not None, "these checkpoints were opened to be read"
         self.wait()
-        meta = {**meta, "metrics": metrics, "planned": planned}
+        meta = {**meta, "step": step, "metrics": metrics, "planned": planned}
         if step in self._metas:
             self._replace_meta(step, meta)
             return

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from pix2pix_jax import InputError
-from pix2pix_jax.runs.checkpoint_files import DamagedError
+from pix2pix_jax.runs.checkpoint_files import DamagedError, sealed
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.state import TrainState
 
@@ -325,10 +325,66 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_saved_before(tmp_path, capf
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        with pytest.raises(InputError, match=r"could not be written \(File too large\)"):
+        with pytest.raises(
+            InputError, match=r"a checkpoint could not be written \(File too large\)"
+        ):
             save_a_large_one(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, old)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
     assert capfd.readouterr().err.count("\n") <= 1
+
+
+def test_a_checkpoint_under_the_number_of_another_is_not_taken_for_it(tmp_path, caplog):
+    save_all(tmp_path, {1: None, 2: None})
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(folder / "1", folder / "3")
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.choose("latest") == 2
+        with pytest.raises(DamagedError, match="it belongs to step 1, so its folder was renamed"):
+            checkpoints.choose("3")
+    assert "checkpoint 2 is used instead" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda meta: meta.clear(),
+        lambda meta: meta.pop("digest"),
+        lambda meta: meta.update(sealed({**meta, "metrics": {}})),
+        lambda meta: meta.update(sealed({**meta, "metrics": {"score": 10**400}})),
+        lambda meta: meta.update(sealed({**meta, "digests": []})),
+    ],
+)
+def test_a_meta_that_cannot_be_one_is_damage(tmp_path, change):
+    save_all(tmp_path, {1: None})
+    file = tmp_path / "checkpoints" / "1" / "meta" / "metadata"
+    meta = json.loads(file.read_text())
+    change(meta)
+    file.write_text(json.dumps(meta))
+    message = r"no checkpoint is whole: .*/1/meta/metadata: is damaged"
+    with (
+        Checkpoints(tmp_path, read_only=True) as checkpoints,
+        pytest.raises(InputError, match=message),
+    ):
+        checkpoints.choose("best")
+
+
+def test_of_a_checkpoint_that_is_a_link_only_the_link_is_deleted(tmp_path):
+    save_all(tmp_path, {1: None, 2: None, 3: None})
+    kept = (tmp_path / "checkpoints" / "1").rename(tmp_path / "elsewhere")
+    (tmp_path / "checkpoints" / "1").symlink_to(kept)
+    assert save_all(tmp_path, {4: None}) == ([2, 3, 4], 4)
+    assert (kept / "generator").is_dir()
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "3", "4"]
+
+
+def test_damaged_checkpoints_do_not_take_the_place_of_a_dead_link(tmp_path):
+    save_all(tmp_path, {1: None})
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    (aside / "1").symlink_to("nowhere")
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.set_aside(0, aside)
+    assert sorted(path.name for path in aside.iterdir()) == ["1", "1_1"]
