@@ -16,7 +16,7 @@ from pix2pix_jax.runs.inspection import inspect_run
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, type=cli.path, help="folder of a run")
+    parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
     return parser.parse_args()
 
 
@@ -28,5 +28,6 @@ def main() -> int:
         bad += not finding.good
         state = "ok" if finding.good else "WRONG"
         print(f"{finding.part:<20}  {state:<5}  {one_line(finding.text)}")
-    print(f"{folder}: " + (f"not whole, {bad} of the lines above are WRONG" if bad else "whole"))
+    parts = "1 part is" if bad == 1 else f"{bad} parts are"
+    print(one_line(f"{folder}: {parts} damaged" if bad else f"{folder}: whole"))
     return 1 if bad else 0

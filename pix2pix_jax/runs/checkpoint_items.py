@@ -52,6 +52,7 @@ def read_item(item: pathlib.Path, digest: str | None) -> Arrays:
         DamagedError: It is not what was saved.
         InputError: It cannot be read now.
     """
+    _refuse_special_files(item)
     with _reading(item), ocp.PyTreeCheckpointer() as reader:
         described = reader.metadata(item).item_metadata
         if described is None:
@@ -62,6 +63,13 @@ def read_item(item: pathlib.Path, digest: str | None) -> Arrays:
     if digest is not None and digest_of(arrays) != digest:
         raise damaged(item, "its content has changed since it was saved")
     return arrays
+
+
+def _refuse_special_files(item: pathlib.Path) -> None:
+    """Raise DamagedError if a named pipe, or the like, is among the files: it may wait for ever."""
+    for path in item.rglob("*"):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise damaged(item, f"{path.name} is not a file")
 
 
 def restore_item(item: pathlib.Path, abstract: PyTree, digest: str | None) -> PyTree:
@@ -108,14 +116,6 @@ def _reading(item: pathlib.Path) -> Iterator[None]:
         if any(reason in str(error) for reason in _NOT_NOW):
             raise InputError(f"{item}: cannot be read ({first_line(error)})") from error
         raise damaged(item, error) from error
-
-
-def _describe(reader: ocp.Checkpointer, item: pathlib.Path) -> PyTree:
-    """Return the tree of an item's arrays, with their shapes and dtypes."""
-    found = reader.metadata(item).item_metadata
-    if found is None:
-        raise damaged(item, "the list of its arrays cannot be read")
-    return found.tree
 
 
 def _refuse_other_shapes(item: pathlib.Path, stored: Arrays, asked: Mapping[str, Any]) -> None:

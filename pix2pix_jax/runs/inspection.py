@@ -87,6 +87,8 @@ def _last_step(folder: RunFolder) -> int:
 
 
 def _describe_page(path: pathlib.Path) -> str:
+    if path.exists() and not path.is_file():  # reading a named pipe would wait for ever
+        raise InputError("is not a file")
     if not path.read_text(encoding="utf-8").rstrip().endswith("</html>"):
         raise InputError("is not complete; the next evaluation of the run writes it again")
     return f"{path.stat().st_size / 1e6:.1f} MB"

@@ -92,6 +92,8 @@ def read_table(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:
     """
     if not path.exists():
         return ["step"], []
+    if not path.is_file():  # reading a named pipe would wait for ever
+        raise InputError(f"{path}: is not a file; move it away")
     try:
         # The last line has no end if a full disk or a kill cut it short.
         text, end, _ = path.read_bytes().decode("utf-8-sig").rpartition("\n")
