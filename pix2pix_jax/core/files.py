@@ -11,6 +11,8 @@ from typing import Any
 
 from pix2pix_jax.core.errors import InputError, shown
 
+_LONGEST_NAME = 245  # bytes: file systems take 255, and a temporary file's name has 10 more
+
 
 def expand(path: str | os.PathLike) -> str:
     """Put the home folder in the place of `~` or `~name` at the start of a path.
@@ -50,7 +52,7 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[p
         A path in the same folder, to be written.
     """
     path = pathlib.Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{_short(path.name)}.")
     os.close(handle)
     temporary = pathlib.Path(name)
     try:
@@ -87,7 +89,14 @@ def no_empty_folders(folder: pathlib.Path) -> Iterator[None]:
 
 def is_temporary_of(name: str, final: str) -> bool:
     """Return whether a file's name is that of a temporary file for `final` from `atomic_path`."""
-    return re.fullmatch(rf"\.{re.escape(final)}\.[a-z0-9_]{{8}}", name) is not None
+    return re.fullmatch(rf"\.{re.escape(_short(final))}\.[a-z0-9_]{{8}}", name) is not None
+
+
+def _short(name: str) -> str:
+    """Cut a file's name so that a temporary file's name, which is longer, is not too long."""
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def sync(path: pathlib.Path) -> None:

@@ -4,7 +4,14 @@ import os
 import pytest
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import atomic_path, expand, refuse_inside, refuse_unwritable, write_json
+from pix2pix_jax.core.files import (
+    atomic_path,
+    expand,
+    is_temporary_of,
+    refuse_inside,
+    refuse_unwritable,
+    write_json,
+)
 
 
 def test_nothing_is_shown_until_the_block_ends(tmp_path):
@@ -114,3 +121,13 @@ def test_an_output_that_cannot_be_made_is_refused_before_the_work(tmp_path, monk
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(InputError, match="cannot be written; choose another folder"):
         refuse_unwritable(tmp_path / "new")
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".png", "é" * 125 + ".png"])
+def test_a_name_as_long_as_the_file_system_takes_can_be_written(tmp_path, name):
+    path = tmp_path / name
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        assert is_temporary_of(temporary.name, name)
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
