@@ -34,11 +34,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = cli.Parser(__doc__)
     parser.add_argument(
         "--weights",
-        type=cli.path,
+        type=cli.filled_path,
         required=True,
         help=f"file with the generator: {', '.join(weight_files.FORMATS)}",
     )
-    parser.add_argument("--workdir", type=cli.path, required=True, help="folder to write")
+    parser.add_argument("--workdir", type=cli.filled_path, required=True, help="folder to write")
     parser.add_argument(
         "--discriminator", type=cli.path, metavar="WEIGHTS", help="file with its discriminator"
     )

@@ -153,7 +153,7 @@ def run_tfds(flags: argparse.Namespace) -> None:
 
 def add_output(parser: cli.Parser, *, quality: bool = True) -> None:
     """Add the flags of every command that writes files."""
-    parser.add_argument("output", metavar="OUTPUT", type=cli.path, help="folder for the results")
+    parser.add_argument("output", metavar="OUTPUT", type=cli.filled_path, help="folder to write")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     if quality:
         parser.add_argument(
@@ -178,16 +178,16 @@ def add_limit(parser: cli.Parser) -> None:
 def add_converters(add: Callable[..., cli.Parser]) -> None:
     """Add the commands that make one data set from another."""
     parser = add("combine", run_combine, "put the pairs of two folders into one file each")
-    parser.add_argument("a", metavar="A", type=cli.path, help="folder of the left halves")
+    parser.add_argument("a", metavar="A", type=cli.filled_path, help="folder of the left halves")
     parser.add_argument(
-        "b", metavar="B", type=cli.path, help="folder of the right halves, with the same stems"
+        "b", metavar="B", type=cli.filled_path, help="folder of the right halves, same stems"
     )
     parser.add_argument("--resize", action="store_true", help="resize each B to the size of its A")
     add_limit(parser)
     add_output(parser)
 
     parser = add("split", run_split, "divide all files into train, val and test")
-    parser.add_argument("root", metavar="ROOT", type=cli.path, help="folder of the data set")
+    parser.add_argument("root", metavar="ROOT", type=cli.filled_path, help="folder of the data set")
     parts = parser.add_mutually_exclusive_group(required=True)
     shares = three(float, "three shares that add up to 1", lambda n: abs(sum(n) - 1) < 1e-6)
     counts = three(int, "three counts, together more than 1", lambda n: sum(n) > 1)
@@ -204,7 +204,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
 
     parser = add("patches", run_patches, "cut side-by-side pairs into patches, as data.patch_size")
     parser.add_argument(
-        "root", metavar="ROOT", type=cli.path, help="folder of the data set; splits are kept"
+        "root", metavar="ROOT", type=cli.filled_path, help="folder of the data set; splits are kept"
     )
     parser.add_argument(
         "--size", type=height_and_width, required=True, help="one side, or height x width: 256x512"
@@ -214,7 +214,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
 
     parser = add("derive", run_derive, "write the pairs that are derived from single images")
     parser.add_argument(
-        "root", metavar="ROOT", type=cli.path, help="folder of the images; splits are kept"
+        "root", metavar="ROOT", type=cli.filled_path, help="folder of the images; splits are kept"
     )
     parser.add_argument("--kind", required=True, choices=DERIVATIONS, help="as derive.kind")
     parser.add_argument("--layout", default=convert.LAYOUTS[0], choices=convert.LAYOUTS)
@@ -245,7 +245,7 @@ def parse_arguments() -> argparse.Namespace:
         return parser
 
     parser = add("check", run_check, "look for errors, near-duplicates and wrong pairs", _CHECK)
-    parser.add_argument("root", metavar="ROOT", type=cli.path, help="folder of the data set")
+    parser.add_argument("root", metavar="ROOT", type=cli.filled_path, help="folder of the data set")
     parser.add_argument(
         "--source",
         default="",
@@ -262,7 +262,7 @@ def parse_arguments() -> argparse.Namespace:
     add_converters(add)
 
     parser = add("frames", run_frames, "take images from a video (needs the extra opencv)")
-    parser.add_argument("video", metavar="VIDEO", type=cli.path)
+    parser.add_argument("video", metavar="VIDEO", type=cli.filled_path)
     parser.add_argument(
         "--every", type=cli.whole(1, 2**31), default=1, help="take every n-th frame (default: 1)"
     )

@@ -218,3 +218,10 @@ def test_a_write_that_the_system_refuses_leaves_whole_files_only(run, data, more
 def test_a_mistake_is_one_line_and_status_2(run, data, arguments, message):
     assert refused(run(*arguments), message)
     assert not (data / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [("check", ""), ("split", "data", "", "--counts", "1,1,1")])
+def test_an_empty_path_is_not_the_current_folder(run, data, arguments):
+    status, _, error = run(*arguments)
+    assert status == 2
+    assert "is empty; give a path" in error
