@@ -112,6 +112,9 @@ def _open_builder(name: str, data_dir: str, what: str) -> Any:
     import tensorflow_datasets as tfds
 
     place = expand(data_dir)
+    version = name.partition("/")[0].partition(":")[2]
+    if version[:1].isalpha():  # such as huggingface:mnist, whose loading script would be run
+        raise InputError(f"{what}: only TFDS's own sets are read; give a name of {_CATALOG}")
     try:
         return tfds.builder(name, data_dir=place or None)
     except tfds.core.DatasetNotFoundError:
