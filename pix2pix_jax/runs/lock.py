@@ -59,7 +59,9 @@ class RunLock:
         except ModuleNotFoundError:  # Windows
             logger.info("this system has no file locks: do not start a run twice")
             return
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        if self._path.is_symlink():  # its name would be written over the file it leads to
+            raise InputError(f"{self._path}: is a link; delete it")
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
