@@ -26,6 +26,7 @@ _META_FILE = "metadata"  # Orbax's name for the file of a JSON item
 _OLD_METRICS = pathlib.PurePath("metrics", "metrics")  # 0.1.0 kept the scores there
 _OLD_META = ("pairs", "global_batch", "seed")  # numbers in it, of a run that was trained
 _DIGEST = "digest"
+_STEP = re.compile("0|[1-9][0-9]{0,17}")
 _LARGEST_NUMBER = sys.float_info.max  # whole numbers of JSON can be larger
 _UNFINISHED = ".orbax-checkpoint-tmp"  # part of the name of a folder that Orbax is writing
 
@@ -66,8 +67,15 @@ def steps_in(checkpoints: pathlib.Path) -> list[int]:
     return sorted(
         int(entry.name)
         for entry in entries
-        if re.fullmatch(r"0|[1-9][0-9]{0,17}", entry.name) and entry.is_dir()
+        if _STEP.fullmatch(entry.name) and entry.is_dir()
     )
+
+
+def refuse_strangers(checkpoints: pathlib.Path) -> None:
+    """Raise InputError if a file, or a dead link, is where a checkpoint will be written."""
+    for entry in checkpoints.iterdir():
+        if _STEP.fullmatch(entry.name) and not entry.is_dir():
+            raise InputError(f"{entry}: is not a checkpoint, but has the name of one; move it away")
 
 
 def sealed(meta: Mapping[str, Any]) -> Meta:

@@ -59,6 +59,7 @@ class Checkpoints:
         self._unwritten: Future[None] | None = None
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
+            files.refuse_strangers(self._folder)
             self._sweep()
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
             self._writer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())

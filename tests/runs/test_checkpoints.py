@@ -388,3 +388,12 @@ def test_damaged_checkpoints_do_not_take_the_place_of_a_dead_link(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.set_aside(0, aside)
     assert sorted(path.name for path in aside.iterdir()) == ["1", "1_1"]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.touch(), lambda path: path.symlink_to("none")])
+def test_what_has_the_name_of_a_coming_checkpoint_is_named_at_the_start(tmp_path, make):
+    save_all(tmp_path, {1: None})
+    make(tmp_path / "checkpoints" / "9")
+    with pytest.raises(InputError, match="checkpoints/9: is not a checkpoint, but has the name"):
+        Checkpoints(tmp_path)
+    assert Checkpoints(tmp_path, read_only=True).steps == [1]
