@@ -25,6 +25,7 @@ from pix2pix_jax.core.files import expand
 logger = logging.getLogger(__name__)
 
 _CACHE_SETTING = "jax_compilation_cache_dir"
+_CALLS_AHEAD = 2
 
 try:
     import resource
@@ -99,6 +100,28 @@ def out_of_memory_as(hint: str) -> Iterator[None]:
 def on_cpu() -> bool:
     """Return whether JAX computes on the CPU, whose compiler needs other forms of some programs."""
     return jax.default_backend() == "cpu"
+
+
+def calls_ahead() -> int:
+    """Return after how many further calls of a program the results of a call are read.
+
+    An accelerator thus never waits for the host. XLA's CPU backend allocates the temporary memory
+    of every call in its queue: there, no call may wait.
+    """
+    return 0 if on_cpu() else _CALLS_AHEAD
+
+
+def fits_on_device(gigabytes: float, share: float) -> bool:
+    """Return whether arrays fit into a share of a device's memory.
+
+    A CPU device reports no memory: it uses the host's, which holds the arrays already.
+
+    Args:
+        gigabytes: Size of the arrays, in GB of 10^9 bytes.
+        share: Share of the memory, from 0 to 1; 0: nothing fits.
+    """
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return share > 0 and (limit is None or gigabytes * 1e9 <= share * limit)
 
 
 def describe_hardware() -> dict[str, str | int]:

@@ -3,14 +3,15 @@
 import dataclasses
 import pathlib
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Array, Float, Shaped, UInt8
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.sources import Pair, check_sizes
-from pix2pix_jax.images.color import lab_to_rgb
+from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
 
 Size = tuple[int, int]
@@ -188,34 +189,39 @@ class PairFormat:
         return lab_to_rgb(source, fake) if self.is_lab else fake
 
     def compared(
-        self, source: Shaped[np.ndarray, "n _ _ _"], fake: Float[np.ndarray, "n _ _ _"]
-    ) -> Float[np.ndarray, "n _ _ _"]:
+        self,
+        source: Shaped[Array | np.ndarray, "n _ _ _"],
+        fake: Float[Array | np.ndarray, "n _ _ _"],
+    ) -> Float[Array, "n _ _ _"]:
         """Return what metrics compare, in [-1, 1]: the network's answers, or for Lab their RGB.
+
+        Works under `jit`.
 
         Args:
             source: Sources as stored.
             fake: The network's answers in [-1, 1].
         """
-        if not self.is_lab:
-            return np.asarray(fake)
-        return self._in_colour(source, self.target.from_network(fake))
+        fake = jnp.asarray(fake)
+        return self._in_colour(source, self.target.unscaled(fake)) if self.is_lab else fake
 
     def compared_target(
-        self, source: Shaped[np.ndarray, "n _ _ _"], target: Shaped[np.ndarray, "n _ _ _"]
-    ) -> Float[np.ndarray, "n _ _ _"]:
-        """Return what metrics compare the answers with, in [-1, 1].
+        self,
+        source: Shaped[Array | np.ndarray, "n _ _ _"],
+        target: Shaped[Array | np.ndarray, "n _ _ _"],
+    ) -> Float[Array, "n _ _ _"]:
+        """Return what metrics compare the answers with, in [-1, 1]. Works under `jit`.
 
         Args:
             source: Sources as stored.
             target: Targets as stored.
         """
-        if not self.is_lab:
-            return np.asarray(self.target.to_network(target))
-        return self._in_colour(source, target)
+        return self._in_colour(source, target) if self.is_lab else self.target.to_network(target)
 
-    def _in_colour(self, lightness: np.ndarray, ab: np.ndarray) -> Float[np.ndarray, "n _ _ 3"]:
-        images = [lab_to_rgb(*sides) for sides in zip(lightness, ab, strict=True)]
-        return np.asarray(PHOTO.to_network(np.stack(images)))
+    @staticmethod
+    def _in_colour(
+        lightness: Array | np.ndarray, ab: Array | np.ndarray
+    ) -> Float[Array, "n _ _ 3"]:
+        return PHOTO.to_network(lab_to_rgb_on_device(jnp.asarray(lightness), jnp.asarray(ab)))
 
     def show(
         self, source: Image, target: Image

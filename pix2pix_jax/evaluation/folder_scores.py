@@ -12,7 +12,8 @@ from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import refuse_inside
 from pix2pix_jax.data.pairing import TwoFiles, pair_by_stem
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, compute_distributions, observe_with
-from pix2pix_jax.evaluation.scoring import Compared, tally
+from pix2pix_jax.evaluation.scored_batches import Compared
+from pix2pix_jax.evaluation.scoring import tally
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import listing, pixels
 from pix2pix_jax.images.encoding import Encoding

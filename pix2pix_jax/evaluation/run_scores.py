@@ -18,7 +18,7 @@ from pix2pix_jax.evaluation.scorecard import (
     observe_with,
     write_scorecard,
 )
-from pix2pix_jax.evaluation.scoring import Compared, evaluate
+from pix2pix_jax.evaluation.scoring import evaluate
 from pix2pix_jax.images.sheets import Picture
 from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
@@ -130,14 +130,7 @@ def score_checkpoint(
     """
     generator = generator_of(folder, step)
     inception = wanted.gather(options.batch_size)
-    pass_on = observe_with(inception)
     with tqdm(total=len(pairs), desc=f"step {step}", unit="image", disable=None) as bar:
-
-        def observe(both: Compared) -> None:
-            bar.update(len(both[0]))
-            if pass_on is not None:
-                pass_on(both)
-
         found = evaluate(
             generator,
             pairs,
@@ -145,7 +138,8 @@ def score_checkpoint(
             mode=options.mode,
             batch_size=options.batch_size,
             workers=folder.settings.data.workers,
-            observe=observe,
+            observe=observe_with(inception),
+            between=bar.update,
         )
     about = describe_evaluation(folder, step, wanted, options)
     return generator, Scorecard(about, found, compute_distributions(wanted, inception))

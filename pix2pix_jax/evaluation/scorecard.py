@@ -26,7 +26,8 @@ from pix2pix_jax.evaluation.metrics.table import (
     choose_metrics,
     names_per,
 )
-from pix2pix_jax.evaluation.scoring import Compared, Evaluation
+from pix2pix_jax.evaluation.scored_batches import Compared
+from pix2pix_jax.evaluation.scoring import Evaluation
 from pix2pix_jax.images import pixels
 
 METRICS_FILE = "metrics.json"

@@ -1,22 +1,24 @@
 """Score a generator on held-out pairs."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from pix2pix_jax.core.devices import calls_ahead
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.batches import eval_batches, mean_target
+from pix2pix_jax.data.batches import eval_batches, mean_target, prefetch
 from pix2pix_jax.data.pairs import Pairs
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_finite
+from pix2pix_jax.data.resident import ResidentPairs
+from pix2pix_jax.evaluation.metrics.pixel import Images
 from pix2pix_jax.evaluation.metrics.table import Measure, Measured, Metric, choose_metrics
+from pix2pix_jax.evaluation.scored_batches import Compared, score_batches
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import translate_batch
+from pix2pix_jax.runs.translation import BatchTranslator
 
 Scores = dict[str, float]
-# A batch of fakes and their targets, in [-1, 1].
-Compared = tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n h w c"]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,19 +51,27 @@ def evaluate(
     batch_size: int,
     workers: int,
     max_images: int = 0,
+    resident: ResidentPairs | None = None,
     observe: Callable[[Compared], None] | None = None,
+    between: Callable[[int], object] = lambda count: None,
 ) -> Evaluation:
     """Score a generator.
+
+    A batch is translated, checked and measured on the device, which already has the next ones when
+    the host reads what was found in it. Images are fetched only for those who need them.
 
     Args:
         generator: The generator.
         pairs: Pairs of the generator's size.
         metrics: From `choose_metrics`.
-        mode: `paper` or `deterministic`, see `runs.translation.translate_batch`.
+        mode: `paper` or `deterministic`, see `runs.translation.BatchTranslator`.
         batch_size: Images per batch; scores do not depend on it.
         workers: Threads that decode streamed pairs.
         max_images: Largest number of pairs; the first ones are scored. 0: all.
-        observe: Called with every batch of fakes and targets, for scores of whole sets.
+        resident: The pairs on the devices; None: each batch is brought there.
+        observe: Called with the fakes and targets of every batch, for scores of whole sets.
+        between: Called after every batch with its number of images; what it raises ends the
+            evaluation.
 
     Returns:
         The scores.
@@ -69,22 +79,39 @@ def evaluate(
     Raises:
         InputError: The generator's output is not finite.
     """
+    translator = BatchTranslator(generator, pairs.size, mode=mode, batch_size=batch_size)
+    on_device = [metric for metric in metrics.values() if metric.on_device]
+    on_host = [metric for metric in metrics.values() if not metric.on_device]
+    batches = score_batches(
+        translator,
+        pairs,
+        min(len(pairs), max_images or len(pairs)),
+        list(dict.fromkeys(measure_of(metric) for metric in on_device)),
+        workers=workers,
+        keep=bool(on_host) or observe is not None,
+        resident=resident,
+    )
 
-    def compare() -> Iterator[tuple[Compared, tuple[str, ...]]]:
-        count = min(len(pairs), max_images or len(pairs))
-        for (source, target), names in eval_batches(pairs, count, batch_size, workers):
-            fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
-            check_finite(fake, names)
-            both = pairs.form.compared(source, fake), pairs.form.compared_target(source, target)
-            if observe is not None:
-                observe(both)
-            yield both, names
+    def found() -> Iterator[tuple[tuple[str, ...], dict[Measure, Measured]]]:
+        for batch in prefetch(batches, lambda batch: batch, calls_ahead()):
+            measured, compared = batch.fetch()
+            for metric in on_device:
+                check_measured(metric, measured[measure_of(metric)], translator.size)
+            count = len(batch.names)
+            measured = {measure: each[:count] for measure, each in measured.items()}
+            if compared is not None:
+                measured |= measure_all(on_host, *compared)
+                if observe is not None:
+                    observe(compared)
+            yield batch.names, measured
+            between(count)
 
-    return tally(compare(), metrics)
+    return _gather(found(), metrics)
 
 
 def tally(
-    batches: Iterator[tuple[Compared, tuple[str, ...]]], metrics: Mapping[str, Metric]
+    batches: Iterator[tuple[tuple[Images, Images], tuple[str, ...]]],
+    metrics: Mapping[str, Metric],
 ) -> Evaluation:
     """Score batches of fakes and targets in [-1, 1].
 
@@ -98,11 +125,22 @@ def tally(
     Raises:
         InputError: There are no images.
     """
+    measured = (
+        (names, measure_all(metrics.values(), fake, target)) for (fake, target), names in batches
+    )
+    return _gather(measured, metrics)
+
+
+def _gather(
+    batches: Iterator[tuple[tuple[str, ...], dict[Measure, Measured]]],
+    metrics: Mapping[str, Metric],
+) -> Evaluation:
+    """Score images by what was measured in each batch."""
     total = Tally(metrics)
     names: list[str] = []
     values: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
-    for (fake, target), some in batches:
-        for name, found in total.add(fake, target).items():
+    for some, measured in batches:
+        for name, found in total.add_measured(measured, len(some)).items():
             values[name].append(found)
         names += some
     scores = total.scores()
@@ -130,10 +168,10 @@ def evaluate_baselines(
     mean, form = mean_target(train_pairs, workers=workers), pairs.form
     count = min(len(pairs), max_images or len(pairs))
 
-    def answers(copy: bool) -> Iterator[tuple[Compared, tuple[str, ...]]]:
+    def answers(copy: bool) -> Iterator[tuple[tuple[Images, Images], tuple[str, ...]]]:
         for (source, target), names in eval_batches(pairs, count, batch_size, workers):
-            answer = np.asarray(form.source.to_network(source)) if copy else mean
-            fake = form.compared(source, np.broadcast_to(answer, (len(source), *mean.shape)))
+            answer = form.source.to_network(source) if copy else mean
+            fake = form.compared(source, jnp.broadcast_to(answer, (len(source), *mean.shape)))
             yield (fake, form.compared_target(source, target)), names
 
     metrics = choose_metrics(["l1"])
@@ -167,20 +205,29 @@ class Tally:
         Raises:
             InputError: A metric does not return one entry per image.
         """
-        measured: dict[Measure, Measured] = {}
-        values = {}
-        for name, metric in self._metrics.items():
-            measure = _measure_of(metric)
-            if measure not in measured:
-                measured[measure] = np.asarray(measure(fake, target))
-                _check_measured(metric, measured[measure], len(fake))
-            values[name] = np.asarray(metric.value(measured[measure]), np.float64)
+        return self.add_measured(measure_all(self._metrics.values(), fake, target), len(fake))
+
+    def add_measured(
+        self, measured: Mapping[Measure, Measured], count: int
+    ) -> dict[str, Float[np.ndarray, " n"]]:
+        """Add a batch by what was measured in it.
+
+        Args:
+            measured: What each metric's `measure` has returned.
+            count: Number of images.
+
+        Returns:
+            One value per image, by metric.
+        """
         for measure, batch in measured.items():
             # Wider than float32: a sum over many images keeps its digits.
             total = batch.sum(axis=0, dtype=np.result_type(batch, np.int64))
             self._totals[measure] = self._totals.get(measure, 0) + total
-        self._images += len(fake)
-        return values
+        self._images += count
+        return {
+            name: np.asarray(metric.value(measured[measure_of(metric)]), np.float64)
+            for name, metric in self._metrics.items()
+        }
 
     def scores(self) -> Scores:
         """Return each metric's score of all images so far.
@@ -193,17 +240,49 @@ class Tally:
         return {name: self._score(metric) for name, metric in self._metrics.items()}
 
     def _score(self, metric: Metric) -> float:
-        total = self._totals[_measure_of(metric)]
+        total = self._totals[measure_of(metric)]
         return float(total / self._images if metric.score is None else metric.score(total))
 
 
-def _measure_of(metric: Metric) -> Measure:
-    assert metric.measure is not None  # only metrics of images are tallied
+def measure_all(
+    metrics: Iterable[Metric], fake: Images, target: Images
+) -> dict[Measure, np.ndarray]:
+    """Measure a batch on the host; what several metrics share is measured once.
+
+    Args:
+        metrics: Metrics of images.
+        fake: Images in [-1, 1].
+        target: Their ground truth.
+
+    Returns:
+        What each metric's `measure` returns.
+
+    Raises:
+        InputError: A metric does not return one entry per image.
+    """
+    measured: dict[Measure, np.ndarray] = {}
+    for metric in metrics:
+        measure = measure_of(metric)
+        if measure not in measured:
+            measured[measure] = np.asarray(measure(fake, target))
+            check_measured(metric, measured[measure], len(fake))
+    return measured
+
+
+def measure_of(metric: Metric) -> Measure:
+    """Return how a metric of images measures them."""
+    assert metric.measure is not None
     return metric.measure
 
 
-def _check_measured(metric: Metric, measured: np.ndarray, count: int) -> None:
-    """Raise InputError if a metric, which may be the user's own, has not one entry per image."""
+def check_measured(metric: Metric, measured: np.ndarray, count: int) -> None:
+    """Raise InputError if a metric, which may be the user's own, has not one entry per image.
+
+    Args:
+        metric: The metric.
+        measured: What it has measured.
+        count: Number of images.
+    """
     shape = measured.shape if metric.score is None else measured.shape[:1]
     if shape != (count,):
         raise InputError(

@@ -1,7 +1,11 @@
 """Conversions between sRGB and CIE 1976 L*a*b* under D65."""
 
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 
 # sRGB (IEC 61966-2-1) to XYZ relative to the white point, so that gray has a = b = 0. OpenCV's
 # float32 conversion is not used: it interpolates in a table, and is off by up to 0.47 in a.
@@ -45,9 +49,21 @@ def lab_to_rgb(
     Returns:
         Levels 0 to 255; linear red, green and blue are clipped to the gamut.
     """
+    return np.asarray(_to_rgb(np, np.matmul, lightness, ab))
+
+
+def lab_to_rgb_on_device(
+    lightness: Float[Array, "*n h w 1"], ab: Float[Array, "*n h w 2"]
+) -> UInt8[Array, "*n h w 3"]:
+    """Do what `lab_to_rgb` does, under `jit`; in rare cases a level is rounded the other way."""
+    # The default precision of products on GPU and TPU is too low.
+    return jnp.asarray(_to_rgb(jnp, partial(jnp.matmul, precision="highest"), lightness, ab))
+
+
+def _to_rgb(xp: Any, product: Any, lightness: Any, ab: Any) -> Any:
     y = (lightness + 16) / 116
-    roots = np.concatenate([y + ab[..., :1] / 500, y, y - ab[..., 1:] / 200], axis=-1)
-    xyz = np.where(roots > _KNEE, roots**3, 3 * _KNEE**2 * (roots - 4 / 29))
-    linear = np.clip(xyz @ _FROM_XYZ, 0, 1)
-    levels = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    return np.rint(levels * 255).astype(np.uint8)
+    roots = xp.concatenate([y + ab[..., :1] / 500, y, y - ab[..., 1:] / 200], axis=-1)
+    xyz = xp.where(roots > _KNEE, roots**3, 3 * _KNEE**2 * (roots - 4 / 29))
+    linear = xp.clip(product(xyz, _FROM_XYZ), 0, 1)
+    levels = xp.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    return xp.rint(levels * 255).astype(np.uint8)

@@ -180,11 +180,17 @@ class Encoding:
         """
         if self.classes:
             return np.asarray(image).argmax(axis=-1)[..., None].astype(self.dtype)
-        half = np.float32((self.high - self.low) / 2)
-        values = (np.asarray(image, np.float32) + 1) * half + np.float32(self.low)
+        values = np.asarray(self.unscaled(np.asarray(image, np.float32)))
         if self.dtype == "float32":
             return values
         return np.rint(values).clip(0, images.white(np.dtype(self.dtype))).astype(self.dtype)
+
+    def unscaled(
+        self, image: Float[Array | np.ndarray, "*n h w c"]
+    ) -> Float[Array | np.ndarray, "*n h w c"]:
+        """Map float32 in [-1, 1] to the stored range, without rounding; works under `jit`."""
+        half = np.float32((self.high - self.low) / 2)
+        return (image + 1) * half + np.float32(self.low)
 
     def resize(
         self, image: Shaped[np.ndarray, "h w c"], size: tuple[int, int]

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, PyTree, Shaped
+from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt32
 
 from pix2pix_jax.core.devices import by_first_axis, everywhere
 from pix2pix_jax.core.errors import InputError, shown
@@ -29,27 +29,100 @@ def check_mode(mode: str) -> None:
         raise InputError(f"mode {shown(mode)}: choose from {', '.join(MODES)}")
 
 
+def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " n"]:
+    """Return what decides the dropout of images: a hash of each name, without its folders."""
+    hashes = [zlib.crc32(os.fsencode(pathlib.PurePath(name).name)) for name in names]
+    return np.array(hashes, np.uint32)
+
+
 @functools.partial(jax.jit, static_argnames=("module", "encoding", "mode"))
 def _apply(
     module: nn.Module,
     encoding: Encoding,
     mode: str,
     variables: PyTree,
+    key: Key[Array, ""],
     source: Array,
-    keys: Key[Array, " n"],
+    hashes: Array,
 ) -> Float[Array, "n h w c"]:
     """Translate a batch; in mode `paper`, batch norm sees each image by itself."""
     source = encoding.to_network(source)
     if mode == "deterministic":
         return jnp.asarray(module.apply(variables, source, train=False))
 
-    def translate_one(image: Array, key: Array) -> Array:
+    def translate_one(image: Array, name_hash: Array) -> Array:
+        keys = jax.random.fold_in(key, name_hash)[None]
         fake, _ = module.apply(
-            variables, image[None], train=True, dropout_keys=key[None], mutable=["batch_stats"]
+            variables, image[None], train=True, dropout_keys=keys, mutable=["batch_stats"]
         )
         return jnp.asarray(fake)[0]
 
-    return jax.vmap(translate_one)(source, keys)
+    return jax.vmap(translate_one)(source, hashes)
+
+
+class BatchTranslator:
+    """Translates batches of one size on all local devices, where the weights are placed once.
+
+    Attributes:
+        batch_size: Wanted number of images in a batch.
+        size: Rows of a batch: that number, rounded up to a multiple of the devices.
+        devices: The devices; each one translates its part of a batch.
+    """
+
+    def __init__(
+        self, generator: Generator, image_size: tuple[int, int], *, mode: str, batch_size: int
+    ) -> None:
+        """Place the weights.
+
+        Args:
+            generator: The generator.
+            image_size: Height and width of the images, which the network must take.
+            mode: `paper` (dropout on, batch norm with each image's own statistics) or
+                `deterministic` (dropout off, running statistics).
+            batch_size: Largest number of images in a batch.
+
+        Raises:
+            InputError: The mode is unknown, or on the CPU the memory is too small.
+        """
+        check_mode(mode)
+        self.batch_size, self.devices = batch_size, tuple(jax.local_devices())
+        self.size = -(-batch_size // len(self.devices)) * len(self.devices)
+        refuse_too_large(generator, *image_size, self.size)
+        self._program = functools.partial(_apply, generator.module, generator.form.source, mode)
+        held = generator.variables, jax.random.key(generator.seed)
+        self._variables, self._key = jax.device_put(held, everywhere(self.devices))
+
+    def place(self, *arrays: Shaped[np.ndarray, "n ..."]) -> list[Shaped[Array, "size ..."]]:
+        """Start to copy the parts of a batch to the devices.
+
+        So that there is one program for all, and a result does not depend on the other images of
+        its batch, a smaller batch is filled up with zeros.
+        """
+        whole = [self._filled(array) for array in arrays]
+        placed: list[Array] = jax.device_put(whole, by_first_axis(self.devices))
+        return placed
+
+    def __call__(
+        self, source: Shaped[Array, "size h w c"], hashes: UInt32[Array, " size"]
+    ) -> Float[Array, "size h w d"]:
+        """Start to translate a batch.
+
+        Args:
+            source: Images as stored, on the devices.
+            hashes: From `name_hashes`, on the devices.
+
+        Returns:
+            Images in [-1, 1], on the devices, which may still be computing them.
+        """
+        fake: Array = self._program(self._variables, self._key, source, hashes)
+        return fake
+
+    def _filled(self, array: np.ndarray) -> np.ndarray:
+        if len(array) == self.size:
+            return array
+        filled = np.zeros((self.size, *array.shape[1:]), array.dtype)
+        filled[: len(array)] = array
+        return filled
 
 
 def translate_batch(
@@ -67,10 +140,8 @@ def translate_batch(
         source: Images as stored, of a size that the network takes.
         names: Names of the images. Without folders, and with the generator's seed, a name decides
             the image's dropout.
-        mode: `paper` (dropout on, batch norm with each image's own statistics) or `deterministic`
-            (dropout off, running statistics).
-        batch_size: Smaller batches are padded to this size. So there is one program for all, and a
-            result does not depend on the other images of its batch.
+        mode: See `BatchTranslator`.
+        batch_size: Smaller batches are padded to this size, see `BatchTranslator`.
 
     Returns:
         Images in [-1, 1].
@@ -78,21 +149,11 @@ def translate_batch(
     Raises:
         InputError: The mode is unknown, or on the CPU the memory is too small.
     """
-    check_mode(mode)
-    count = len(source)
-    devices = jax.local_devices()
-    padded_size = -(-batch_size // len(devices)) * len(devices)
-    _, height, width, _ = source.shape
-    refuse_too_large(generator, height, width, padded_size)
-    padded = np.zeros((padded_size, *source.shape[1:]), source.dtype)
-    padded[:count] = source
-    hashes = np.zeros(padded_size, np.uint32)
-    hashes[:count] = [zlib.crc32(os.fsencode(pathlib.PurePath(name).name)) for name in names]
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(generator.seed), hashes)
-    padded, keys = jax.device_put((padded, keys), by_first_axis(devices))
-    variables = jax.device_put(generator.variables, everywhere(devices))
-    fake = _apply(generator.module, generator.form.source, mode, variables, padded, keys)
-    return np.asarray(fake)[:count]
+    translator = BatchTranslator(
+        generator, (source.shape[1], source.shape[2]), mode=mode, batch_size=batch_size
+    )
+    fake = translator(*translator.place(source, name_hashes(names)))
+    return np.asarray(fake)[: len(source)]
 
 
 def translate(
@@ -114,7 +175,7 @@ def translate(
             Pillow, or the path of a file; see `given_images.as_images`.
         names: Names that, with the seed, decide the dropout; by default their numbers. Images of
             the same name, such as the frames of a video, get the same dropout.
-        mode: `paper` or `deterministic`, see `translate_batch`.
+        mode: `paper` or `deterministic`, see `BatchTranslator`.
         batch_size: Images per batch.
 
     Returns:

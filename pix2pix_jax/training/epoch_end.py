@@ -96,9 +96,11 @@ def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
 def _evaluate(
     run: Run, generator: Generator, pairs: Pairs, step: int, between: Callable[[], None]
 ) -> Scores:
-    options = {**eval_options(run), "mode": run.config.eval.mode, "observe": lambda _: between()}
+    options = {**eval_options(run), "mode": run.config.eval.mode}
     try:
-        return evaluate(generator, pairs, run.metrics, **options).scores
+        return evaluate(
+            generator, pairs, run.metrics, **options, between=lambda _: between()
+        ).scores
     except NonFiniteError as error:
         raise NonFiniteError(
             f"step {step}: the generator's output is not finite ({error}). Nothing was saved since "

@@ -12,25 +12,15 @@ import jax
 from jaxtyping import PyTree
 from tqdm import tqdm
 
-from pix2pix_jax.core.devices import on_cpu
+from pix2pix_jax.core.devices import calls_ahead
 from pix2pix_jax.core.errors import NonFiniteError, some_of
 from pix2pix_jax.training.calls import CallMetrics
 
-_LAG = 2
 _TRACED_STEPS = 10
 _SHOWN = ("g_loss", "d_loss")  # losses that the bar has room for
 
 Losses = dict[str, float]
 T = TypeVar("T")
-
-
-def calls_ahead() -> int:
-    """Return after how many further calls the losses of a call are read.
-
-    An accelerator thus never waits for the host. XLA's CPU backend allocates the temporary memory
-    of every call in its queue: there, no call may wait.
-    """
-    return 0 if on_cpu() else _LAG
 
 
 class MeanLosses:

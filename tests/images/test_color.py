@@ -1,7 +1,8 @@
+import jax
 import numpy as np
 import pytest
 
-from pix2pix_jax.images.color import lab_to_rgb, rgb_to_lab
+from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device, rgb_to_lab
 
 
 def noise(*shape):
@@ -55,3 +56,15 @@ def test_colours_out_of_gamut_are_clipped_as_opencv_clips_them():
     assert (found == 255).any()
     expected = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB) * 255
     np.testing.assert_allclose(found, expected, rtol=0, atol=1.01)
+
+
+def test_the_device_converts_lab_as_the_host_does():
+    convert, image = jax.jit(lab_to_rgb_on_device), noise(64, 64, 3)
+    lab = rgb_to_lab(image)
+    np.testing.assert_array_equal(convert(lab[..., :1], lab[..., 1:]), image)
+    lab += np.random.default_rng(1).normal(0, 5, lab.shape).astype(np.float32)
+    ours = np.asarray(convert(lab[..., :1], lab[..., 1:])).astype(int)
+    difference = ours - lab_to_rgb(lab[..., :1], lab[..., 1:])
+    # Powers differ in the last bit, which decides how one level in 40,000 is rounded.
+    assert np.abs(difference).max() <= 1
+    assert (difference != 0).mean() < 3e-4

@@ -13,9 +13,9 @@ from support.runs import assert_bit_equal, final_state
 from pix2pix_jax import InputError, load_generator, train_and_evaluate
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.data.sources import names_digest
-from pix2pix_jax.evaluation import scoring
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.lock import RunLock
+from pix2pix_jax.runs.translation import BatchTranslator
 from pix2pix_jax.runs.writers import CsvWriter
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.start import resume_timeline
@@ -101,8 +101,8 @@ def test_a_stop_in_an_evaluation_is_heeded_before_its_next_batch(
 ):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        # Two batches of three pairs for each evaluation; this is the first one of the second.
-        interrupt(patch, scoring, "translate_batch", signal_at(3))
+        # An evaluation is a grid and two batches of three pairs; this is the second one's first.
+        interrupt(patch, BatchTranslator, "__call__", signal_at(5))
         assert train_and_evaluate(rows_config(), run).step == 3
     assert table_of(run)[-1]["step"] == "2"
     train_and_evaluate(rows_config(), run)

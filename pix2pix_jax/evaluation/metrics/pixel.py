@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from pix2pix_jax.core.errors import InputError, NonFiniteError
 from pix2pix_jax.images import pixels
@@ -36,24 +36,35 @@ def check_pair(
         )
 
 
-def check_finite(images: Images, names: Sequence[str] = ()) -> None:
+def count_not_finite(images: Images) -> Int[Array, " n"]:
+    """Count the values of each image that are nan or infinite; works under `jit`."""
+    return jnp.sum(~jnp.isfinite(images), axis=(1, 2, 3))
+
+
+def refuse_not_finite(counts: Int[np.ndarray, " n"], names: Sequence[str], values: int) -> None:
     """Refuse images with nan or infinite values.
 
     Args:
-        images: Images of any range.
+        counts: From `count_not_finite`.
         names: The images' names; (): the message gives the place in the batch instead.
+        values: Number of values of an image.
 
     Raises:
         NonFiniteError: An image has such values; the message says which one is the first.
     """
-    wrong = np.asarray(jnp.sum(~jnp.isfinite(images), axis=(1, 2, 3)))
-    if wrong.any():
-        first = int(np.argmax(wrong > 0))
+    if counts.any():
+        first = int(np.argmax(counts > 0))
         name = names[first] if len(names) else f"image {first} of the batch"
         raise NonFiniteError(
-            f"{name}: {wrong[first]} of {images[first].size} values are nan or infinite, so it "
+            f"{name}: {counts[first]} of {values} values are nan or infinite, so it "
             "has no score; choose another checkpoint or leave the image out"
         )
+
+
+def check_finite(images: Images, names: Sequence[str] = ()) -> None:
+    """Do what `refuse_not_finite` does, for images of any range."""
+    values = int(np.prod(images.shape[1:]))
+    refuse_not_finite(np.asarray(count_not_finite(images)), names, values)
 
 
 def l1(fake: Images, target: Images) -> Float[Array, " n"]:

@@ -49,6 +49,8 @@ class Metric:
             image, or counts per image if there is a `score`. None for a metric of whole sets.
         score: Turns the counts of one image, or counts summed over a set, into the value. None: the
             value of a set is the mean over its images.
+        on_device: Whether `measure` is made of JAX's functions, so that it works under `jax.jit`.
+            It then runs where the images are. If not, it gets NumPy's arrays.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Metric:
     unit: str
     measure: Measure | None = None
     score: Callable[..., Any] | None = None
+    on_device: bool = False
 
     @property
     def per(self) -> Literal["image", "set"]:
@@ -74,11 +77,11 @@ class Metric:
 
 
 _ALL = (
-    Metric("l1", "pixel", "low", "units of [-1, 1]", l1),
-    Metric("l2", "pixel", "low", "squared units of [-1, 1]", l2),
-    Metric("psnr", "pixel", "high", "dB", psnr),
-    Metric("ssim", "structural", "high", "", ssim),
-    Metric("ms_ssim", "structural", "high", "", ms_ssim),
+    Metric("l1", "pixel", "low", "units of [-1, 1]", l1, on_device=True),
+    Metric("l2", "pixel", "low", "squared units of [-1, 1]", l2, on_device=True),
+    Metric("psnr", "pixel", "high", "dB", psnr, on_device=True),
+    Metric("ssim", "structural", "high", "", ssim, on_device=True),
+    Metric("ms_ssim", "structural", "high", "", ms_ssim, on_device=True),
     Metric("histogram_correlation", "matching", "high", "", histogram_correlation),
     Metric("template_matching", "matching", "high", "", template_matching),
     Metric("keypoint_ratio", "matching", "high", "", keypoint_ratio),

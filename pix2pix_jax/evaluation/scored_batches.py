@@ -1,0 +1,167 @@
+"""Batches of pairs on their way over the device: translated, checked and measured there.
+
+Nothing in here waits for the device. All that it needs is there before a batch begins, but for
+streamed pairs themselves: of those, each batch brings two arrays.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from pix2pix_jax.core.devices import by_first_axis, everywhere
+from pix2pix_jax.data.batches import eval_batches
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.data.resident import ResidentPairs, Shape, take
+from pix2pix_jax.evaluation.metrics.pixel import count_not_finite, refuse_not_finite
+from pix2pix_jax.evaluation.metrics.table import Measure, Measured
+from pix2pix_jax.runs.translation import BatchTranslator, name_hashes
+
+# A batch of fakes and their targets, in [-1, 1].
+Compared = tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n h w c"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredBatch:
+    """What the device finds in a batch; it may still be at it.
+
+    Attributes:
+        names: The images' names. The arrays may have more rows, which mean nothing.
+        measures: The measures that the device takes.
+        values: Number of values of a fake.
+        not_finite: How many values of each fake are not finite.
+        measured: What each measure returns.
+        compared: Fakes and targets in [-1, 1]; None unless they are to be fetched.
+    """
+
+    names: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    values: int
+    not_finite: Int[Array, " n"]
+    measured: tuple[Array, ...]
+    compared: tuple[Array, Array] | None
+
+    def fetch(self) -> tuple[dict[Measure, Measured], Compared | None]:
+        """Wait for the batch, and copy what was found to the host.
+
+        Returns:
+            What each measure returned, rows that mean nothing included; and the fakes and targets
+            of the images, or None if they are not to be fetched.
+
+        Raises:
+            NonFiniteError: A fake has values that are not finite; the message names it.
+        """
+        count = len(self.names)
+        not_finite, measured = jax.device_get((self.not_finite, self.measured))
+        refuse_not_finite(not_finite[:count], self.names, self.values)
+        found = dict(zip(self.measures, measured, strict=True))
+        if self.compared is None:
+            return found, None
+        fake, target = jax.device_get(self.compared)
+        return found, (fake[:count], target[:count])
+
+
+def score_batches(
+    translator: BatchTranslator,
+    pairs: Pairs,
+    count: int,
+    measures: Sequence[Measure],
+    *,
+    workers: int,
+    keep: bool,
+    resident: ResidentPairs | None = None,
+) -> Iterator[ScoredBatch]:
+    """Start to translate and to measure batches, each when it is asked for.
+
+    Args:
+        translator: The generator on the devices.
+        pairs: Pairs of its size.
+        count: How many of them, from the first one on.
+        measures: Functions of fakes and targets that work under `jit`.
+        workers: Threads that decode streamed pairs.
+        keep: Whether fakes and targets are to be fetched.
+        resident: The pairs on the devices; None: they are brought batch by batch.
+
+    Yields:
+        What the device will find in each batch.
+    """
+    names = pairs.names[:count]
+    first, hashes = np.int32(0), name_hashes(names)
+    first, hashes = jax.device_put((first, hashes), everywhere(translator.devices))
+    stored = [hashes]
+    shapes: list[Shape] = [()]
+    if resident is not None:
+        stored += [resident.source, resident.target]
+        shapes += resident.shapes
+    next_rows = functools.partial(
+        _next_rows,
+        shapes=tuple(shapes),
+        size=translator.size,
+        step=translator.batch_size,
+        sharding=by_first_axis(translator.devices),
+    )
+    for some, brought in _batches(translator, pairs, names, workers, resident):
+        first, (hashes, *taken) = next_rows(first, stored)
+        source, target = taken or brought
+        fake = translator(source, hashes)
+        found = _measure(pairs.form, tuple(measures), keep, source, target, fake)
+        yield ScoredBatch(some, tuple(measures), math.prod(fake.shape[1:]), *found)
+
+
+def _batches(
+    translator: BatchTranslator,
+    pairs: Pairs,
+    names: tuple[str, ...],
+    workers: int,
+    resident: ResidentPairs | None,
+) -> Iterator[tuple[tuple[str, ...], Sequence[Array]]]:
+    """Yield each batch's names, and its pairs unless these are on the devices already."""
+    size = translator.batch_size
+    if resident is not None:
+        for start in range(0, len(names), size):
+            yield names[start : start + size], ()
+        return
+    for both, some in eval_batches(pairs, len(names), size, workers):
+        yield some, translator.place(*both)
+
+
+@functools.partial(jax.jit, static_argnames=("shapes", "size", "step", "sharding"))
+def _next_rows(
+    first: Int[Array, ""],
+    stored: list[Array],
+    *,
+    shapes: tuple[Shape, ...],
+    size: int,
+    step: int,
+    sharding: jax.sharding.Sharding,
+) -> tuple[Int[Array, ""], list[Array]]:
+    """Take the rows of a batch, and return where the next one begins.
+
+    As the device counts for itself, no number has to be brought there. After the last row, the
+    last one is repeated.
+    """
+    rows = lax.with_sharding_constraint(first + jnp.arange(size, dtype=jnp.int32), sharding)
+    taken = [take(side, rows, shape) for side, shape in zip(stored, shapes, strict=True)]
+    return first + step, [lax.with_sharding_constraint(side, sharding) for side in taken]
+
+
+@functools.partial(jax.jit, static_argnames=("form", "measures", "keep"))
+def _measure(
+    form: PairFormat,
+    measures: tuple[Measure, ...],
+    keep: bool,
+    source: Array,
+    target: Array,
+    fake: Array,
+) -> tuple[Array, tuple[Array, ...], tuple[Array, Array] | None]:
+    """Check and measure fakes; return also what was compared if it is to be fetched."""
+    both = form.compared(source, fake), form.compared_target(source, target)
+    measured = tuple(measure(*both) for measure in measures)
+    return count_not_finite(fake), measured, both if keep else None
