@@ -26,7 +26,10 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
         help="weights of the Inception network, for fid, kid and inception_score",
     )
     parser.add_argument(
-        "--batch_size", type=cli.whole(1, 2**12), default=8, help="images per batch (default: 8)"
+        "--batch_size",
+        type=cli.whole(1, 2**12),
+        default=0,
+        help="images per batch (default: 8 on the CPU, 32 per device elsewhere at 256 pixels)",
     )
 
 

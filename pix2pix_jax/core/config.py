@@ -212,7 +212,8 @@ def _add_training(config: ConfigDict) -> None:
     config.checkpoint.keep_period_epochs = 0
 
     config.eval = Config()
-    config.eval.batch_size = 8  # images per batch, over all devices
+    # Images per batch, over all devices; 0: 8 on the CPU, 32 per device elsewhere at 256 pixels
+    config.eval.batch_size = 0
     config.eval.max_images = 0  # largest number of validation pairs; 0: all
     # Number of training pairs, without augmentation, that are also scored
     config.eval.train_images = 0

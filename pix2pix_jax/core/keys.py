@@ -31,6 +31,7 @@ _EPOCHS = Whole(1, _MOST_EPOCHS)
 _EPOCHS_OR_NEVER = Whole(0, _MOST_EPOCHS)
 _CHANNELS = Whole(1, 2**10)
 _BATCH = Whole(1, 2**16)
+_BATCH_OR_AUTOMATIC = Whole(0, 2**16)
 _METRIC = Choice(choices.METRICS, or_own=True)
 _RANGE = Several(
     Number(-1e38, 1e38),
@@ -163,7 +164,7 @@ _TRAINING: dict[str, Rule] = {
     # An own metric has a name of its own, which `build_metrics` knows once it is loaded.
     "checkpoint.best_metric": Text(),
     "checkpoint.keep_period_epochs": _EPOCHS_OR_NEVER,
-    "eval.batch_size": _BATCH,
+    "eval.batch_size": _BATCH_OR_AUTOMATIC,
     "eval.max_images": _COUNT,
     "eval.train_images": _COUNT,
     "eval.metrics": Several(_METRIC, f"give names of metrics: {_METRIC.expected}"),

@@ -21,6 +21,7 @@ from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.sheets import Picture
 
 HEADINGS = ("image", "target")
+_BATCH = 8
 _MOST_COLOURED = 4  # channels: images with more are not gray, RGB or RGBA
 Stored = Shaped[np.ndarray, "_ _ _"]
 
@@ -85,7 +86,7 @@ def find_file_pairs(fakes: str | pathlib.Path, targets: str | pathlib.Path) -> F
     return FilePairs(folders, tuple(found.pairs), tuple(found.pairs.values()))
 
 
-def score_folders(pairs: FilePairs, wanted: Wanted, *, batch_size: int = 8) -> Scorecard:
+def score_folders(pairs: FilePairs, wanted: Wanted, *, batch_size: int = 0) -> Scorecard:
     """Score images against their targets.
 
     The value range of integers is that of their type, from black to white; that of float32 is 0 to
@@ -94,7 +95,7 @@ def score_folders(pairs: FilePairs, wanted: Wanted, *, batch_size: int = 8) -> S
     Args:
         pairs: From `find_file_pairs`.
         wanted: What to measure.
-        batch_size: Largest number of neighbouring images of one size that are scored at once.
+        batch_size: Largest number of neighbouring images of one size that are scored at once; 0: 8.
 
     Returns:
         The scores.
@@ -103,6 +104,7 @@ def score_folders(pairs: FilePairs, wanted: Wanted, *, batch_size: int = 8) -> S
         InputError: A file cannot be read, differs from its target in size or type, is not finite,
             or does not fit a metric.
     """
+    batch_size = batch_size or _BATCH
     inception = wanted.gather(batch_size)
     observe = observe_with(inception)
 

@@ -24,6 +24,7 @@ from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, generator_of
+from pix2pix_jax.runs.translation import choose_batch_size
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +38,12 @@ class ScoringOptions:
     Attributes:
         split: `train`, `val` or `test` of its own data.
         mode: `paper` or `deterministic`, see `runs.translation.translate_batch`.
-        batch_size: Images per batch; scores do not depend on it.
+        batch_size: Images per batch; scores do not depend on it. 0: see `choose_batch_size`.
     """
 
     split: str = "test"
     mode: str = "paper"
-    batch_size: int = 8
+    batch_size: int = 0
 
 
 def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
@@ -129,14 +130,15 @@ def score_checkpoint(
             metric.
     """
     generator = generator_of(folder, step)
-    inception = wanted.gather(options.batch_size)
+    batch_size = choose_batch_size(options.batch_size, pairs.size)
+    inception = wanted.gather(batch_size)
     with tqdm(total=len(pairs), desc=f"step {step}", unit="image", disable=None) as bar:
         found = evaluate(
             generator,
             pairs,
             wanted.metrics,
             mode=options.mode,
-            batch_size=options.batch_size,
+            batch_size=batch_size,
             workers=folder.settings.data.workers,
             observe=observe_with(inception),
             between=bar.update,
@@ -166,8 +168,8 @@ def write_evaluation(
     write_scorecard(card, output)
 
     def draw(numbers: list[int]) -> list[tuple[Picture, ...]]:
-        mode, batch_size = options.mode, options.batch_size
-        return picture_rows(generator, pairs, numbers, mode=mode, batch_size=batch_size)
+        batch_size = choose_batch_size(options.batch_size, pairs.size)
+        return picture_rows(generator, pairs, numbers, mode=options.mode, batch_size=batch_size)
 
     if sort_by is not None:
         write_contact_sheet(card, sort_by, output, HEADINGS, draw)

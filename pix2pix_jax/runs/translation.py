@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt32
 
-from pix2pix_jax.core.devices import by_first_axis, everywhere
+from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.generator import Generator
@@ -21,12 +21,31 @@ from pix2pix_jax.runs.given_images import as_images, check_names
 from pix2pix_jax.runs.image_memory import refuse_too_large
 
 MODES = ("paper", "deterministic")
+_LEAST_IN_BATCH, _MOST_IN_BATCH = 8, 128  # images of a device, if their number is left open
+_PIXELS_IN_BATCH = 32 * 256 * 256
 
 
 def check_mode(mode: str) -> None:
     """Raise InputError unless `mode` is one of `MODES`."""
     if mode not in MODES:
         raise InputError(f"mode {shown(mode)}: choose from {', '.join(MODES)}")
+
+
+def choose_batch_size(wanted: int, image_size: tuple[int, int]) -> int:
+    """Return how many images to translate at once.
+
+    Args:
+        wanted: The number that was asked for; 0: choose one.
+        image_size: Height and width of the images.
+
+    Returns:
+        The wanted number; or 8 on the CPU, and elsewhere for each device as many as have the pixels
+        of 32 images of 256x256, from 8 to 128.
+    """
+    if wanted or on_cpu():
+        return wanted or _LEAST_IN_BATCH
+    fitting = _PIXELS_IN_BATCH // (image_size[0] * image_size[1])
+    return jax.local_device_count() * min(max(fitting, _LEAST_IN_BATCH), _MOST_IN_BATCH)
 
 
 def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " n"]:

@@ -18,6 +18,7 @@ from pix2pix_jax.evaluation.scoring import Scores, evaluate
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.sheets import grid
 from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import choose_batch_size
 from pix2pix_jax.runs.writers import Writer
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
@@ -38,7 +39,8 @@ def position(run: Run, step: int) -> Scores:
 def eval_options(run: Run) -> dict[str, Any]:
     """Return the keyword arguments that all evaluations share."""
     options, workers = run.config.eval, run.config.data.workers
-    return {"batch_size": options.batch_size, "max_images": options.max_images, "workers": workers}
+    batch_size = choose_batch_size(options.batch_size, run.splits.val.size)
+    return {"batch_size": batch_size, "max_images": options.max_images, "workers": workers}
 
 
 def show_and_evaluate(
@@ -67,10 +69,9 @@ def show_and_evaluate(
     name = f"epoch_{epochs:04d}" if isinstance(epochs, int) else f"step_{step:08d}"
     writer.image(step, name, grid)
     scores: Scores = {}
-    for prefix, pairs in (("val", run.splits.val), ("train", run.splits.scored_train)):
-        if pairs is not None:
-            found = _evaluate(run, generator, pairs, step, between)
-            scores |= {f"{prefix}_{name}": value for name, value in found.items()}
+    for prefix in run.scored:
+        found = _evaluate(run, generator, prefix, step, between)
+        scores |= {f"{prefix}_{name}": value for name, value in found.items()}
     return scores
 
 
@@ -82,8 +83,9 @@ def _generator(run: Run, state: TrainState, step: int) -> Generator:
 
 
 def _draw_grid(run: Run, generator: Generator, pairs: Pairs) -> UInt8[np.ndarray, "h w 3"]:
-    count, options = run.config.log.grid_images, run.config.eval
-    return sample_grid(generator, pairs, count, mode=options.mode, batch_size=options.batch_size)
+    # The batch size of the evaluation: both use the same compiled translation.
+    count, batch_size = run.config.log.grid_images, eval_options(run)["batch_size"]
+    return sample_grid(generator, pairs, count, mode=run.config.eval.mode, batch_size=batch_size)
 
 
 def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
@@ -94,12 +96,17 @@ def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
 
 
 def _evaluate(
-    run: Run, generator: Generator, pairs: Pairs, step: int, between: Callable[[], None]
+    run: Run, generator: Generator, prefix: str, step: int, between: Callable[[], None]
 ) -> Scores:
-    options = {**eval_options(run), "mode": run.config.eval.mode}
     try:
         return evaluate(
-            generator, pairs, run.metrics, **options, between=lambda _: between()
+            generator,
+            run.scored[prefix],
+            run.metrics,
+            mode=run.config.eval.mode,
+            resident=run.resident.get(prefix),
+            between=lambda _: between(),
+            **eval_options(run),
         ).scores
     except NonFiniteError as error:
         raise NonFiniteError(

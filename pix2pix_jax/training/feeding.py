@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
-from pix2pix_jax.core.devices import hold, on_cpu, release_free_memory, spread
+from pix2pix_jax.core.devices import fits_on_device, hold, on_cpu, release_free_memory, spread
 from pix2pix_jax.data.batches import HostBatch, prefetch, train_batches
 from pix2pix_jax.data.order import TrainingOrder
 from pix2pix_jax.training.calls import (
@@ -127,7 +127,7 @@ def build_feed(run: Run) -> Feed:
     steps = config.train.steps_per_call or _automatic_steps(run)
     path = "streamed" if pairs.arrays is None and pairs.cached is None else "cached"
     one_size = pairs.arrays is not None and not examples.mosaic
-    if one_size and steps > 1 and _fits_on_device(pairs.gigabytes, config.data):
+    if one_size and steps > 1 and fits_on_device(pairs.gigabytes, config.data.device_share):
         path = "resident"
     axes: Any = 0
     make = make_single_call
@@ -148,16 +148,6 @@ def _automatic_steps(run: Run) -> int:
     sides = run.examples.example(run.first_step, run.examples.places.start)
     bytes_per_step = len(run.examples.places) * sum(side.nbytes for side in sides)
     return max(1, min(_STEPS_PER_CALL, _MOST_BYTES_PER_CALL // bytes_per_step))
-
-
-def _fits_on_device(gigabytes: float, data: Any) -> bool:
-    """Return whether pairs fit into their share of a device's memory.
-
-    A CPU device reports no memory: it uses the host's, which holds the pairs already.
-    """
-    stats = jax.local_devices()[0].memory_stats() or {}
-    limit = stats.get("bytes_limit")
-    return data.device_share > 0 and (limit is None or gigabytes * 1e9 <= data.device_share * limit)
 
 
 def _spans(

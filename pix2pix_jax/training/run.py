@@ -1,6 +1,7 @@
 """A run, built from its configuration. Mistakes are found here, before any file is written."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +12,15 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
-from pix2pix_jax.core.devices import DEVICES
+from pix2pix_jax.core.devices import DEVICES, fits_on_device
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.augment import Augment, build_augment
 from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.data.resident import ResidentPairs, place_those_that_fit
 from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
@@ -89,6 +92,23 @@ class Run:
         share = self.timeline.global_batch // jax.process_count()
         places = range(jax.process_index() * share, (jax.process_index() + 1) * share)
         return TrainingOrder(self.splits.train, self.timeline, places, self.config.augment.mosaic)
+
+    @property
+    def scored(self) -> dict[str, Pairs]:
+        """Pairs that evaluations score, by the prefix of their scores: `val`, and maybe `train`."""
+        scored = {"val": self.splits.val, "train": self.splits.scored_train}
+        return {prefix: pairs for prefix, pairs in scored.items() if pairs is not None}
+
+    @functools.cached_property
+    def resident(self) -> dict[str, ResidentPairs]:
+        """Those of `scored` that are kept on the devices; training pairs have precedence there."""
+        train, share = self.splits.train.gigabytes, self.config.data.device_share
+        return place_those_that_fit(
+            self.scored,
+            self.config.eval.max_images,
+            share=share,
+            taken=train if fits_on_device(train, share) else 0.0,
+        )
 
     def create_state(self) -> TrainState:
         """Create the state of step 0."""

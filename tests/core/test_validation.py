@@ -94,7 +94,7 @@ def test_a_config_that_is_not_valid_is_not_resolved():
         ("checkpoint.every_epochs", "0", "must be a whole number from 1 to "),
         ("checkpoint.keep", "0", "must be a whole number from 1 to "),
         ("checkpoint.keep_period_epochs", "-1", "must be a whole number from 0 to "),
-        ("eval.batch_size", "0", "must be a whole number from 1 to "),
+        ("eval.batch_size", "-1", "must be a whole number from 0 to "),
         ("eval.max_images", "-1", "must be a whole number from 0 to "),
         ("log.every_steps", "0", "must be a whole number from 1 to "),
         ("log.grid_images", "0", "must be a whole number from 1 to "),

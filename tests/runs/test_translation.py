@@ -8,6 +8,7 @@ from support.runs import tiny_run
 
 from pix2pix_jax import InputError, load_generator, translate
 from pix2pix_jax.images import pixels as images
+from pix2pix_jax.runs.translation import choose_batch_size
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)
@@ -128,3 +129,12 @@ def test_padded_images_of_several_sizes_come_back_in_order(generator):
     for fake, source, name in zip(together, sources, names, strict=True):
         (alone,) = translate(padding, [source], names=[name], batch_size=2)
         np.testing.assert_array_equal(fake, alone)
+
+
+def test_accelerators_translate_larger_batches_unless_the_images_are_large(monkeypatch):
+    assert choose_batch_size(0, (256, 256)) == 8
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    sizes = {side: choose_batch_size(0, (side, side)) for side in (32, 128, 256, 512, 1024)}
+    # Of each of the eight devices.
+    assert sizes == {32: 1024, 128: 1024, 256: 256, 512: 64, 1024: 64}
+    assert choose_batch_size(3, (256, 256)) == 3
