@@ -3,6 +3,9 @@
 A single step is called with a batch. A call of many steps takes a dict of `source` and `target`,
 the pairs that it draws from, as stored; `indices`, the pairs of each step that it may take; `span`,
 which of these steps it takes; and `example`, as in a batch.
+
+A loop has one of two forms. On a GPU, a loop whose length only the device knows makes the host wait
+after every step, to learn whether there is another one. There, the length is part of the program.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from pix2pix_jax.core.devices import DEVICES
+from pix2pix_jax.data.resident import Shape, take
 from pix2pix_jax.training.objectives import Metrics
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch, TrainStep
@@ -58,14 +62,19 @@ def make_single_call(train_step: TrainStep) -> CallStep:
     return call
 
 
-def make_looped_call(train_step: TrainStep) -> CallStep:
-    """Make a call of any number of steps.
+def make_looped_call(
+    train_step: TrainStep, *, steps: int | None = None, shapes: tuple[Shape, Shape] | None = None
+) -> CallStep:
+    """Make a call of many steps.
 
-    The number is an argument, so that one executable serves all. On the CPU this is for tests only:
-    XLA's backend runs convolutions about 50 times slower inside a loop.
+    On the CPU this is for tests only: XLA's backend runs convolutions about 50 times slower inside
+    a loop.
 
     Args:
         train_step: As from `make_step`.
+        steps: Number of steps of every call. None: `span` says how many, so that one executable
+            serves all.
+        shapes: Shape of a source and of a target, if they are stored flat.
 
     Returns:
         `(state, arguments) -> (state, metrics)`. `indices` is int32 of shape (steps, examples of
@@ -73,26 +82,28 @@ def make_looped_call(train_step: TrainStep) -> CallStep:
     """
 
     def call(state: TrainState, arguments: Batch) -> tuple[TrainState, CallMetrics]:
-        pairs = {name: arguments[name] for name in ("source", "target")}
+        sides = [arguments[name] for name in ("source", "target")]
+        form = shapes or [side.shape[1:] for side in sides]
 
-        def take(number: Array) -> Batch:
+        def batch_of(number: Array) -> Batch:
             rows = lax.dynamic_index_in_dim(arguments["indices"], number, keepdims=False)
-            chosen = {
-                name: jnp.take(side, rows, axis=0, mode="clip") for name, side in pairs.items()
-            }
-            return {**chosen, "example": arguments["example"]}
+            source, target = (
+                take(side, rows, shape) for side, shape in zip(sides, form, strict=True)
+            )
+            return {"source": source, "target": target, "example": arguments["example"]}
 
         first, count = arguments["span"]
-        names = jax.eval_shape(train_step, state, take(first))[1]  # known before the loop
+        names = jax.eval_shape(train_step, state, batch_of(first))[1]  # known before the loop
 
         def body(place: Array, carry: tuple[TrainState, Array, Array]) -> Any:
             state, total, first_bad = carry
-            state, metrics = train_step(state, take(first + place))
+            state, metrics = train_step(state, batch_of(first + place))
             values = _stack(metrics)
             return state, total + values, _note_bad(first_bad, values, place.astype(jnp.float32))
 
         start = (state, jnp.zeros(len(names), jnp.float32), jnp.float32(-1))
-        state, total, first_bad = lax.fori_loop(0, count, body, start)
+        length = count if steps is None else steps
+        state, total, first_bad = lax.fori_loop(0, length, body, start)
         return state, _pack(names, total / count.astype(jnp.float32), first_bad)
 
     return call

@@ -5,22 +5,23 @@ use, and what they need is on its way while the device still computes.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import jax
 import numpy as np
-from jaxtyping import Shaped
 
-from pix2pix_jax.core.devices import fits_on_device, hold, on_cpu, release_free_memory, spread
+from pix2pix_jax.core.devices import fits_on_device, hold, on_cpu, release_free_memory
 from pix2pix_jax.data.batches import HostBatch, prefetch, train_batches
 from pix2pix_jax.data.order import TrainingOrder
+from pix2pix_jax.data.resident import as_stored, stored_flat
 from pix2pix_jax.training.calls import (
-    CallStep,
+    CallMetrics,
     compile_train_step,
     make_looped_call,
     make_single_call,
 )
+from pix2pix_jax.training.placing import as_lowered, by_device, place, place_batch
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch
@@ -32,7 +33,32 @@ _STEPS_PER_CALL = 20
 _MOST_BYTES_PER_CALL = 2**28  # fewer steps if streamed pairs are large
 
 Call = tuple[int, Batch]
-_HELD = ("span",)  # arguments that each device gets a copy of; the others are divided
+Loop = Literal["none", "runtime", "fixed"]  # see `choose_loop`
+_ANY = 0  # key of a program that takes any number of steps
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledCalls:
+    """The compiled calls of a run's step.
+
+    Attributes:
+        programs: The executables by number of steps, the most steps first; 0: any number.
+    """
+
+    programs: Mapping[int, Any]
+
+    def __call__(
+        self, state: TrainState, count: int, arguments: Batch
+    ) -> tuple[TrainState, CallMetrics]:
+        """Start to take `count` steps."""
+        program = self.programs[count if count in self.programs else _ANY]
+        result: tuple[TrainState, CallMetrics] = program(state, arguments)
+        return result
+
+    @property
+    def largest(self) -> Any:
+        """The executable of the most steps."""
+        return next(iter(self.programs.values()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +70,17 @@ class Feed:
         path: Where the pairs are: `resident`, a copy on each device; `cached`, in host memory;
             `streamed`, in files.
         steps_per_call: Largest number of steps in a call.
-        step: The call, not compiled yet.
+        programs: The calls by number of steps, not compiled yet, see `CompiledCalls`.
         workers: Threads that decode streamed pairs.
+        loop: How a call takes its steps.
     """
 
     examples: TrainingOrder
     path: str
     steps_per_call: int
-    step: Any
+    programs: Mapping[int, Any]
     workers: int
+    loop: Loop
 
     def calls(self, first: int, stop: int, end_of: Callable[[int], int]) -> Iterator[Call]:
         """Yield the calls of steps `first` to `stop`, placed on the devices ahead of their use.
@@ -70,14 +98,25 @@ class Feed:
             yield from prefetch(self._resident(spans), lambda call: call)
             return
         batches = train_batches(self.examples, first, stop, self.workers)
-        if self.steps_per_call == 1:
-            made: Iterator[tuple[int, HostBatch]] = (
-                (1, {name: _by_device(array, 0) for name, array in batch.items()})
-                for batch in batches
-            )
-        else:
-            made = _chunks(batches, spans, self.steps_per_call)
-        yield from prefetch(made, lambda call: (call[0], _place(call[1])))
+        if self.loop == "none":
+            for batch in prefetch(batches, place_batch):
+                yield 1, batch
+            return
+        chunks = _chunks(batches, spans, self.steps_per_call)
+        for calls in prefetch(chunks, lambda chunk: self._place_chunk(*chunk)):
+            yield from calls
+
+    def _place_chunk(self, count: int, chunk: HostBatch) -> list[Call]:
+        """Start to copy the pairs of some steps to the devices, and return the calls of them."""
+        placed = place(chunk)
+        return [(n, {**placed, **place({"span": span})}) for n, span in self._parts(0, count)]
+
+    def _parts(self, first: int, count: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Divide steps among calls: one call if there is a program for all, else single steps."""
+        whole = count in self.programs or _ANY in self.programs
+        part = count if whole else 1
+        for begin in range(first, first + count, part):
+            yield part, np.array([begin, part], np.int32)
 
     def _resident(self, spans: Iterator[tuple[int, int]]) -> Iterator[Call]:
         """Yield calls that take their pairs from arrays on the device.
@@ -86,7 +125,8 @@ class Feed:
         """
         timeline = self.examples.timeline
         assert self.examples.pairs.arrays is not None
-        data = dict(zip(("source", "target"), hold(self.examples.pairs.arrays), strict=True))
+        sides = [as_stored(side, flat=stored_flat()) for side in self.examples.pairs.arrays]
+        data = dict(zip(("source", "target"), hold(sides), strict=True))
         epoch, order = -1, {}
         for step, count in spans:
             if timeline.epoch(step) != epoch:
@@ -94,49 +134,90 @@ class Feed:
                 begin = timeline.end_of(epoch)
                 rows = range(begin, timeline.end_of(epoch + 1))
                 indices = np.stack([self.examples.indices(row) for row in rows])
-                order = _place(
+                order = place(
                     {
-                        "indices": _by_device(indices.astype(np.int32), 1),
-                        "example": _by_device(self.examples.example_places, 0),
+                        "indices": by_device(indices.astype(np.int32), 1),
+                        "example": by_device(self.examples.example_places, 0),
                     }
                 )
-            span = np.array([step - begin, count], np.int32)
-            yield count, {**data, **order, **_place({"span": span})}
+            for part, span in self._parts(step - begin, count):
+                yield part, {**data, **order, **place({"span": span})}
 
-    def compile(self, state: TrainState, arguments: Batch) -> CallStep:
-        """Compile the call ahead of its first use, and release the compiler's memory.
+    def compile(self, state: TrainState, arguments: Batch) -> CompiledCalls:
+        """Compile the calls ahead of their first use, and release the compiler's memory.
 
         Args:
             state: As from `devices.hold`.
             arguments: Arguments of any call: all have the same shapes.
 
         Returns:
-            The compiled call.
+            The compiled calls.
         """
-        compiled: CallStep = self.step.lower(state, _as_lowered(arguments)).compile()
+        lowered = as_lowered(arguments)
+        compiled = {
+            count: program.lower(state, lowered).compile()
+            for count, program in self.programs.items()
+        }
         release_free_memory()
-        return compiled
+        return CompiledCalls(compiled)
 
 
-def build_feed(run: Run) -> Feed:
+def choose_loop(steps_per_call: int) -> Loop:
+    """Choose how a call takes its steps on this platform.
+
+    Args:
+        steps_per_call: Largest number of steps in a call.
+
+    Returns:
+        `none`: a call is a step, and brings its batch; on the CPU, where XLA runs convolutions
+        about 50 times slower inside a loop. `fixed`: a loop whose length is part of the program,
+        and single steps for what is left; on a GPU, where the host waits after every step of a loop
+        whose length only the device knows. `runtime`: a loop of any length; elsewhere.
+    """
+    if on_cpu() and steps_per_call == 1:
+        return "none"
+    return "fixed" if jax.default_backend() == "gpu" else "runtime"
+
+
+def build_feed(run: Run, loop: Loop | None = None) -> Feed:
     """Choose how a run's pairs reach its step.
 
     On the CPU a call is one step, unless `train.steps_per_call` asks for more.
+
+    Args:
+        run: The run.
+        loop: How a call takes its steps; None: see `choose_loop`.
     """
     config, pairs, examples = run.config, run.splits.train, run.examples
     steps = config.train.steps_per_call or _automatic_steps(run)
+    loop = loop or choose_loop(steps)
     path = "streamed" if pairs.arrays is None and pairs.cached is None else "cached"
     one_size = pairs.arrays is not None and not examples.mosaic
-    if one_size and steps > 1 and fits_on_device(pairs.gigabytes, config.data.device_share):
+    share = config.data.device_share
+    if one_size and loop != "none" and fits_on_device(pairs.gigabytes, share):
         path = "resident"
-    axes: Any = 0
-    make = make_single_call
-    if steps > 1:
-        of_pairs = None if path == "resident" else 0
-        make = make_looped_call
-        axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
-    step = compile_train_step(make(run.train_step), jax.local_devices(), axes)
-    return Feed(examples, path, steps, step, config.data.workers)
+    programs = _programs(run, loop, steps, resident=path == "resident")
+    return Feed(examples, path, steps, programs, config.data.workers, loop)
+
+
+def _programs(run: Run, loop: Loop, steps: int, *, resident: bool) -> dict[int, Any]:
+    """Make the calls that a run needs."""
+    devices = jax.local_devices()
+    if loop == "none":
+        return {1: compile_train_step(make_single_call(run.train_step), devices)}
+    of_pairs = None if resident else 0
+    axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
+    shapes = None
+    if resident and run.splits.train.arrays is not None:
+        source, target = run.splits.train.arrays
+        shapes = source.shape[1:], target.shape[1:]
+    lengths = {steps: steps, 1: 1} if loop == "fixed" else {_ANY: None}
+    return {
+        count: compile_train_step(
+            make_looped_call(run.train_step, steps=length, shapes=shapes), devices, axes
+        )
+        for count, length in lengths.items()
+    }
 
 
 def _automatic_steps(run: Run) -> int:
@@ -165,59 +246,20 @@ def _chunks(
 ) -> Iterator[tuple[int, HostBatch]]:
     """Yield the batches of several steps as the pairs of one call.
 
-    A short call is filled up to `most` steps, which `span` leaves out: all calls have one shape.
+    A short call is filled up to `most` steps, which its spans leave out: all have one shape.
     """
     for _, count in spans:
         some = [next(batches) for _ in range(count)]
         some += some[-1:] * (most - count)
-        example = _by_device(some[0]["example"], 0)
+        example = by_device(some[0]["example"], 0)
         devices, share = example.shape[:-1], example.shape[-1]
         # For each device, its examples of all steps, one after another.
         chunk = {
-            name: _by_device(np.stack([batch[name] for batch in some]), 1).reshape(
+            name: by_device(np.stack([batch[name] for batch in some]), 1).reshape(
                 *devices, most * share, *some[0][name].shape[1:]
             )
             for name in ("source", "target")
         }
         indices = np.arange(most * share, dtype=np.int32).reshape(most, share)
         chunk["indices"] = np.broadcast_to(indices, (*devices, most, share))
-        yield count, {**chunk, "example": example, "span": np.array([0, count], np.int32)}
-
-
-def _many() -> bool:
-    return jax.device_count() > 1
-
-
-def _by_device(array: Shaped[np.ndarray, "..."], axis: int) -> Shaped[np.ndarray, "..."]:
-    """Divide an axis of examples among this process's devices; their axis becomes the first.
-
-    With a single device there is no such axis.
-    """
-    if not _many():
-        return array
-    shape = array.shape
-    divided = array.reshape(*shape[:axis], jax.local_device_count(), -1, *shape[axis + 1 :])
-    return np.moveaxis(divided, axis, 0)
-
-
-def _place(arguments: HostBatch) -> Batch:
-    """Start to copy arguments to the devices."""
-    if not _many():
-        return jax.device_put(arguments)
-    return {
-        name: hold(array) if name in _HELD else spread(array) for name, array in arguments.items()
-    }
-
-
-def _as_lowered(arguments: Batch) -> Batch:
-    """Return arguments with the shapes that `jax.pmap` expects from one of several processes."""
-    if jax.process_count() == 1:
-        return arguments
-
-    def of_this_process(array: jax.Array) -> Any:
-        if array.is_fully_replicated:
-            return array
-        local = (jax.local_device_count(), *array.shape[1:])
-        return np.broadcast_to(np.zeros((), array.dtype), local)
-
-    return jax.tree.map(of_this_process, arguments)
+        yield count, {**chunk, "example": example}

@@ -188,7 +188,7 @@ def _train(
                 trace.before(step)
                 mark = jax.profiler.StepTraceAnnotation("train", step_num=step)
                 with mark, jax.transfer_guard_host_to_device("disallow"):
-                    state, metrics = call(state, arguments)
+                    state, metrics = call(state, count, arguments)
                 step += count
                 progress.add(step, count, metrics)
                 if step == begin + count:

@@ -19,13 +19,16 @@ import numpy as np
 
 from benchmarking.cases import Case, build_config
 from benchmarking.protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
-from pix2pix_jax.core.devices import describe_hardware, enable_compilation_cache, hold
+from pix2pix_jax.core.devices import (
+    calls_ahead,
+    describe_hardware,
+    enable_compilation_cache,
+    hold,
+)
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import translate_batch
-from pix2pix_jax.training.calls import CallStep
-from pix2pix_jax.training.feeding import Call, Feed, build_feed
-from pix2pix_jax.training.progress import calls_ahead
+from pix2pix_jax.training.feeding import Call, CompiledCalls, Feed, build_feed
 from pix2pix_jax.training.run import Run, prepare_run
 from pix2pix_jax.training.state import TrainState
 
@@ -46,7 +49,7 @@ class Trainer:
         self._run: Run
         self._state: TrainState
         self._calls: Iterator[Call]
-        self._compiled: CallStep
+        self._compiled: CompiledCalls
 
     def prepare(self) -> Answer:
         """Load the data, compile the step, take the first one, and return figures of all that."""
@@ -64,7 +67,7 @@ class Trainer:
         prepared = time.monotonic()
         self._compiled = feed.compile(self._state, first[1])
         compiled = time.monotonic()
-        self._state, metrics = self._compiled(self._state, first[1])
+        self._state, metrics = self._compiled(self._state, *first)
         jax.block_until_ready((self._state, metrics))
         return {
             **describe_hardware(),
@@ -74,7 +77,7 @@ class Trainer:
             "steps_per_call": feed.steps_per_call,
             "global_batch": self._run.timeline.global_batch,
             "xla_gflop": self._count_by_xla(),
-            **_memory_of_program(self._compiled),
+            **_memory_of_program(self._compiled.largest),
             "start_memory_gb": take_peak_memory(),
         }
 
@@ -87,7 +90,7 @@ class Trainer:
 
         In a looped call it counts one step.
         """
-        flops = (self._compiled.cost_analysis() or {}).get("flops", 0)
+        flops = (self._compiled.largest.cost_analysis() or {}).get("flops", 0)
         return flops / 1e9 if flops > 0 else None
 
     def run(self) -> Answer:
@@ -99,7 +102,7 @@ class Trainer:
             before = time.monotonic()
             count, arguments = next(self._calls)
             waited += time.monotonic() - before
-            self._state, metrics = self._compiled(self._state, arguments)
+            self._state, metrics = self._compiled(self._state, count, arguments)
             taken += count
             pending.append(metrics)
             if len(pending) > calls_ahead():

@@ -96,6 +96,30 @@ def test_a_call_of_many_steps_takes_the_steps_of_the_plain_step():
     assert distance(looped_change, change) < 1e-5
 
 
+def loops_of_unknown_length(compiled):
+    loops = [line for line in compiled.as_text().splitlines() if " while(" in line]
+    return sum("known_trip_count" not in line for line in loops)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_loop_of_fixed_length_takes_the_steps_of_one_of_any_length(flat):
+    shapes = ((36, 36, 3),) * 2 if flat else None
+    call = make_looped_call(train_step(), steps=STEPS, shapes=shapes)
+    fixed = compile_train_step(call, jax.devices()[:1])
+    given, start = arguments(0, STEPS), networks_of(new_state())
+    whole, many = looped_call()(new_state(), given)
+    if flat:
+        given |= {name: given[name].reshape(PAIRS, -1) for name in ("source", "target")}
+    compiled = fixed.lower(new_state(), given).compile()
+    state, metrics = compiled(new_state(), given)
+    changes = [jax.tree.map(np.subtract, networks_of(each), start) for each in (state, whole)]
+    assert distance(*changes) < 1e-5
+    assert metrics.fetch()[0] == pytest.approx(many.fetch()[0], rel=1e-5)
+    # The host need not ask the device whether there is another step.
+    assert loops_of_unknown_length(compiled) == 0
+    assert loops_of_unknown_length(looped_call()) == 1
+
+
 def test_the_first_loss_that_is_not_finite_is_placed_in_its_call():
     state = new_state()
     kernel = state.d_params["conv_0"]["conv"]["kernel"]

@@ -1,12 +1,14 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.core.devices import hold
-from pix2pix_jax.training.feeding import Feed, build_feed
-from pix2pix_jax.training.run import prepare_run
+from pix2pix_jax.core.devices import DEVICES, hold
+from pix2pix_jax.training.calls import CallMetrics
+from pix2pix_jax.training.feeding import Feed, build_feed, choose_loop
+from pix2pix_jax.training.run import Run, prepare_run
 
 
 def changed(config, **changes):
@@ -84,6 +86,57 @@ def test_calls_end_where_a_row_an_epoch_or_the_run_does(looped_config, tmp_path,
     np.testing.assert_array_equal(seen, expected)
 
 
+def add_pairs(state, batch):
+    """Take a step that compiles at once: add the pairs to one weight, whole numbers and exact."""
+    source, target = (batch[side].astype(jnp.int32).sum() % 101 for side in ("source", "target"))
+    seen = ((source + 2 * target) * (1 + state.step)).astype(jnp.float32)
+    if jax.device_count() > 1:
+        seen = jax.lax.psum(seen, DEVICES)
+    params = jax.tree.map(lambda leaf: jnp.round(leaf) + seen, state.g_params)
+    return state.replace(step=state.step + 1, g_params=params), {"loss": seen}
+
+
+def take_steps(run, loop, ends):
+    """Take a run's first steps; return the lengths of its calls, the weights and the losses."""
+    feed = build_feed(run, loop)
+    calls = list(feed.calls(0, ends[-1], lambda step: min(end for end in ends if end > step)))
+    state, total = hold(run.create_state()), 0.0
+    compiled = feed.compile(state, calls[0][1])
+    for count, arguments in calls:
+        state, metrics = compiled(state, count, arguments)
+        total += count * metrics.fetch()[0]["loss"]
+    assert int(state.step) == ends[-1]
+    return [count for count, _ in calls], [*jax.tree.leaves(state.g_params), np.round(total)]
+
+
+@pytest.mark.parametrize(("devices", "cache"), [(1, 4.0), (1, 0.0), (8, 4.0)])
+def test_what_a_loop_of_fixed_length_leaves_is_taken_in_single_steps(
+    looped_config, tmp_path, request, monkeypatch, devices, cache
+):
+    if devices == 1:
+        request.getfixturevalue("one_device")
+    monkeypatch.setattr(Run, "train_step", property(lambda self: add_pairs))
+    looped_config.data.synthetic_pairs = (7 * devices, 2, 0)
+    looped_config.data.cache_gigabytes = cache
+    looped_config.train.global_batch_size = devices
+    looped_config.train.steps_per_call = 3
+    run = prepare_run(looped_config, tmp_path / "run")
+    counts, results = take_steps(run, "runtime", (3, 5, 7))
+    assert counts == [3, 2, 2]
+    for ends, expected in ((3, 6, 7), [3, 3, 1]), ((1, 4, 6, 7), [1, 3, 1, 1, 1]):
+        counts, others = take_steps(run, "fixed", ends)
+        assert counts == expected
+        for one, other in zip(results, others, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_each_platform_has_its_loop(monkeypatch):
+    assert (choose_loop(1), choose_loop(20)) == ("none", "runtime")
+    for platform, loop in (("gpu", "fixed"), ("tpu", "runtime")):
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
+        assert (choose_loop(1), choose_loop(20)) == (loop, loop)
+
+
 @pytest.mark.parametrize("cache", [4.0, 0.0])
 def test_each_device_gets_its_own_examples(looped_config, tmp_path, cache):
     looped_config.data.cache_gigabytes = cache
@@ -115,21 +168,27 @@ def test_a_call_is_marked_fetches_one_array_and_neither_copies_nor_compiles(
 ):
     """All that a call needs is on the device before it: no transfer, no compilation in it."""
     compiled, compilations, fetches, marks = Feed.compile, [], [], []
-    fetch, mark = jax.device_get, jax.profiler.StepTraceAnnotation
+    fetch, fetch_call = jax.device_get, CallMetrics.fetch
+    mark = jax.profiler.StepTraceAnnotation
 
     def compile_guarded(self, state, arguments):
         call = compiled(self, state, arguments)
 
-        def guarded(state, arguments):
+        def guarded(state, count, arguments):
             before = len(compilations)
             with jax.transfer_guard("disallow_explicit"):
-                result = call(state, arguments)
+                result = call(state, count, arguments)
             assert len(compilations) == before
             return result
 
         return guarded
 
-    def count_fetch(tree):
+    def count_fetch(self):
+        with monkeypatch.context() as patch:
+            patch.setattr(jax, "device_get", count_arrays)
+            return fetch_call(self)
+
+    def count_arrays(tree):
         fetches.append(len(jax.tree.leaves(tree)))
         return fetch(tree)
 
@@ -142,7 +201,7 @@ def test_a_call_is_marked_fetches_one_array_and_neither_copies_nor_compiles(
             compilations.append(event)
 
     monkeypatch.setattr(Feed, "compile", compile_guarded)
-    monkeypatch.setattr(jax, "device_get", count_fetch)
+    monkeypatch.setattr(CallMetrics, "fetch", count_fetch)
     monkeypatch.setattr(jax.profiler, "StepTraceAnnotation", note_mark)
     jax.monitoring.register_event_duration_secs_listener(note_compilation)
     looped_config.data.synthetic_pairs = (32, 2, 0)
