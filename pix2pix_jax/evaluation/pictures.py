@@ -13,7 +13,7 @@ from pix2pix_jax.evaluation.scorecard import Scorecard
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.sheets import Picture, SheetRow, draw_sheet, grid
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import translate_batch
+from pix2pix_jax.runs.translation import choose_batch_size, translate_batch
 
 SHEET_FILE = "contact_sheet.png"
 
@@ -47,13 +47,13 @@ def picture_rows(
         pairs: Pairs of the generator's size.
         numbers: Numbers of the pairs.
         mode: `paper` or `deterministic`.
-        batch_size: Images per batch. With the batch size of an evaluation, nothing is compiled
-            again.
+        batch_size: Images per batch; 0: see `choose_batch_size`. With the batch size of an
+            evaluation, nothing is compiled again.
 
     Returns:
         Three pictures for each pair.
     """
-    chosen = Chosen(pairs, numbers)
+    chosen, batch_size = Chosen(pairs, numbers), choose_batch_size(batch_size, pairs.size)
     rows: list[tuple[Picture, ...]] = []
     for start in range(0, len(chosen), batch_size):
         some = range(start, min(start + batch_size, len(chosen)))

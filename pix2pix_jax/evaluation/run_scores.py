@@ -168,8 +168,8 @@ def write_evaluation(
     write_scorecard(card, output)
 
     def draw(numbers: list[int]) -> list[tuple[Picture, ...]]:
-        batch_size = choose_batch_size(options.batch_size, pairs.size)
-        return picture_rows(generator, pairs, numbers, mode=options.mode, batch_size=batch_size)
+        mode, batch_size = options.mode, options.batch_size
+        return picture_rows(generator, pairs, numbers, mode=mode, batch_size=batch_size)
 
     if sort_by is not None:
         write_contact_sheet(card, sort_by, output, HEADINGS, draw)
