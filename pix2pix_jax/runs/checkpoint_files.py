@@ -65,9 +65,7 @@ def steps_in(checkpoints: pathlib.Path) -> list[int]:
         return []
     entries = checkpoints.iterdir()
     return sorted(
-        int(entry.name)
-        for entry in entries
-        if _STEP.fullmatch(entry.name) and entry.is_dir()
+        int(entry.name) for entry in entries if _STEP.fullmatch(entry.name) and entry.is_dir()
     )
 
 
