@@ -82,8 +82,9 @@ def export_torch(flags: argparse.Namespace) -> None:
     else:
         architecture = discriminator_architecture(model, networks)
         with Checkpoints(folder.path, read_only=True) as checkpoints:
-            step = checkpoints.choose(flags.checkpoint, ["discriminator"])
-            variables = restore_discriminator(checkpoints, step, networks)
+            step, variables = checkpoints.use(
+                flags.checkpoint, lambda step: restore_discriminator(checkpoints, step, networks)
+            )
     weights = to_weights(variables["params"], variables["batch_stats"], architecture)
     weight_files.write(pathlib.Path(flags.output), weights)
     print(f"step {step}: {architecture}: {len(weights)} arrays in {flags.output}")

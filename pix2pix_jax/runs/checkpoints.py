@@ -8,8 +8,9 @@ changed bit: every restore compares an item with its digest in `meta`.
 import contextlib
 import logging
 import pathlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -24,6 +25,8 @@ from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Checkpoints:
@@ -101,14 +104,26 @@ class Checkpoints:
         return next(iter(self._candidates("best")), None)
 
     def choose(self, which: str, items: Collection[str] | None = None) -> int:
-        """Return the step of a checkpoint: `best`, `latest` or a number.
-
-        In the place of a damaged checkpoint, the next best or the next newer one is chosen, which
-        is logged; but not if its number was asked for.
+        """Return the step of a whole checkpoint; see `use`.
 
         Args:
             which: The checkpoint.
             items: The items that must be whole; None: all.
+        """
+        return self.use(which, lambda step: self.verify(step, items))[0]
+
+    def use(self, which: str, attempt: Callable[[int], T]) -> tuple[int, T]:
+        """Use a checkpoint: `best`, `latest` or a number.
+
+        In the place of a damaged checkpoint, the next best or the next newer one is used, which is
+        logged; but not if its number was asked for.
+
+        Args:
+            which: The checkpoint.
+            attempt: Uses the checkpoint of a step, and raises DamagedError if that is damaged.
+
+        Returns:
+            The step, and what `attempt` has returned.
 
         Raises:
             InputError: There is no such checkpoint, or none is whole; the message lists them.
@@ -121,18 +136,17 @@ class Checkpoints:
             if which not in existing:
                 choices = ", ".join(["best", "latest", *existing])
                 raise InputError(f"checkpoint {which!r}: choose from {choices}")
-            self.verify(int(which), items)
-            return int(which)
+            return int(which), attempt(int(which))
         found: list[DamagedError] = []
         for step in self._candidates(which):
             try:
-                self.verify(step, items)
+                result = attempt(step)
             except DamagedError as error:
                 found.append(error)
                 continue
             for damage in found:
                 logger.warning("%s; checkpoint %d is used instead", damage, step)
-            return step
+            return step, result
         raise InputError(f"{self._folder}: no checkpoint is whole: {some_of(found)}")
 
     def _candidates(self, which: str) -> list[int]:

@@ -92,9 +92,11 @@ def generator_of(
     if fit not in FITS:
         raise InputError(f"fit {shown(fit)}: choose from {', '.join(FITS)}")
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        step = checkpoints.choose(str(checkpoint), ["generator"])
-        variables = restore_generator(
-            checkpoints, step, folder.networks, with_ema=settings.train.ema_decay > 0
+        step, variables = checkpoints.use(
+            str(checkpoint),
+            lambda step: restore_generator(
+                checkpoints, step, folder.networks, with_ema=settings.train.ema_decay > 0
+            ),
         )
     size = settings.data.image_size
     return Generator(

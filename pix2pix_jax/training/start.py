@@ -119,9 +119,10 @@ def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -
     """
     theirs = folder.networks
     with Checkpoints(folder.path, read_only=True) as checkpoints:
-        step = checkpoints.choose("best", ["generator"])
         with_ema = folder.settings.train.ema_decay > 0
-        generator = restore_generator(checkpoints, step, theirs, with_ema=with_ema)
+        step, generator = checkpoints.use(
+            "best", lambda step: restore_generator(checkpoints, step, theirs, with_ema=with_ema)
+        )
         discriminator = None
         shapes = networks.discriminator_shapes
         if shapes is not None and shapes == theirs.discriminator_shapes:
