@@ -44,13 +44,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which --help shows, and exit with status 2."""
-        print_error(f"{message} (see --help)")
+        ending.print_error(f"{message} (see --help)")
         sys.exit(2)
-
-
-def print_error(message: str) -> None:
-    """Print why a command ends, in one line, whatever is in the message."""
-    print("error:", one_line(message), file=sys.stderr)
 
 
 class _Version(argparse.Action):
@@ -142,6 +137,23 @@ def add_cache_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_limit_flag(parser: argparse.ArgumentParser, default: int, meaning: str) -> None:
+    """Add `--max_pixels`.
+
+    Args:
+        parser: The parser.
+        default: Its value if the flag is not given.
+        meaning: What that value means, for the help.
+    """
+    parser.add_argument(
+        "--max_pixels",
+        type=whole(1, 2**40),
+        default=default,
+        metavar="N",
+        help=f"largest number of pixels of an image (default: {meaning})",
+    )
+
+
 def command_line() -> str:
     """Return the line that started this program, for the record of a run."""
     program, *arguments = sys.argv
@@ -205,11 +217,11 @@ def run(main: Callable[[], int | None], *, prints_results: bool = True) -> NoRet
         line = _describe(error)
         if line is None or os.environ.get("PIX2PIX_JAX_TRACEBACK"):
             raise
-        print_error(line)
+        ending.print_error(line)
         ending.leave(2, reported=True)
     lost = ending.lost_output() if prints_results and not status else None
     if lost is not None:
-        print_error(f"not all that was printed could be written ({lost.strerror})")
+        ending.print_error(f"not all that was printed could be written ({lost.strerror})")
         status = 2
     ending.leave(status)
 

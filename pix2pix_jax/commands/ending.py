@@ -185,7 +185,7 @@ def deadline(seconds: int | float, message: str) -> Iterator[None]:
 
     def wait() -> None:
         if not done.wait(seconds):
-            print("error:", one_line(message), file=sys.stderr)
+            print_error(message)
             _process.status = 2
             _exit()
 
@@ -194,6 +194,11 @@ def deadline(seconds: int | float, message: str) -> Iterator[None]:
         yield
     finally:
         done.set()
+
+
+def print_error(message: str) -> None:
+    """Print why a command ends, in one line, whatever is in the message."""
+    print("error:", one_line(message), file=sys.stderr)
 
 
 def lost_output() -> OSError | None:

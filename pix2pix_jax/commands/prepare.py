@@ -164,17 +164,6 @@ def add_output(parser: cli.Parser, *, quality: bool = True) -> None:
         )
 
 
-def add_limit(parser: cli.Parser) -> None:
-    """Add the flag of every command that reads images."""
-    parser.add_argument(
-        "--max_pixels",
-        type=cli.whole(1, 2**40),
-        default=MAX_PIXELS,
-        metavar="N",
-        help=f"largest number of pixels of an image (default: {MAX_PIXELS})",
-    )
-
-
 def add_converters(add: Callable[..., cli.Parser]) -> None:
     """Add the commands that make one data set from another."""
     parser = add("combine", run_combine, "put the pairs of two folders into one file each")
@@ -183,7 +172,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
         "b", metavar="B", type=cli.filled_path, help="folder of the right halves, same stems"
     )
     parser.add_argument("--resize", action="store_true", help="resize each B to the size of its A")
-    add_limit(parser)
+    cli.add_limit_flag(parser, MAX_PIXELS, str(MAX_PIXELS))
     add_output(parser)
 
     parser = add("split", run_split, "divide all files into train, val and test")
@@ -209,7 +198,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
     parser.add_argument(
         "--size", type=height_and_width, required=True, help="one side, or height x width: 256x512"
     )
-    add_limit(parser)
+    cli.add_limit_flag(parser, MAX_PIXELS, str(MAX_PIXELS))
     add_output(parser)
 
     parser = add("derive", run_derive, "write the pairs that are derived from single images")
@@ -218,7 +207,7 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
     )
     parser.add_argument("--kind", required=True, choices=DERIVATIONS, help="as derive.kind")
     parser.add_argument("--layout", default=convert.LAYOUTS[0], choices=convert.LAYOUTS)
-    add_limit(parser)
+    cli.add_limit_flag(parser, MAX_PIXELS, str(MAX_PIXELS))
     for field in dataclasses.fields(Derivation):
         if field.name != "kind":
             kind, default = type(field.default), field.default
@@ -258,7 +247,7 @@ def parse_arguments() -> argparse.Namespace:
         default=10,
         help="number of cases to list for each finding (default: 10)",
     )
-    add_limit(parser)
+    cli.add_limit_flag(parser, MAX_PIXELS, str(MAX_PIXELS))
     add_converters(add)
 
     parser = add("frames", run_frames, "take images from a video (needs the extra opencv)")

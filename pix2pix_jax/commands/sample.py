@@ -10,10 +10,11 @@ import argparse
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_data_flags
+from pix2pix_jax.core.choices import ON_FAULT
 from pix2pix_jax.core.devices import enable_compilation_cache
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import FITS, generator_of
-from pix2pix_jax.runs.image_folders import ON_ERROR, SIDES, translate_folder, translate_split
+from pix2pix_jax.runs.image_folders import SIDES, translate_folder, translate_split
 from pix2pix_jax.runs.translation import MODES
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
@@ -78,7 +79,7 @@ def _add_input_flags(parser: cli.Parser) -> None:
     )
     parser.add_argument(
         "--on_error",
-        choices=ON_ERROR,
+        choices=ON_FAULT,
         help="on a file that cannot be read: fail (default), or skip and count",
     )
 

@@ -42,10 +42,4 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the run's data, if it is not where the run found it, or other data",
     )
-    parser.add_argument(
-        "--max_pixels",
-        type=cli.whole(1, 2**40),
-        default=0,
-        metavar="N",
-        help="largest number of pixels of an image (default: data.max_pixels of the run)",
-    )
+    cli.add_limit_flag(parser, 0, "data.max_pixels of the run")

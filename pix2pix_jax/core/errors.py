@@ -82,6 +82,12 @@ def shown(value: object) -> str:
     return one_line(" ".join(text.split()), _LONGEST_VALUE + 20)
 
 
+def first_line(error: object, longest: int = 160) -> str:
+    """Return the first line of an error's message, cut to a length, or its type if it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:longest]
+
+
 def some_of(names: Iterable[object], most: int = 3) -> str:
     """List the first of some names for a message, and say how many more there are.
 

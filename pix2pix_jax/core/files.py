@@ -40,6 +40,11 @@ def expand(path: str | os.PathLike) -> str:
     return expanded
 
 
+def real_path(path: str | os.PathLike) -> pathlib.Path:
+    """Return where links lead; unlike pathlib's `resolve`, a circle of links raises nothing."""
+    return pathlib.Path(os.path.realpath(path))
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[pathlib.Path]:
     """Yield a temporary file that takes the place of `path` if the block ends without an error.
@@ -162,9 +167,7 @@ def refuse_inside(
     Raises:
         InputError: The output is the folder, or is inside it.
     """
-    # Unlike pathlib's `resolve`, this raises nothing for a circle of links.
-    inner, outer = (pathlib.Path(os.path.realpath(path)) for path in (output, folder))
-    if inner.is_relative_to(outer):
+    if real_path(output).is_relative_to(real_path(folder)):
         place = f"{flag} {output}" if flag else str(output)
         raise InputError(f"{place}: is inside {what} {folder}; choose another folder")
 

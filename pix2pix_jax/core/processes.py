@@ -10,7 +10,7 @@ from jax import lax
 from jax.experimental import multihost_utils
 
 from pix2pix_jax.core.devices import DEVICES
-from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.errors import InputError, first_line, shown
 from pix2pix_jax.core.whole_numbers import parse_whole
 
 JOINING_SECONDS = 300  # that processes wait for each other at the start
@@ -62,7 +62,7 @@ def initialize(
             coordinator, num_processes, process_id, initialization_timeout=patience
         )
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+        reason = first_line(error, 200)
         raise InputError(
             f"the processes could not be joined ({reason}); --distributed.coordinator=<host>:<port>"
             ", --distributed.num_processes and --distributed.process_id say where they are"
@@ -81,7 +81,7 @@ def lost_processes_named() -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1 or not any(name in str(error) for name in _CONNECTIONS):
             raise
-        reason = str(error).strip().splitlines()[0][:160]
+        reason = first_line(error)
         raise InputError(
             f"another process of the run has failed, or does not answer ({reason}); start all of "
             "them again: the run goes on from its newest checkpoint"

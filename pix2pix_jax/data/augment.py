@@ -13,13 +13,13 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Key, Real
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core.choices import JITTER_SIDES
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import describe, trace
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.pixels import LUMA
 
-_SIDES = ("source", "target", "both")
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
 # Keys of the section `augment` that are applied here.
 _ON_DEVICE = (
@@ -78,9 +78,9 @@ class Augmentation:
                 f"augment.color_jitter={self.color_jitter}: give three strengths in [0, 1], for "
                 "brightness, contrast and saturation"
             )
-        if self.jitter_side not in _SIDES:
+        if self.jitter_side not in JITTER_SIDES:
             raise InputError(
-                f"augment.jitter_side={self.jitter_side!r}: choose from {', '.join(_SIDES)}"
+                f"augment.jitter_side={self.jitter_side!r}: choose from {', '.join(JITTER_SIDES)}"
             )
         if not 0 <= self.cutout < 1:
             raise InputError(f"augment.cutout={self.cutout}: must be in [0, 1)")

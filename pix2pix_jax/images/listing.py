@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 
 from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.files import real_path
 
 logger = logging.getLogger(__name__)
 
@@ -162,12 +163,12 @@ def _say_once(line: str) -> None:
 
 def _walk(root: pathlib.Path) -> Iterator[tuple[pathlib.Path, str]]:
     """Yield the entries of a tree that are not folders to read, and why they are no image or ''."""
-    top = pathlib.Path(os.path.realpath(root))
+    top = real_path(root)
     read, folders, links = {top}, [root], collections.deque[pathlib.Path]()
     while folders or links:
         if not folders:  # links come last, so that a real folder goes before a link to it
             link = links.popleft()
-            real = pathlib.Path(os.path.realpath(link))
+            real = real_path(link)
             if real in read or top.is_relative_to(real):
                 yield link, _AGAIN
                 continue
@@ -181,7 +182,7 @@ def _walk(root: pathlib.Path) -> Iterator[tuple[pathlib.Path, str]]:
             elif path.is_symlink():
                 links.append(path)
             else:
-                real = pathlib.Path(os.path.realpath(path))
+                real = real_path(path)
                 if real in read:
                     yield path, _AGAIN
                 else:

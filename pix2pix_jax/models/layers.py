@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
+from pix2pix_jax.core.choices import NORMS
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.initial import ONES, SCALE, ZEROS
 
 Dtype = Any
-NORMS = ("batch", "group", "instance", "instance_affine", "none")
 # A norm that adds an offset makes the bias of the convolution before it redundant.
 NORMS_WITH_OFFSET = ("batch", "group", "instance_affine")
 _GROUPS = 32  # Wu & He, 2018

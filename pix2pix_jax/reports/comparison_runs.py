@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import math
-import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.config_files import differences
 from pix2pix_jax.core.errors import InputError, one_line
+from pix2pix_jax.core.files import real_path
 from pix2pix_jax.evaluation.metrics.distribution import LEAST_FOR_FID
 from pix2pix_jax.evaluation.run_scores import (
     ScoringOptions,
@@ -102,7 +102,7 @@ def label_runs(workdirs: Sequence[str], labels: Sequence[str]) -> list[str]:
         raise InputError(
             f"--labels has {len(labels)}, but there are {len(workdirs)} runs; give one for each"
         )
-    names = [pathlib.Path(os.path.realpath(workdir)).name for workdir in workdirs]
+    names = [real_path(workdir).name for workdir in workdirs]
     chosen = list(labels) or (names if len(set(names)) == len(names) else list(workdirs))
     chosen = [one_line(label, _LONGEST_LABEL) for label in chosen]
     twice = [label for label in chosen if chosen.count(label) > 1]

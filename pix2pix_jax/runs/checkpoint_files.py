@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.errors import InputError, first_line, shown
 from pix2pix_jax.core.files import read_json, sync, write_json
 
 META = "meta"
@@ -39,18 +39,17 @@ class DamagedError(InputError):
 
 def damaged(place: object, reason: object) -> DamagedError:
     """Return the error for a checkpoint, or a part of one, that cannot be used."""
-    return DamagedError(f"{place}: is damaged ({first_line(reason)})")
+    return DamagedError(f"{place}: is damaged ({reason_of(reason)})")
 
 
-def first_line(reason: object) -> str:
+def reason_of(reason: object) -> str:
     """Return what the system says of a failure, or the beginning of an error's message."""
     code = re.search(r"os_error_code='([0-9]+)'", str(reason))  # TensorStore's words
     if code:
         return os.strerror(int(code[1]))
     if isinstance(reason, OSError) and reason.strerror:
         return f"{reason.strerror}: {pathlib.PurePath(str(reason.filename)).name}"
-    lines = str(reason).strip().splitlines() or [type(reason).__name__]
-    return lines[0][:160]
+    return first_line(reason)
 
 
 def steps_in(checkpoints: pathlib.Path) -> list[int]:

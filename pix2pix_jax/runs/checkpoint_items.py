@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 
 from pix2pix_jax.core.devices import hold
 from pix2pix_jax.core.errors import InputError, some_of
-from pix2pix_jax.runs.checkpoint_files import damaged, first_line
+from pix2pix_jax.runs.checkpoint_files import damaged, reason_of
 from pix2pix_jax.runs.digests import digest_of, named_leaves
 
 Arrays = dict[str, np.ndarray]
@@ -114,7 +114,7 @@ def _reading(item: pathlib.Path) -> Iterator[None]:
         raise
     except Exception as error:  # Orbax raises many kinds, bare ones among them
         if any(reason in str(error) for reason in _NOT_NOW):
-            raise InputError(f"{item}: cannot be read ({first_line(error)})") from error
+            raise InputError(f"{item}: cannot be read ({reason_of(error)})") from error
         raise damaged(item, error) from error
 
 

@@ -19,7 +19,7 @@ from jaxtyping import PyTree
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.processes import is_main, wait_for_all
 from pix2pix_jax.runs import checkpoint_files as files
-from pix2pix_jax.runs.checkpoint_files import META, DamagedError, Meta, first_line
+from pix2pix_jax.runs.checkpoint_files import META, DamagedError, Meta, reason_of
 from pix2pix_jax.runs.checkpoint_items import read_item, restore_item, silence_orbax
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
@@ -258,7 +258,7 @@ class Checkpoints:
             if is_main():
                 files.remove_unfinished(self._folder)
             raise InputError(
-                f"{self._folder}: a checkpoint could not be written ({first_line(error)})"
+                f"{self._folder}: a checkpoint could not be written ({reason_of(error)})"
             ) from error
 
     def _sweep(self) -> None:

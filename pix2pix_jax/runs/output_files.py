@@ -1,11 +1,11 @@
 """Which file each result of a translation is written to."""
 
 import logging
-import os
 import pathlib
 from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import real_path
 from pix2pix_jax.images import listing
 
 logger = logging.getLogger(__name__)
@@ -37,9 +37,9 @@ def plan_outputs(source: pathlib.Path, output: pathlib.Path, suffix: str = ".png
     if not found:
         raise InputError(f"--input {source}: no images ({', '.join(listing.SUFFIXES)}) in it")
     jobs = [(path, output / path.relative_to(root).with_suffix(suffix)) for path in found]
-    inputs = set(map(_real, found))
+    inputs = set(map(real_path, found))
     for _, target in jobs:
-        if _real(target) in inputs:
+        if real_path(target) in inputs:
             raise InputError(f"--output {output}: {target} would replace an input")
     return without_collisions(jobs)
 
@@ -48,10 +48,10 @@ def _without_results(
     found: Sequence[pathlib.Path], root: pathlib.Path, output: pathlib.Path
 ) -> list[pathlib.Path]:
     """Leave out the files in an output folder that lies inside the input folder."""
-    results = _real(output)
-    if results == _real(root) or not results.is_relative_to(_real(root)):
+    results = real_path(output)
+    if results == real_path(root) or not results.is_relative_to(real_path(root)):
         return list(found)
-    kept = [path for path in found if not _real(path).is_relative_to(results)]
+    kept = [path for path in found if not real_path(path).is_relative_to(results)]
     if len(kept) < len(found):
         logger.info(
             "%s: its %d images are taken for results of an earlier call, and not translated",
@@ -72,8 +72,3 @@ def without_collisions(jobs: Sequence[Job]) -> list[Job]:
             raise InputError(f"{owners[target]} and {path} would both be written to {target}")
         owners[target] = path
     return list(jobs)
-
-
-def _real(path: pathlib.Path) -> pathlib.Path:
-    """Return where links lead; unlike `resolve`, a circle of links raises nothing."""
-    return pathlib.Path(os.path.realpath(path))
