@@ -8,9 +8,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Key, PyTree
 
-from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import trace_number
@@ -205,14 +205,11 @@ def discriminator_loss(
     """
     source, target = pair
     judge = partial(apply_in_training, discriminator, params)
-    if batch_stats or on_cpu():
+    if batch_stats:
         on_fake, batch_stats = judge(batch_stats, source, fake)
         on_real, batch_stats = judge(batch_stats, source, target)
     else:
-        images = jnp.concatenate([fake, target])
-        on_both, batch_stats = judge(batch_stats, jnp.concatenate([source, source]), images)
-        on_fake = jax.tree.map(lambda x: x[: len(fake)], on_both)
-        on_real = jax.tree.map(lambda x: x[len(fake) :], on_both)
+        on_fake, on_real = _judge_both(lambda *images: judge({}, *images)[0], source, fake, target)
     on_fake_loss = mean_over_scales(losses.gan.on_fake, on_fake)
     on_real_loss = mean_over_scales(losses.gan.on_real, on_real)
     loss = losses.discriminator_weight * (on_fake_loss + on_real_loss)
@@ -229,6 +226,22 @@ def discriminator_loss(
         loss += losses.gradient_penalty_weight * penalty
         metrics["d_loss_penalty"] = penalty
     return loss, (batch_stats, {"d_loss": loss, **metrics})
+
+
+def _judge_both(
+    judge: Callable[[Array, Array], Any], source: Array, fake: Array, target: Array
+) -> tuple[Any, Any]:
+    """Judge two images for each source, in one batch or, on the CPU, one after the other."""
+
+    def apart(source: Array, fake: Array, target: Array) -> tuple[Any, Any]:
+        return judge(source, fake), judge(source, target)
+
+    def together(source: Array, fake: Array, target: Array) -> tuple[Any, Any]:
+        both = judge(jnp.concatenate([source, source]), jnp.concatenate([fake, target]))
+        count = len(fake)
+        return jax.tree.map(lambda x: x[:count], both), jax.tree.map(lambda x: x[count:], both)
+
+    return lax.platform_dependent(source, fake, target, cpu=apart, default=together)
 
 
 def generator_loss(

@@ -17,7 +17,6 @@ import optax
 from jax import lax
 from jaxtyping import Array, Int, Key, PyTree
 
-from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.data.augment import Augment
 from pix2pix_jax.training.objectives import (
     Losses,
@@ -244,7 +243,9 @@ def _mean_over_parts(function: Any, carry: PyTree, split: Batch) -> tuple[PyTree
         return (carry, jax.tree.map(lambda t, r: t + r / count, total, result)), None
 
     # Unrolled on the CPU, where XLA runs convolutions about 50 times slower inside a loop.
-    (carry, total), _ = lax.scan(add, (carry, zeros), split, unroll=on_cpu())
+    unrolled = partial(lax.scan, add, unroll=True)
+    looped = partial(lax.scan, add)
+    (carry, total), _ = lax.platform_dependent((carry, zeros), split, cpu=unrolled, default=looped)
     return carry, total
 
 

@@ -6,16 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from support.platforms import pretend
 
 from pix2pix_jax.models.blocks import nearest_conv, shuffled_conv
 from pix2pix_jax.models.convolutions import conv, depth_to_space, down_conv, up_conv
 from pix2pix_jax.models.resnet import reflect_conv
 
 
-@pytest.fixture(autouse=True, params=["cpu", "gpu"])
-def backend(request, monkeypatch):
-    """Run every test in the CPU's form and in that of other devices."""
-    monkeypatch.setattr(jax, "default_backend", lambda: request.param)
+@pytest.fixture(autouse=True, params=["cpu", "cuda", "tpu"])
+def platform(request, monkeypatch):
+    """Run every test in the CPU's forms and in those of other platforms."""
+    pretend(monkeypatch, request.param)
+    return request.param
 
 
 def draw(number, *shape):
@@ -85,21 +87,24 @@ def test_down_conv_matches_lax_in_any_layout():
     np.testing.assert_allclose(down_conv(x, kernel), nchw.transpose(0, 2, 3, 1), atol=1e-5)
 
 
-def test_up_conv_equals_flax_conv_transpose_in_value_and_gradient():
+# The first two have more pixels than accelerators multiply matrices for, the others have not.
+@pytest.mark.parametrize("shape", [(2, 6, 8, 3), (3, 5, 7, 2), (2, 3, 5, 7), (1, 1, 1, 4)])
+def test_up_conv_equals_flax_conv_transpose_in_value_and_gradient(shape):
     layer = nn.ConvTranspose(5, (4, 4), (2, 2), "SAME", use_bias=False)
 
     def theirs(x, kernel):
         return layer.apply({"params": {"kernel": kernel}}, x)
 
     with jax.enable_x64(True):
-        x, kernel = draw(0, 2, 3, 5, 7), draw(1, 4, 4, 7, 5)
+        x, kernel = draw(0, *shape), draw(1, 4, 4, shape[-1], 5)
         assert_same_value_and_gradient(up_conv, theirs, x, kernel)
 
 
+@pytest.mark.parametrize("sides", [(3, 4), (7, 10)])
 @pytest.mark.parametrize("side", [3, 4])
-def test_up_conv_is_the_transposed_convolution_of_its_definition(side):
+def test_up_conv_is_the_transposed_convolution_of_its_definition(side, sides):
     with jax.enable_x64(True):
-        x, kernel = draw(0, 2, 3, 4, 3), draw(1, side, side, 3, 2)
+        x, kernel = draw(0, 2, *sides, 3), draw(1, side, side, 3, 2)
         assert_same_value_and_gradient(up_conv, transposed_by_definition, x, kernel)
 
 

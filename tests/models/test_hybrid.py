@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support.networks import draw, trace, variables_of
+from support.platforms import pretend
 
 from pix2pix_jax.models.blocks import leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv, up_conv
@@ -19,8 +20,8 @@ from pix2pix_jax.models.initial import abstract_variables
 @pytest.mark.parametrize("downsamplings", [1, 3, 4])
 @pytest.mark.parametrize("blocks", [1, 6])
 def test_hybrid_is_made_of_its_convolutions(blocks, downsamplings, monkeypatch):
-    # As on an accelerator: on the CPU some of them are products of matrices.
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    # As on an accelerator, and large enough: otherwise some of them are products of matrices.
+    pretend(monkeypatch, "cuda")
     module = Hybrid(base_features=1, blocks=blocks, downsamplings=downsamplings)
     params, _ = abstract_variables(module, (1, 32, 32, 3))
     widths = [1, 2, 4, 8, 8][: downsamplings + 1]
@@ -32,7 +33,9 @@ def test_hybrid_is_made_of_its_convolutions(blocks, downsamplings, monkeypatch):
     for number, half in itertools.product(range(blocks), (0, 1)):
         expected[f"block_{number}_{half}"] = (3, 3, widths[-1], widths[-1])
     assert {name: block["conv"]["kernel"].shape for name, block in params.items()} == expected
-    traced = [e for e in trace(module, 1, 32, 32, 3) if e.primitive.name == "conv_general_dilated"]
+    traced = [
+        e for e in trace(module, 1, 256, 256, 3) if e.primitive.name == "conv_general_dilated"
+    ]
     assert len(traced) == len(expected) == 2 + 2 * downsamplings + 2 * blocks
     strides = [equation.params["window_strides"] for equation in traced]
     assert strides.count((2, 2)) == downsamplings

@@ -1,8 +1,9 @@
-"""Convolutions for the CPU: each gathers or scatters pixels, and is one matrix product.
+"""Convolutions that gather or scatter pixels around one matrix product.
 
-For the gradients of a convolution, XLA's CPU backend copies the kernel into another layout. If
-kernels are larger than images, as inside a U-Net, that takes longer than the arithmetic. A product
-takes the kernel as it is stored, and so do its gradients, which are products too.
+For the gradients of a convolution, XLA's CPU backend copies the kernel into another layout, as
+libraries of GPUs do. If kernels are larger than images, as inside a U-Net, that takes longer than
+the arithmetic. A product takes the kernel as it is stored, and so do its gradients, which are
+products too. `convolutions` chooses: many of these on the CPU, those of tiny images elsewhere.
 
 Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
 """
@@ -14,7 +15,7 @@ from jaxtyping import Array, Float
 
 
 def pays_off(x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]) -> bool:
-    """Tell whether `product_conv` and `product_down_conv` beat the library's convolution.
+    """Tell whether `product_conv` and `product_down_conv` beat the library's form on the CPU.
 
     The cost of gathering grows with the image, that of the library's layouts with the kernel.
     """

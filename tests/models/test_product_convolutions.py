@@ -1,4 +1,4 @@
-"""The CPU's forms of convolutions against the library's."""
+"""Convolutions as products against the library's, and which form each platform takes."""
 
 import functools
 
@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from support.platforms import lowered, operations, pretend, windows
 
-from pix2pix_jax.models import cpu_convolutions
+from pix2pix_jax.models import product_convolutions as products
 from pix2pix_jax.models.convolutions import conv, down_conv, up_conv
 
 
@@ -26,17 +27,21 @@ def library_up_conv(x, kernel):
     return lax.conv_transpose(x, kernel, (2, 2), "SAME", dimension_numbers=layout)
 
 
+def library_down_conv(x, kernel):
+    return library_conv(x, kernel, stride=2)
+
+
 def narrow_conv(x, kernel):
-    return cpu_convolutions.narrow_conv(x, kernel, 1)
+    return products.narrow_conv(x, kernel, 1)
 
 
 def product_conv(x, kernel):
-    return cpu_convolutions.product_conv(x, kernel, 1)
+    return products.product_conv(x, kernel, 1)
 
 
 FORMS = {
-    "down": (cpu_convolutions.product_down_conv, functools.partial(library_conv, stride=2)),
-    "up": (cpu_convolutions.product_up_conv, library_up_conv),
+    "down": (products.product_down_conv, library_down_conv),
+    "up": (products.product_up_conv, library_up_conv),
     "same": (product_conv, library_conv),
     "narrow": (narrow_conv, library_conv),
 }
@@ -82,7 +87,7 @@ def test_up_conv_of_single_pixels_in_values_gradients_and_second_derivatives():
 
 
 @pytest.mark.parametrize(("side", "padding"), [(1, 0), (1, 1), (3, 0), (3, 1)])
-@pytest.mark.parametrize("ours", [cpu_convolutions.product_conv, cpu_convolutions.narrow_conv])
+@pytest.mark.parametrize("ours", [products.product_conv, products.narrow_conv])
 def test_convolutions_of_stride_1_take_any_kernel_and_padding(ours, side, padding):
     with jax.enable_x64(True):
         x, kernel = draw(0, 2, 7, 9, 3), draw(1, side, side, 3, 2)
@@ -96,7 +101,7 @@ def test_convolutions_of_stride_1_take_any_kernel_and_padding(ours, side, paddin
 def test_up_conv_of_a_single_pixel_by_hand(side):
     kernel = jnp.arange(1.0, side**2 + 1).reshape(side, side, 1, 1)
     kernel = jnp.pad(kernel, ((4 - side, 0), (4 - side, 0), (0, 0), (0, 0)))
-    y = cpu_convolutions.product_up_conv(jnp.ones((1, 1, 1, 1)), kernel)[0, :, :, 0]
+    y = products.product_up_conv(jnp.ones((1, 1, 1, 1)), kernel)[0, :, :, 0]
     # Of the taps in reverse order the first row and column fall over the edge.
     assert y.tolist() == {3: [[5.0, 4.0], [2.0, 1.0]], 4: [[11.0, 10.0], [7.0, 6.0]]}[side]
 
@@ -141,53 +146,89 @@ def test_pmap_over_devices_changes_nothing():
         assert_equal(mapped, jnp.stack([theirs(one, kernel) for one in x]), 1e-5)
 
 
-@pytest.fixture
-def chosen(monkeypatch):
-    """Collect the names of the CPU forms that are called."""
-    names = []
-    for name in ("product_conv", "product_down_conv", "product_up_conv", "narrow_conv"):
-        function = getattr(cpu_convolutions, name)
+def counted(function, sides, channels, features, platform, *, side=4, count=1):
+    """Return the number of convolutions and of products in a function's value and gradients."""
+    x = jax.ShapeDtypeStruct((count, *sides, channels), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((side, side, channels, features), jnp.float32)
 
-        def note(*arguments, name=name, function=function):
-            names.append(name)
-            return function(*arguments)
+    def total(x, kernel):
+        return jnp.sum(jnp.sin(function(x, kernel)))
 
-        monkeypatch.setattr(cpu_convolutions, name, note)
-    return names
+    return operations(lowered(jax.value_and_grad(total, (0, 1)), x, kernel, platform=platform))
 
 
-def trace(function, sides, channels, features, side=4):
-    x, kernel = jnp.zeros((1, *sides, channels)), jnp.zeros((side, side, channels, features))
-    return jax.eval_shape(function, x, kernel)
+CONVOLUTIONS, PRODUCTS = (3, 0), (0, 3)
+same_conv = functools.partial(conv, padding=1)
 
 
-def test_the_cpu_takes_products_where_the_kernel_is_larger_than_the_image(chosen):
-    trace(down_conv, (4, 4), 8, 8)
-    assert chosen == ["product_down_conv"]
-    trace(down_conv, (16, 16), 2, 3)
-    assert chosen == ["product_down_conv"]
-    trace(functools.partial(conv, padding=1), (4, 4), 8, 8)
-    assert chosen == ["product_down_conv", "product_conv"]
-    trace(functools.partial(conv, padding=1), (16, 16), 4, 4)
-    trace(functools.partial(conv, padding=1, stride=2), (4, 4), 8, 8)
-    assert chosen == ["product_down_conv", "product_conv"]
+def test_the_cpu_takes_products_where_the_kernel_is_larger_than_the_image():
+    assert counted(down_conv, (4, 4), 8, 8, "cpu") == PRODUCTS
+    assert counted(down_conv, (16, 16), 2, 3, "cpu") == CONVOLUTIONS
+    assert counted(same_conv, (4, 4), 8, 8, "cpu") == PRODUCTS
+    assert counted(same_conv, (16, 16), 4, 4, "cpu") == CONVOLUTIONS
+    assert counted(functools.partial(same_conv, stride=2), (4, 4), 8, 8, "cpu") == CONVOLUTIONS
 
 
-def test_the_cpu_multiplies_before_it_sums_where_channels_become_few(chosen):
-    trace(conv, (8, 8), 17, 1)
-    trace(conv, (8, 8), 16, 1)
-    assert chosen == ["narrow_conv"]
+def test_the_cpu_multiplies_before_it_sums_where_channels_become_few():
+    assert counted(conv, (8, 8), 17, 1, "cpu") == PRODUCTS
+    assert counted(conv, (8, 8), 16, 1, "cpu") == CONVOLUTIONS
 
 
 @pytest.mark.parametrize("side", [3, 4])
-def test_the_cpu_always_upsamples_by_a_product(chosen, side):
-    trace(up_conv, (16, 16), 2, 2, side)
-    assert chosen == ["product_up_conv"]
+def test_the_cpu_always_upsamples_by_a_product(side):
+    assert counted(up_conv, (16, 16), 2, 2, "cpu", side=side) == PRODUCTS
 
 
-def test_other_devices_keep_the_library(chosen, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    trace(down_conv, (4, 4), 8, 8)
-    trace(conv, (4, 4), 64, 1)
-    trace(up_conv, (4, 4), 8, 8)
-    assert chosen == []
+# Neither is what this machine has: the forms must follow what the program is lowered for.
+accelerators = pytest.mark.parametrize("platform", ["cuda", "tpu"])
+
+
+@accelerators
+def test_accelerators_keep_the_library_where_images_are_not_tiny(platform):
+    assert counted(same_conv, (4, 4), 8, 8, platform) == CONVOLUTIONS
+    assert counted(conv, (8, 8), 64, 1, platform) == CONVOLUTIONS
+    assert counted(down_conv, (16, 18), 8, 8, platform) == CONVOLUTIONS
+    assert counted(up_conv, (8, 9), 8, 8, platform) == CONVOLUTIONS
+
+
+@accelerators
+def test_accelerators_take_products_for_up_to_64_pixels_of_a_batch(platform):
+    for count, sides in ((1, (8, 8)), (16, (2, 2)), (64, (1, 1))):
+        larger = (2 * sides[0], 2 * sides[1])
+        assert counted(up_conv, sides, 2, 3, platform, count=count) == PRODUCTS
+        assert counted(down_conv, larger, 2, 3, platform, count=count) == PRODUCTS
+        assert counted(up_conv, sides, 2, 3, platform, count=count + 1) == CONVOLUTIONS
+        assert counted(down_conv, larger, 2, 3, platform, count=count + 1) == CONVOLUTIONS
+
+
+@accelerators
+@pytest.mark.parametrize("side", [3, 4])
+def test_upsampling_on_accelerators_is_a_strided_convolution_transposed(platform, side):
+    x = jax.ShapeDtypeStruct((1, 16, 16, 2), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((side, side, 2, 3), jnp.float32)
+
+    def gradients(x, kernel):
+        return jax.value_and_grad(lambda *at: jnp.sum(jnp.sin(up_conv(*at))), (0, 1))(x, kernel)
+
+    # The gradient of the kernel is that of a strided convolution's, whose window is spread out. A
+    # window that is not would be as large as the image, for which libraries have no good routine.
+    value, of_x, of_kernel = (1, 2, 1), (2, 1, 1), (1, 1, 2)
+    text = lowered(gradients, x, kernel, platform=platform)
+    assert windows(text) == sorted([value, of_x, of_kernel])
+    # On a GPU the kernel must be turned before; a TPU's compiler does so by itself.
+    assert ("optimization_barrier" in text) == (platform == "cuda")
+
+
+@accelerators
+@pytest.mark.parametrize("sides", [(6, 8), (9, 5), (2, 3)])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(up_conv, library_up_conv), (down_conv, library_down_conv)]
+)
+def test_the_forms_of_accelerators_have_the_librarys_second_derivatives(
+    ours, theirs, sides, platform, monkeypatch
+):
+    pretend(monkeypatch, platform)
+    with jax.enable_x64(True):
+        x, kernel = draw(0, 2, *sides, 3), draw(1, 4, 4, 3, 2)
+        see = jax.jit(lambda *at: [derivatives(function, *at) for function in (ours, theirs)])
+        assert_equal(*see(x, kernel))
