@@ -18,10 +18,11 @@ from pix2pix_jax.models.convolutions import conv, depth_to_space, up_conv
 from pix2pix_jax.models.initial import KERNEL, ONES, ZEROS
 from pix2pix_jax.models.layers import (
     NORMS_WITH_OFFSET,
+    NORMS_WITHOUT_CONSTANTS,
     Dtype,
-    by_channel,
     make_norm,
 )
+from pix2pix_jax.models.normalization import by_channel
 
 Function = Callable[[Array], Array]
 
@@ -55,7 +56,10 @@ class Conv(nn.Module):
         convolve: `down_conv`, `up_conv`, `conv` with stride and padding bound, or similar.
         kernel_size: Side of the kernel.
         expansion: Output channels of the kernel for each channel of the result.
-        use_bias: Whether a bias is added.
+        use_bias: Whether there is a bias.
+        inert_bias: Whether the bias is only kept, and not added, as the norm that follows would
+            remove it. Its gradient is then 0; otherwise it would be rounding noise, which Adam
+            makes steps of the learning rate of. Weight files and checkpoints hold it either way.
         spectral_norm: Whether the kernel is divided by its largest singular value.
         train: Whether the estimate of that value is updated.
         dtype: Dtype of computation.
@@ -66,13 +70,14 @@ class Conv(nn.Module):
     kernel_size: int = 4
     expansion: int = 1
     use_bias: bool = True
+    inert_bias: bool = False
     spectral_norm: bool = False
     train: bool = True
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
-        """Convolve, and add the bias."""
+        """Convolve, and add the bias unless it is inert."""
         side, features = self.kernel_size, self.features * self.expansion
         kernel = self.param("kernel", KERNEL, (side, side, x.shape[-1], features))
         if self.spectral_norm:
@@ -84,7 +89,7 @@ class Conv(nn.Module):
         y = self.convolve(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias = self.param("bias", ZEROS, (self.features,))
-            y = y + by_channel(bias.astype(self.dtype))
+            y = y if self.inert_bias else y + by_channel(bias.astype(self.dtype))
         return y
 
 
@@ -151,6 +156,7 @@ class ConvBlock(nn.Module):
             kernel_size=self.kernel_size,
             expansion=self.expansion,
             use_bias=self.use_bias,
+            inert_bias=self.norm in NORMS_WITHOUT_CONSTANTS,
             spectral_norm=self.spectral_norm,
             train=self.train,
             dtype=self.dtype,

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from pix2pix_jax.models.blocks import ConvBlock, leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv
-from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype, widen
+from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype
+from pix2pix_jax.models.normalization import widen
 
 # What a discriminator returns for one scale: logits, and the features of its hidden layers.
 Scale = tuple[Float[Array, "n _ _ 1"], tuple[Array, ...]]

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, Key
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv
-from pix2pix_jax.models.layers import Dtype, dropout, widen
+from pix2pix_jax.models.layers import Dtype, dropout
+from pix2pix_jax.models.normalization import widen
 
 
 class Hybrid(nn.Module):

@@ -15,22 +15,15 @@ from jaxtyping import Array, Float, Key
 from pix2pix_jax.core.choices import NORMS
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.initial import ONES, SCALE, ZEROS
+from pix2pix_jax.models.normalization import EPSILON, by_channel, normalize, widen
 
 Dtype = Any
 # A norm that adds an offset makes the bias of the convolution before it redundant.
 NORMS_WITH_OFFSET = ("batch", "group", "instance_affine")
+# These remove whatever is added to a whole channel of an image, in training and in inference.
+# (Batch norm does so only in training; group norm does not if a group has several channels.)
+NORMS_WITHOUT_CONSTANTS = ("instance", "instance_affine")
 _GROUPS = 32  # Wu & He, 2018
-EPSILON = 1e-5
-
-
-def widen(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Convert arrays of fewer bits to float32, which statistics and results need."""
-    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-
-
-def by_channel(values: Float[Array, " c"]) -> Float[Array, "1 1 1 c"]:
-    """Give one value per channel the axes of NHWC."""
-    return values.reshape(1, 1, 1, -1)
 
 
 class InstanceNorm(nn.Module):
@@ -47,15 +40,12 @@ class InstanceNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
         """Give each channel of each image mean 0 and variance 1; `train` changes nothing."""
-        x = widen(x)
-        centered = x - jnp.mean(x, axis=(1, 2), keepdims=True)
-        variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
-        x = centered * lax.rsqrt(variance + EPSILON)
+        scale = bias = None
         if self.affine:
             scale = self.param("scale", SCALE, (x.shape[-1],))
             bias = self.param("bias", ZEROS, (x.shape[-1],))
-            x = x * by_channel(scale) + by_channel(bias)
-        return x.astype(self.dtype)
+        y, _, _ = normalize((1, 2), None, self.dtype, x, scale, bias)
+        return y
 
 
 class GroupNorm(nn.Module):
@@ -107,32 +97,19 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", ZEROS, channels)
         running_mean = self.variable("batch_stats", "mean", ZEROS, None, channels)
         running_var = self.variable("batch_stats", "var", ONES, None, channels)
-        x = widen(x)
-        if train:
-            mean, var, count = self._batch_statistics(x)
-            if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
-                unbiased = var * (count / max(count - 1, 1))
-                keep = self.momentum
-                running_mean.value = keep * running_mean.value + (1 - keep) * mean
-                running_var.value = keep * running_var.value + (1 - keep) * unbiased
-        else:
-            mean, var = running_mean.value, running_var.value
-        x = (x - by_channel(mean)) * by_channel(lax.rsqrt(var + EPSILON) * scale)
-        return (x + by_channel(bias)).astype(self.dtype)
-
-    def _batch_statistics(
-        self, x: Float[Array, "n h w c"]
-    ) -> tuple[Float[Array, " c"], Float[Array, " c"], int]:
-        """Return mean and biased variance over the global batch, and the number of values."""
-        count = x.shape[0] * x.shape[1] * x.shape[2]
-        mean = jnp.mean(x, axis=(0, 1, 2))
-        if self.axis_name is not None:
-            mean = lax.pmean(mean, self.axis_name)
-            count *= lax.axis_size(self.axis_name)
-        var = jnp.mean(jnp.square(x - by_channel(mean)), axis=(0, 1, 2))
-        if self.axis_name is not None:
-            var = lax.pmean(var, self.axis_name)
-        return mean, var, count
+        if not train:
+            factor = by_channel(lax.rsqrt(running_var.value + EPSILON) * scale)
+            y = (widen(x) - by_channel(running_mean.value)) * factor + by_channel(bias)
+            return y.astype(self.dtype)
+        y, mean, var = normalize((0, 1, 2), self.axis_name, self.dtype, x, scale, bias)
+        if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
+            devices = 1 if self.axis_name is None else lax.axis_size(self.axis_name)
+            count = devices * x.size // x.shape[-1]
+            unbiased = var.reshape(-1) * (count / max(count - 1, 1))
+            keep = self.momentum
+            running_mean.value = keep * running_mean.value + (1 - keep) * mean.reshape(-1)
+            running_var.value = keep * running_var.value + (1 - keep) * unbiased
+        return y
 
 
 def make_norm(kind: str, *, axis_name: str | None, dtype: Dtype, name: str) -> nn.Module:

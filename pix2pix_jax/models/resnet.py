@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, Key
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Upsampling, block_of
 from pix2pix_jax.models.convolutions import conv, up_conv
-from pix2pix_jax.models.layers import Dtype, dropout, widen
+from pix2pix_jax.models.layers import Dtype, dropout
+from pix2pix_jax.models.normalization import widen
 
 
 def reflect_conv(x: Array, kernel: Array) -> Array:

@@ -30,6 +30,53 @@ def test_block_is_activation_convolution_norm_activation():
     np.testing.assert_allclose(apply(block, variables, x), expected, atol=1e-4)
 
 
+def block_with_bias(norm, *, train, bias):
+    """Return a block's output, given the bias of its convolution, and the bias's gradient."""
+    x = draw(0, 2, 6, 6, 4)
+    block = ConvBlock(6, down_conv, train=train, norm=norm)  # two groups of three channels
+    params = initial(block, x)["params"]
+    assert params["conv"]["bias"].shape == (6,)
+    stats = {"norm": {"mean": jnp.zeros(6), "var": jnp.ones(6)}} if norm == "batch" else {}
+    weights = draw(1, 2, 3, 3, 6)
+
+    def total(bias):
+        given = {**params, "conv": {**params["conv"], "bias": bias}}
+        variables = {"params": given, "batch_stats": stats}
+        y, _ = block.apply(variables, x, mutable=["batch_stats"])
+        return jnp.sum(weights * y), y
+
+    return jax.jit(jax.grad(total, has_aux=True))(jnp.asarray(bias, jnp.float32))
+
+
+BIAS = [1.0, -2.0, 30.0, 0.5, 7.0, -8.0]
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("norm", ["instance", "instance_affine"])
+def test_a_bias_that_the_norm_removes_is_kept_but_neither_added_nor_trained(norm, train):
+    gradient, y = block_with_bias(norm, train=train, bias=BIAS)
+    _, without = block_with_bias(norm, train=train, bias=np.zeros(6))
+    np.testing.assert_array_equal(y, without)
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize(("norm", "train"), [("none", True), ("group", True), ("batch", False)])
+def test_a_bias_that_a_norm_leaves_is_added(norm, train):
+    gradient, y = block_with_bias(norm, train=train, bias=BIAS)
+    _, without = block_with_bias(norm, train=train, bias=np.zeros(6))
+    assert np.abs(y - without).max() > 0.1
+    assert gradient.any()
+
+
+def test_adding_such_a_bias_would_change_nothing_but_rounding():
+    x, bias = draw(0, 2, 6, 6, 4), np.asarray(BIAS, np.float32)
+    kernel = draw(1, 4, 4, 4, 6)
+    block = ConvBlock(6, down_conv, train=False, norm="instance")
+    y = apply(block, {"params": {"conv": {"kernel": kernel, "bias": bias}}}, x)
+    added = normalised(np.asarray(down_conv(x, kernel), np.float64) + bias, (1, 2))
+    np.testing.assert_allclose(y, added, atol=1e-5)
+
+
 def largest_singular_value(kernel):
     return np.linalg.svd(np.asarray(kernel).reshape(-1, kernel.shape[-1]), compute_uv=False)[0]
 

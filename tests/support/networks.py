@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2pix_jax.models.initial import abstract_variables, draw_variables, make_blueprint
-from pix2pix_jax.models.layers import EPSILON
+from pix2pix_jax.models.normalization import EPSILON
 
 
 def count(tree):

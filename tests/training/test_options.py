@@ -115,10 +115,11 @@ def test_other_objectives_move_both_networks(gan):
         assert distance(getattr(after, name), getattr(state, name)) > 0
 
 
-def test_the_gradient_penalty_reaches_the_discriminators_gradient():
+@pytest.mark.parametrize("norm", ["none", "instance"])
+def test_the_gradient_penalty_reaches_the_discriminators_gradient(norm):
     """Compare with finite differences of the whole loss along a random direction, in float64."""
     with jax.enable_x64(True):
-        discriminator = PatchGAN(base_features=2, layers=1, norm="none", dtype=jnp.float64)
+        discriminator = PatchGAN(base_features=2, layers=1, norm=norm, dtype=jnp.float64)
         rng = np.random.default_rng(1)
         images = [jnp.asarray(rng.uniform(-1, 1, (2, 16, 16, 1))) for _ in range(3)]
         params = variables_of(discriminator, *images[:2])["params"]
