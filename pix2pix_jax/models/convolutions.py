@@ -18,8 +18,8 @@ from pix2pix_jax.models import product_convolutions
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _TRANSPOSED = ("NHWC", "HWOI", "NHWC")  # a kernel that leads from its outputs to its inputs
 # Up to so many pixels of a batch, in the smaller image, accelerators also multiply matrices: the
-# library would copy kernels that are far larger than the image. A first guess, not yet timed.
-MOST_PRODUCT_ROWS = 64
+# library would copy kernels that are far larger than the image. From compiled programs, not timed.
+MOST_PRODUCT_ROWS = 128
 
 
 def conv(

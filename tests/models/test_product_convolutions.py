@@ -187,13 +187,13 @@ accelerators = pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_accelerators_keep_the_library_where_images_are_not_tiny(platform):
     assert counted(same_conv, (4, 4), 8, 8, platform) == CONVOLUTIONS
     assert counted(conv, (8, 8), 64, 1, platform) == CONVOLUTIONS
-    assert counted(down_conv, (16, 18), 8, 8, platform) == CONVOLUTIONS
-    assert counted(up_conv, (8, 9), 8, 8, platform) == CONVOLUTIONS
+    assert counted(down_conv, (24, 22), 8, 8, platform) == CONVOLUTIONS
+    assert counted(up_conv, (12, 11), 8, 8, platform) == CONVOLUTIONS
 
 
 @accelerators
-def test_accelerators_take_products_for_up_to_64_pixels_of_a_batch(platform):
-    for count, sides in ((1, (8, 8)), (16, (2, 2)), (64, (1, 1))):
+def test_accelerators_take_products_for_up_to_128_pixels_of_a_batch(platform):
+    for count, sides in ((2, (8, 8)), (32, (2, 2)), (128, (1, 1))):
         larger = (2 * sides[0], 2 * sides[1])
         assert counted(up_conv, sides, 2, 3, platform, count=count) == PRODUCTS
         assert counted(down_conv, larger, 2, 3, platform, count=count) == PRODUCTS
@@ -220,7 +220,7 @@ def test_upsampling_on_accelerators_is_a_strided_convolution_transposed(platform
 
 
 @accelerators
-@pytest.mark.parametrize("sides", [(6, 8), (9, 5), (2, 3)])
+@pytest.mark.parametrize("sides", [(12, 8), (9, 15), (2, 3)])
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(up_conv, library_up_conv), (down_conv, library_down_conv)]
 )

@@ -41,7 +41,7 @@ def traced_step(levels, accumulate):
 
 
 def step_on(platform, levels=6, accumulate=1):
-    """Return the text of the step. Of six levels, the inner three have up to 64 pixels a batch."""
+    """Return the text of the step. Of six levels, the inner three have 4 to 64 pixels a batch."""
     return text_for(platform, traced_step(levels, accumulate))
 
 
