@@ -15,8 +15,7 @@ from pix2pix_jax.core import keys
 from pix2pix_jax.core.config import default_config, flatten, get
 from pix2pix_jax.core.errors import InputError, shown, some_of
 from pix2pix_jax.core.files import atomic_path
-from pix2pix_jax.core.own_code import is_own
-from pix2pix_jax.core.own_code_files import describe_failure_in
+from pix2pix_jax.core.own_code_files import describe_failure_in, is_own
 from pix2pix_jax.core.rules import Several, Switch, Text
 
 # What ast.literal_eval raises for texts that are no literals.

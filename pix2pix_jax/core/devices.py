@@ -18,9 +18,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from pix2pix_jax.core.config import COMPILATION_CACHE
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import expand
+from pix2pix_jax.core.training_keys import COMPILATION_CACHE
 
 logger = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from pix2pix_jax.core.own_code_files import (
     Code,
     Reference,
     describe_failure,
+    is_own,
     locate,
     missing,
     read,
@@ -38,16 +39,6 @@ KEYS = (
     "eval.metrics",
     "lr.schedule",
 )
-_BUILT_IN = ("tfds:", "pix2pix:")  # other values of data.source with a colon
-
-
-def is_own(value: Any) -> bool:
-    """Return whether a config value refers to own code, right or wrong."""
-    if not isinstance(value, str) or value.startswith(_BUILT_IN):
-        return False
-    place, colon, _ = value.rpartition(":")
-    is_module = all(part.isidentifier() for part in place.split("."))
-    return bool(colon) and (place.endswith(".py") or is_module)
 
 
 def own_keys(config: ConfigDict) -> dict[str, tuple[str, ...]]:

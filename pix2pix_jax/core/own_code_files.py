@@ -19,6 +19,16 @@ from pix2pix_jax.core.errors import InputError
 _FORM = "package.module:name or path/to/file.py:name"
 _LONGEST_NAME = 100  # it becomes part of a file's name
 _MISSING = object()
+_BUILT_IN = ("tfds:", "pix2pix:")  # other values of data.source with a colon
+
+
+def is_own(value: Any) -> bool:
+    """Return whether a config value refers to own code, right or wrong."""
+    if not isinstance(value, str) or value.startswith(_BUILT_IN):
+        return False
+    place, colon, _ = value.rpartition(":")
+    is_module = all(part.isidentifier() for part in place.split("."))
+    return bool(colon) and (place.endswith(".py") or is_module)
 
 
 @dataclasses.dataclass(frozen=True)

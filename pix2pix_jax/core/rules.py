@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from pix2pix_jax.core.own_code import is_own
+from pix2pix_jax.core.own_code_files import is_own
 
 _LONGEST_TEXT = 4096  # bytes of the longest path on Linux
 _MOST_VALUES = 100  # of a tuple
@@ -204,3 +204,24 @@ class Several:
         if self.lengths and len(value) not in self.lengths:
             return False
         return all(self.each.allows(part) for part in value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A key of the configuration.
+
+    Attributes:
+        default: Its value unless a config sets it.
+        rule: What its value may be.
+        meaning: What it sets, in a line or two; names of other keys have their section.
+    """
+
+    default: Any
+    rule: Rule
+    meaning: str
+
+
+MOST_STEPS = 2**31 - 1  # a step's number is an int32
+COUNT = Whole(0, MOST_STEPS)
+SHARE = Number(0, 1, open_high=True)
+WEIGHT = Number(0, 1e38)  # float32 ends at 3.4e38

@@ -7,7 +7,7 @@ from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import expand
-from pix2pix_jax.core.own_code import is_own
+from pix2pix_jax.core.own_code_files import is_own
 
 # Keys that may hold a path.
 _PATHS = ("data.root", "data.archive", "train.init_from", "eval.palette")

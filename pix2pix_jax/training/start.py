@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config_files import differences
 from pix2pix_jax.core.errors import InputError, shown
-from pix2pix_jax.core.own_code import is_own
+from pix2pix_jax.core.own_code_files import is_own
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.unet import UNet

@@ -8,7 +8,7 @@ import pytest
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core import devices
-from pix2pix_jax.core.config import COMPILATION_CACHE
+from pix2pix_jax.core.training_keys import COMPILATION_CACHE
 
 
 def test_hardware_and_versions_are_plain_values_for_the_record():

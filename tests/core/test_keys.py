@@ -2,6 +2,7 @@
 
 import enum
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -48,6 +49,14 @@ def test_every_key_has_a_rule_which_allows_its_default():
     assert set(keys.RULES) == set(DEFAULTS)
     for key, value in DEFAULTS.items():
         keys.check(key, value)
+
+
+def test_every_key_has_a_meaning_of_a_line_or_two_that_names_keys_that_exist():
+    for name, key in keys.KEYS.items():
+        assert 5 < len(key.meaning) < 140, name
+        assert key.meaning.isprintable()
+        named = re.findall(r"\b(?:data|derive|augment|model|loss|train|eval)\.[a-z_]+", key.meaning)
+        assert set(named) <= set(keys.KEYS), name
 
 
 @pytest.mark.parametrize("value", NEVER, ids=lambda value: type(value).__name__)
