@@ -50,12 +50,14 @@ class Entry:
         child: The program that is measured.
         do: The request that takes a repetition.
         runs: Its answers, by repetition.
+        inferences: Its answers about inference, by repetition.
     """
 
     row: dict[str, Any]
     child: Child | None = None
     do: str = "run"
     runs: list[Answer] = dataclasses.field(default_factory=list)
+    inferences: list[Answer] = dataclasses.field(default_factory=list)
 
     @property
     def alive(self) -> bool:

@@ -155,17 +155,22 @@ class Peer:
         return {**sides, "A_paths": paths, "B_paths": paths}
 
     def _take_step(self, batch: dict[str, Any]) -> None:
+        self._set_input(batch)
+        with self._precision():
+            self._model.optimize_parameters()
+
+    def _set_input(self, batch: dict[str, Any]) -> None:
         self._model.set_input(batch)
-        context: Any = contextlib.nullcontext()
         if "channels_last" in self._asked.options:
             layout = self._torch.channels_last
             self._model.real_A = self._model.real_A.to(memory_format=layout)
             self._model.real_B = self._model.real_B.to(memory_format=layout)
-        if "bf16" in self._asked.options:
-            kind = "cuda" if self._asked.gpu else "cpu"
-            context = self._torch.autocast(kind, self._torch.bfloat16)
-        with context:
-            self._model.optimize_parameters()
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        if "bf16" not in self._asked.options:
+            return contextlib.nullcontext()
+        kind = "cuda" if self._asked.gpu else "cpu"
+        return self._torch.autocast(kind, self._torch.bfloat16)
 
     def _finish(self) -> None:
         """Wait until the device has finished."""
@@ -195,6 +200,16 @@ class Peer:
             "waiting_share": waited / seconds,
             "memory_gb": take_peak_memory(),
         }
+
+    def infer(self, batches: int) -> Answer:
+        """Translate one batch again and again, from and to host memory, as its test script does."""
+        begun = time.monotonic()
+        for _ in range(batches):
+            self._set_input(self._batch)
+            with self._torch.no_grad(), self._precision():
+                self._model.forward()
+            self._model.fake_B.float().cpu()
+        return {"milliseconds": 1000 * (time.monotonic() - begun) / batches}
 
     def device_memory(self) -> Answer:
         """Return the peak memory of the GPU; None on the CPU, where the process's counts."""
@@ -233,6 +248,7 @@ def main() -> None:
     handlers = {
         "run": peer.run,
         "run_loop": peer.run_loop,
+        "infer": peer.infer,
         "device_memory": peer.device_memory,
     }
     serve(peer.prepare, handlers, describe)

@@ -2,20 +2,21 @@
 
 import contextlib
 import json
+import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarking import environments
 from benchmarking.cases import Case
 from benchmarking.children import Child, FailedError, program
 from benchmarking.entries import Entry, Plan, start_ours
-from benchmarking.figures import compare, order, rate, summarise
+from benchmarking.figures import compare, order, quartiles, rate, summarise
 from benchmarking.peers import start_peers
 from benchmarking.protocol import Answer
 from pix2pix_jax.core.errors import InputError
 
-_INFERENCES = 5
+_BATCHES = 3  # in a repetition of inference
 
 
 def probe(dtypes: Sequence[str], *, shares_device: bool) -> Answer:
@@ -64,7 +65,10 @@ def measure(
                 entries += start_peers(stack, group[0], plan, gpu=gpu)
             take_turns(entries, plan.repetitions)
             for entry in entries:
-                _finish(entry, plan, hardware)
+                _summarise_steps(entry, hardware)
+            translate_in_turns([one for one in entries if one.do == "run"], plan.repetitions)
+            for entry in entries:
+                _finish(entry, plan)
                 _say(entry)
         measurements += [entry.row for entry in entries]
         comparisons += compare_all(entries)
@@ -73,16 +77,30 @@ def measure(
 
 def take_turns(entries: Sequence[Entry], repetitions: int) -> None:
     """Let all programs take their repetitions in turns; the first of each warms up."""
+    for entry, counts in _turns(entries, repetitions):
+        answer = entry.ask(entry.do)
+        if counts and answer:
+            entry.runs.append(answer)
+
+
+def translate_in_turns(entries: Sequence[Entry], repetitions: int) -> None:
+    """Let all programs translate in turns; the first repetition of each warms up."""
+    for entry, counts in _turns(entries, repetitions):
+        answer = entry.ask("infer", batches=_BATCHES)
+        if counts and answer:
+            entry.inferences.append(answer)
+
+
+def _turns(entries: Sequence[Entry], repetitions: int) -> Iterator[tuple[Entry, bool]]:
+    """Yield the program whose turn it is, and whether the turn counts."""
     for repetition in range(-1, repetitions):
         for place in order(len(entries), repetition):
-            entry = entries[place]
-            answer = entry.ask(entry.do) if entry.alive else {}
-            if repetition >= 0 and answer:
-                entry.runs.append(answer)
+            if entries[place].alive:
+                yield entries[place], repetition >= 0
 
 
-def _finish(entry: Entry, plan: Plan, hardware: Answer) -> None:
-    """Fill the row, including what is measured only once."""
+def _summarise_steps(entry: Entry, hardware: Answer) -> None:
+    """Fill the row with what the repetitions have shown."""
     if not entry.alive:
         return
     row, runs = entry.row, entry.runs
@@ -93,12 +111,23 @@ def _finish(entry: Entry, plan: Plan, hardware: Answer) -> None:
     row |= rate(row["gflop"], row["ms"], devices, peaks)
     row["waiting_share"] = sum(run["waiting_share"] for run in runs) / len(runs)
     row["training_memory_gb"] = max(run["memory_gb"] for run in runs)
-    wanted: dict[str, dict[str, int]] = {"device_memory": {}}
-    if row["program"] == "ours":
-        wanted |= {"infer": {"repetitions": _INFERENCES}} | ({"save": {}} if plan.save else {})
-    for do, arguments in wanted.items():
+
+
+def _finish(entry: Entry, plan: Plan) -> None:
+    """Add inference to the row, and what is measured only once."""
+    row = entry.row
+    if "ms" not in row:
+        return
+    if entry.inferences:
+        batch = row.get("global_batch", row["batch_size"])
+        milliseconds = [one["milliseconds"] for one in entry.inferences]
+        row["inference_ms"] = statistics.median(milliseconds)
+        row["inference_ms_quartiles"] = quartiles(milliseconds)
+        row["inference_images_per_second"] = 1000 * batch / row["inference_ms"]
+    wanted = ["device_memory"] + ["save"] * (plan.save and row["program"] == "ours")
+    for do in wanted:
         if entry.alive:
-            row |= entry.ask(do, **arguments)
+            row |= entry.ask(do)
     if not entry.alive:  # the times are still good
         row["note"] = row.pop("failed")
     of_process = max(row["start_memory_gb"], row["training_memory_gb"])
@@ -119,7 +148,8 @@ def compare_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         entries: Rows that took turns.
 
     Returns:
-        One dict for each pair of rows: what is compared, and the figures of `figures.compare`.
+        One dict for each pair of rows: what is compared, the figures of `figures.compare` for a
+        step, and those for a translated batch as `inference`.
     """
     measured = [entry for entry in entries if "ms" in entry.row]
     ours, peers = (
@@ -133,7 +163,16 @@ def compare_all(entries: Sequence[Entry]) -> list[dict[str, Any]]:
             "peer_dtype": other.row["dtype"],
             "peer_data": other.row["data"],
             **compare(*([run["milliseconds"] for run in entry.runs] for entry in (one, other))),
+            **_compare_inference(one, other),
         }
         for one in ours
         for other in peers
     ]
+
+
+def _compare_inference(ours: Entry, peer: Entry) -> dict[str, Any]:
+    """Return `inference`, the figures of `figures.compare`, if both have translated."""
+    if not (ours.inferences and peer.inferences):
+        return {}
+    times = ([one["milliseconds"] for one in entry.inferences] for entry in (ours, peer))
+    return {"inference": compare(*times)}

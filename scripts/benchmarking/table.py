@@ -25,8 +25,14 @@ def render(results: dict[str, Any]) -> str:
     if measured:
         parts.append(align(_COST, [_cost(row) for row in measured]))
     if results["comparisons"]:
-        rows = [_comparison(row) for row in results["comparisons"]]
-        parts.append(align(_COMPARISON, rows))
+        found = results["comparisons"]
+        rows = [["a step", *_comparison(row, row)] for row in found]
+        rows += [
+            ["translating", *_comparison(row, row["inference"])]
+            for row in found
+            if "inference" in row
+        ]
+        parts.append(align(("<what", *_COMPARISON), rows))
     return "\n\n".join([*parts, "\n".join(_notes(results, measured))])
 
 
@@ -93,17 +99,17 @@ def _cost(row: Row) -> list[str]:
     ]
 
 
-def _comparison(row: Row) -> list[str]:
+def _comparison(row: Row, figures: Row) -> list[str]:
     peer = row["peer"]
     if row["peer_dtype"] != row["dtype"]:
         peer += f" ({row['peer_dtype']})"
     return [
         *(str(row["batch_size"]), row["dtype"], row["data"], peer, row["peer_data"]),
-        _number(row["ours_ms"], 2),
-        _number(row["peer_ms"], 2),
-        _number(row["ratio"], 3),
-        _span(row["ratio_quartiles"], 3),
-        _number(row["ratio_of_fastest"], 3),
+        _number(figures["ours_ms"], 2),
+        _number(figures["peer_ms"], 2),
+        _number(figures["ratio"], 3),
+        _span(figures["ratio_quartiles"], 3),
+        _number(figures["ratio_of_fastest"], 3),
     ]
 
 

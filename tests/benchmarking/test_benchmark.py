@@ -69,10 +69,13 @@ class Pix2PixModel:
         self.real_A, self.real_B = batch["A"].to(self.device), batch["B"].to(self.device)
         assert self.real_A.shape[1:] == (3, 128, 128) and len(batch["A_paths"]) == len(self.real_A)
 
+    def forward(self):
+        self.fake_B = self.netG(self.real_A)
+
     def optimize_parameters(self):
-        fake = self.netG(self.real_A)
-        logits = self.netD(torch.cat([self.real_A, fake], 1))
-        loss = (fake - self.real_B).abs().mean() + logits.mean()
+        self.forward()
+        logits = self.netD(torch.cat([self.real_A, self.fake_B], 1))
+        loss = (self.fake_B - self.real_B).abs().mean() + logits.mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -172,6 +175,9 @@ def test_a_peer_takes_turns_with_ours(benchmark, peer, tmp_path, monkeypatch):
     ]
     keys = ("batch_size", "image_size", "dtype", "device")
     assert [found[0][key] for key in keys] == [2, 128, "float32", "cpu"]
+    assert [one["inference"]["ours_ms"] for one in found[:1]] == [ours["inference_ms"]]
+    assert "inference" not in found[1]  # its own loader: the same program
+    assert "translating" in out
     assert "ours/peer" in out
     assert "noise" not in out
     assert "inside a loop its convolutions are some 50 times slower" in resident["failed"]

@@ -2,7 +2,7 @@
 
 from benchmarking.children import Child, FailedError
 from benchmarking.entries import Entry
-from benchmarking.suite import compare_all, take_turns
+from benchmarking.suite import compare_all, take_turns, translate_in_turns
 
 
 class Scripted(Child):
@@ -30,6 +30,20 @@ def test_turns_go_there_and_back_and_the_first_does_not_count():
     take_turns(entries, 2)
     assert "".join(log) == "cba" + "abc" + "cba"
     assert [[run["milliseconds"] for run in entry.runs] for entry in entries] == [[20.0, 30.0]] * 3
+
+
+def test_programs_translate_in_turns_and_are_compared_by_it():
+    log = []
+    names = ("cached", "peer x")
+    entries = [
+        Entry(row(name, ms=1.0), Scripted(name, log), runs=[{"milliseconds": 1.0}])
+        for name in names
+    ]
+    translate_in_turns(entries, 2)
+    assert [len(entry.inferences) for entry in entries] == [2, 2]
+    (found,) = compare_all(entries)
+    assert (found["ratio"], found["inference"]["ratio"]) == (1.0, 1.0)
+    assert found["inference"]["ours_ms"] == 25.0  # the second and the third
 
 
 def test_what_fails_is_left_out_and_the_others_go_on():

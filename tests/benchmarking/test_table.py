@@ -51,7 +51,8 @@ def test_a_table_says_what_was_measured_and_what_was_not():
     # 1,096 x 200 steps of half a second
     assert "1 float32 ours cached 87.4 - 0.175 40.0 % - 2.10 2.90 - 30h27" in lines
     assert (
-        "1 float32 cached as it comes in memory 500.00 1000.00 0.500 0.500 to 0.500 0.500" in lines
+        "a step 1 float32 cached as it comes in memory 500.00 1000.00 0.500 0.500 to 0.500 0.500"
+        in lines
     )
     assert "1, float32, ours, streamed: out of device memory" in lines
     assert "by XLA: not counted by this backend" in lines
