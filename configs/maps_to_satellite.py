@@ -6,7 +6,7 @@
 Source: a course report. Patches of 256 pixels, jitter from 286, batch norm, a constant learning
 rate, the discriminator's loss not halved, batch size 1, a checkpoint every 10 epochs. The second
 command resumes after 200 epochs, or where the first one was stopped, and trains to 250. The report
-then used a batch size of 4: --config.train.batch_size=4 --allow-change.
+then used a batch size of 4: --config.train.batch_size=4 --allow_change.
 """
 
 from pix2pix_jax import default_config

@@ -2,7 +2,7 @@
 
     python scripts/benchmark.py --batch_sizes 1,4 --output results.json
     python scripts/benchmark.py --batch_sizes 1,32 --dtype float32,bfloat16 --data resident,streamed
-    python scripts/benchmark.py --peer ../pytorch-CycleGAN-and-pix2pix --peer-options
+    python scripts/benchmark.py --peer ../pytorch-CycleGAN-and-pix2pix --peer_options
 
 Each configuration is compiled and timed in a process of its own, through the calls that training
 makes, on synthetic pairs. With --peer, a clone of the PyTorch reference takes the same steps in
@@ -53,10 +53,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--save", action="store_true", help="measure memory during a save too")
     parser.add_argument("--peer", metavar="DIR", help="a clone of the PyTorch reference")
     parser.add_argument(
-        "--peer-options", action="store_true", help="also the peer with its fastest options"
+        "--peer_options", action="store_true", help="also the peer with its fastest options"
     )
     parser.add_argument(
-        "--plain-malloc",
+        "--plain_malloc",
         action="store_true",
         help="ours without the malloc settings of scripts/train.py",
     )
@@ -64,15 +64,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--compilation_cache", default="", help="folder (default: none, everything is compiled)"
     )
     parser.add_argument("--output", metavar="FILE", help="JSON file to write")
-    flags, rest = parser.parse_known_args(arguments)
-    flags.overrides = []
-    for argument in rest:
-        key, equals, text = argument.removeprefix("--config.").partition("=")
-        if not argument.startswith("--config.") or not equals:
-            parser.error(f"unknown argument {argument}")
-        flags.overrides.append((key, text))
+    flags, flags.overrides = parser.parse_with_overrides(arguments)
     if flags.peer_options and not flags.peer:
-        parser.error("--peer-options needs --peer")
+        parser.error("--peer_options needs --peer")
     return flags
 
 

@@ -120,7 +120,7 @@ def project(moved, tmp_path, monkeypatch):
 
 
 def test_a_run_that_was_moved_runs_its_own_copy_only_if_it_is_trusted(project):
-    with pytest.raises(InputError, match=r"model.generator='net.py:Net'.*--trust-code"):
+    with pytest.raises(InputError, match=r"model.generator='net.py:Net'.*--trust_code"):
         load_generator("run")
     assert type(load_generator("run", trust_code=True).module).__name__ == "Net"
 
@@ -134,22 +134,22 @@ def test_a_run_that_was_moved_runs_its_own_copy_only_if_it_is_trusted(project):
     ],
 )
 def test_commands_run_the_copy_only_if_it_is_trusted(arguments, project):
-    assert refused(run_script(*arguments), "--trust-code")
+    assert refused(run_script(*arguments), "--trust_code")
     assert not pathlib.Path("out").exists()
-    status, _, error = run_script(*arguments, "--trust-code")
+    status, _, error = run_script(*arguments, "--trust_code")
     assert status == 0, error
     assert pathlib.Path("out").exists()
 
 
 def test_an_own_generator_has_no_names_in_the_reference(project):
     flags = ("--workdir", "run", "--format", "torch", "--output", "net.npz")
-    assert refused(run_script("export", *flags), "--trust-code")
-    assert refused(run_script("export", *flags, "--trust-code"), "model.generator='net.py:Net'")
+    assert refused(run_script("export", *flags), "--trust_code")
+    assert refused(run_script("export", *flags, "--trust_code"), "model.generator='net.py:Net'")
 
 
 def test_a_new_run_starts_with_the_networks_of_a_moved_one_if_it_is_trusted(project):
     config = tiny_config(TRAINED | {"train.init_from": "run"})
-    with pytest.raises(InputError, match="--trust-code"):
+    with pytest.raises(InputError, match="--trust_code"):
         train_and_evaluate(config, "new")
     assert not pathlib.Path("new").exists()
     assert train_and_evaluate(config, "new", trust_code=True).step == 1

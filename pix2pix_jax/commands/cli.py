@@ -1,39 +1,49 @@
-"""What all commands share: flags, messages on the terminal, and how a mistake ends a command.
+"""What all commands share: flags, and how a mistake ends a command.
 
 Nothing here imports JAX.
 """
 
 import argparse
-import contextlib
-import logging
 import os
 import pathlib
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
-from tqdm import tqdm
-
 import pix2pix_jax
-from pix2pix_jax.commands import ending, interrupts
+from pix2pix_jax.commands import ending, interrupts, unknown_flags
 from pix2pix_jax.commands.entry import PROGRAM
-from pix2pix_jax.core.errors import InputError, one_line, shown
+from pix2pix_jax.commands.terminal import messages_on_terminal
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.whole_numbers import parse_whole
 
 T = TypeVar("T")
 
-_LONGEST_MESSAGE = 10**5  # characters
 _BACKENDS = "xla_bridge.py"  # the module of JAX that starts a platform
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line; its help is the command's docstring and its flags."""
+    """A parser whose errors are one line; its help is the command's docstring and its flags.
 
-    def __init__(self, description: str | None = None, **options: Any) -> None:
+    A flag may be written with hyphens for its underscores. An unknown one is answered with the one
+    that was meant, before anything is missed.
+
+    Args:
+        description: The text above the flags.
+        foreign: Returns what names that are no flags stand for, see `foreign_flags`.
+        **options: Of `argparse.ArgumentParser`.
+    """
+
+    def __init__(
+        self,
+        description: str | None = None,
+        foreign: Callable[[], Mapping[str, str]] = dict,
+        **options: Any,
+    ) -> None:
         super().__init__(
             description=description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -41,6 +51,41 @@ class Parser(argparse.ArgumentParser):
             **options,
         )
         self.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+        self._foreign = foreign
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the command line, see `argparse`."""
+        flags = unknown_flags.flags_of(self)
+        given = sys.argv[1:] if args is None else args
+        words = [unknown_flags.spell(word, flags) for word in given]
+        unknown = unknown_flags.find(words, flags)
+        found, rest = (None, unknown) if unknown else self.parse_known_args(words, namespace)
+        if rest:
+            self.error(unknown_flags.answer(rest, flags, self._foreign()))
+        return found
+
+    def parse_with_overrides(
+        self, arguments: list[str]
+    ) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
+        """Read a command line that may set keys of a config.
+
+        Args:
+            arguments: Without the program's name.
+
+        Returns:
+            The flags, and (key, text) for each `--config.key=text` or `--config.key text`.
+        """
+        words, others, overrides = list(arguments), [], []
+        while words:
+            word = words.pop(0)
+            name, equals, value = word.partition("=")
+            if not name.startswith("--config."):
+                others.append(word)
+                continue
+            if not equals and not words:
+                self.error(f"{name}: a value is missing")
+            overrides.append((name.removeprefix("--config."), value if equals else words.pop(0)))
+        return self.parse_args(others), overrides
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which --help shows, and exit with status 2."""
@@ -118,9 +163,9 @@ def split_names(text: str) -> list[str]:
 
 
 def add_trust_flag(parser: argparse.ArgumentParser) -> None:
-    """Add `--trust-code`."""
+    """Add `--trust_code`."""
     parser.add_argument(
-        "--trust-code",
+        "--trust_code",
         action="store_true",
         help="run own code kept in the run's folder (docs/extending.md)",
     )
@@ -159,38 +204,6 @@ def command_line() -> str:
     program, *arguments = sys.argv
     words = program.split() if program.startswith(f"{PROGRAM} ") else ["python", program]
     return shlex.join([*words, *arguments])
-
-
-class _Terminal(logging.Handler):
-    """Prints messages above a progress bar if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one record: an informational one as it is, others with their level."""
-        try:
-            level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-            tqdm.write(level + one_line(self.format(record), _LONGEST_MESSAGE))
-        except Exception:
-            self.handleError(record)
-
-
-@contextlib.contextmanager
-def messages_on_terminal() -> Iterator[None]:
-    """Print what the package logs to standard output, as long as the context lasts.
-
-    Only the package's own logger is changed. It does not propagate meanwhile: absl gives the root
-    logger a handler of its own, which would print every message again.
-    """
-    logger, handler = logging.getLogger("pix2pix_jax"), _Terminal()
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
 
 
 def run(main: Callable[[], int | None], *, prints_results: bool = True) -> NoReturn:

@@ -53,8 +53,11 @@ def _start(main: Callable[[], int | None], *, prints_results: bool = True) -> No
 
 def _run(name: str) -> int | None:
     """Import a command and run it."""
-    from pix2pix_jax.commands import allocator, surroundings
+    from pix2pix_jax.commands import allocator, cli, surroundings
 
+    if sys.argv[1:] == ["--version"]:
+        print(cli.version())
+        return 0
     surroundings.check()
     if name == "train":
         allocator.keep_memory()

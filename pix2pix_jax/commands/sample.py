@@ -8,7 +8,7 @@ Results take the place of earlier files of the same names in the output folder.
 
 import argparse
 
-from pix2pix_jax.commands import cli
+from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
 from pix2pix_jax.core.choices import ON_FAULT
 from pix2pix_jax.core.devices import enable_compilation_cache
@@ -24,7 +24,7 @@ _OF_INPUT, _OF_SPLIT = ("derive", "side", "on_error"), ("data_root",)
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = cli.Parser(__doc__)
+    parser = cli.Parser(__doc__, foreign=foreign_flags.for_sample)
     parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--input", type=cli.filled_path, help="an image file, or a folder of them")

@@ -4,22 +4,26 @@
     pix2pix-jax train --config my/config.py --workdir runs/mine --config.train.epochs=250
 
 The same command resumes from the newest checkpoint in the workdir. Any key of the config can be set
-with --config.section.key=value; pix2pix_jax/core/config.py lists them all.
+with --config.section.key=value; --help_config lists them all, --help_config rate those about rates.
 
 Several processes train together if each gets the address of the first one and its own number, or
 with --distributed.auto if JAX recognises the cluster (docs/scaling.md).
 """
+
+# What needs JAX is imported once the flags and the config are right: that takes seconds.
 
 import argparse
 import os
 import pathlib
 import sys
 
-from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.commands import cli, ending
-from pix2pix_jax.core import processes
-from pix2pix_jax.core.config_files import load_file, override
+from ml_collections import ConfigDict
+
+import pix2pix_jax
+from pix2pix_jax.commands import cli, config_help, ending, foreign_flags
+from pix2pix_jax.core.config_files import load_file, override, to_python
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.validation import resolve
 
 
 def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
@@ -31,10 +35,18 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tupl
     Returns:
         The command's own flags, and the overrides of config keys as (key, text).
     """
-    parser = cli.Parser(__doc__)
+    parser = cli.Parser(__doc__, foreign=foreign_flags.for_train)
+    _add_flags(parser)
+    _add_process_flags(parser)
+    flags, overrides = parser.parse_with_overrides(arguments)
+    if flags.config is None and flags.help_config is None:
+        parser.error("the following arguments are required: --config")
+    return flags, overrides
+
+
+def _add_flags(parser: cli.Parser) -> None:
     parser.add_argument(
         "--config",
-        required=True,
         type=cli.path,
         metavar="CONFIG",
         help="a config that comes with the package, such as maps, or a Python file",
@@ -43,12 +55,27 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tupl
         "--workdir", type=cli.path, help="folder of the run (default: runs/<config name>)"
     )
     parser.add_argument(
-        "--allow-change",
+        "--help_config",
+        nargs="?",
+        const="",
+        metavar="WORD",
+        help="list the keys with their defaults, choices and meanings, or those about WORD; exit",
+    )
+    parser.add_argument(
+        "--print_config",
+        action="store_true",
+        help="print the config with all its keys, as a file for --config; exit",
+    )
+    parser.add_argument(
+        "--allow_change",
         action="store_true",
         help="resume although the batch size, the seed or the data changed",
     )
     parser.add_argument("--profile", action="store_true", help="write a trace of ten steps")
     cli.add_trust_flag(parser)
+
+
+def _add_process_flags(parser: cli.Parser) -> None:
     parser.add_argument(
         "--distributed.auto",
         action="store_true",
@@ -67,20 +94,12 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tupl
     ):
         number = cli.whole(low, 2**16)
         parser.add_argument(f"--distributed.{name}", dest=name, type=number, metavar="N", help=what)
-    flags, rest = parser.parse_known_args(arguments)
-    overrides = []
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        if not name.startswith("--config."):
-            parser.error(f"unknown argument {name}")
-        if not equals and not rest:
-            parser.error(f"{name}: a value is missing")
-        overrides.append((name.removeprefix("--config."), value if equals else rest.pop(0)))
-    return flags, overrides
 
 
 def join_processes(flags: argparse.Namespace) -> None:
     """Join the other processes if there are any; only process 0 prints."""
+    from pix2pix_jax.core import processes
+
     given = (flags.coordinator, flags.num_processes, flags.process_id)
     if flags.auto and given != (None, None, None):
         raise InputError(
@@ -104,13 +123,26 @@ def join_processes(flags: argparse.Namespace) -> None:
 def main() -> int:
     """Train, and return the exit status: 0, or 128 + the signal that stopped the run."""
     flags, overrides = parse_arguments(sys.argv[1:])
+    if flags.help_config is not None:
+        print(config_help.describe_keys(flags.help_config))
+        return 0
     config = load_file(flags.config)
     for key, text in overrides:
         override(config, key, text)
+    if flags.print_config:
+        resolve(config)  # it may be used
+        print(to_python(config, cli.command_line()), end="")
+        return 0
     join_processes(flags)
+    return _train(config, flags)
+
+
+def _train(config: ConfigDict, flags: argparse.Namespace) -> int:
+    from pix2pix_jax.core import processes
+
     workdir = flags.workdir or pathlib.Path("runs", pathlib.Path(flags.config).stem)
     with processes.lost_processes_named():
-        result = train_and_evaluate(
+        result = pix2pix_jax.train_and_evaluate(
             config,
             workdir,
             allow_change=flags.allow_change,

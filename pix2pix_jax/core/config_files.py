@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core import keys
 from pix2pix_jax.core.config import default_config, flatten, get
-from pix2pix_jax.core.errors import InputError, shown, some_of
+from pix2pix_jax.core.errors import InputError, one_line, shown, some_of
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.core.own_code_files import describe_failure_in, is_own
 from pix2pix_jax.core.rules import Several, Switch, Text
@@ -146,6 +146,41 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
     return from_values(config, f"--config {path}")
 
 
+def _shipped() -> dict[str, pathlib.Path]:
+    """Return the files of the configs that come with the package, by name."""
+    folder = _SHIPPED[0] if _SHIPPED[0].is_dir() else _SHIPPED[1]
+    return {file.stem: file for file in sorted(folder.glob("*.py"))}
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the configs that come with the package."""
+    return list(_shipped())
+
+
+def to_python(config: ConfigDict, title: str) -> str:
+    """Write a configuration as a config file.
+
+    Args:
+        config: A configuration whose values are allowed, see `keys.check`.
+        title: What the first line says of it.
+
+    Returns:
+        Lines of Python that `load_file` reads, with every key.
+    """
+    lines = [
+        f"# {one_line(title)}",
+        "from pix2pix_jax import default_config",
+        "",
+        "",
+        "def get_config():",
+        "    config = default_config()",
+        *(f"    config.{key} = {get(config, key)!r}" for key in keys.KEYS),
+        "    return config",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def _find(path: pathlib.Path) -> pathlib.Path:
     """Return the file itself, or for `maps` and `configs/maps.py` the config of the package."""
     try:
@@ -153,8 +188,7 @@ def _find(path: pathlib.Path) -> pathlib.Path:
             return path
     except OSError as error:  # such as a name that is too long
         raise InputError(f"--config {shown(str(path))}: {error.strerror}") from None
-    ours = _SHIPPED[0] if _SHIPPED[0].is_dir() else _SHIPPED[1]
-    shipped = {file.stem: file for file in sorted(ours.glob("*.py"))}
+    shipped = _shipped()
     stem = path.name.removesuffix(".py")
     if stem in shipped and str(path.parent) in (".", "configs"):
         return shipped[stem]

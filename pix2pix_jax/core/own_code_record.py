@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 CODE_FOLDER = "code"  # in a run's folder
 RECORD = "code.json"
 _LARGEST = 2**20  # bytes of a record
-_TRUST = "read it, then pass --trust-code (trust_code=True in Python)"
+_TRUST = "read it, then pass --trust_code (trust_code=True in Python)"
 
 
 @dataclasses.dataclass(frozen=True)

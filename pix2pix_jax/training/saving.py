@@ -43,7 +43,7 @@ def first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         run.halts.epochs,
         float(run.schedule(run.first_step)),
     )
-    # A seed that was changed with --allow-change holds from here on.
+    # A seed that was changed with --allow_change holds from here on.
     return hold(state.replace(rng=jax.random.key(run.config.seed)))
 
 

@@ -185,7 +185,7 @@ def resume_timeline(
     if changed and not allow_change:
         raise InputError(
             f"this run was started with other settings: {'; '.join(changed)}. "
-            "Restore them, choose another --workdir, or go on with --allow-change"
+            "Restore them, choose another --workdir, or go on with --allow_change"
         )
     old = Timeline.from_meta(meta)
     assert old is not None  # imported weights were refused before

@@ -13,8 +13,8 @@ from pix2pix_jax.commands import entry
 ROOT = SCRIPTS.parent
 # Modules that several commands share.
 _SHARED = {
-    *("__init__", "allocator", "cli", "ending", "entry", "interrupts", "scoring_flags"),
-    "surroundings",
+    *("__init__", "allocator", "cli", "config_help", "ending", "entry", "foreign_flags"),
+    *("interrupts", "scoring_flags", "surroundings", "terminal", "unknown_flags"),
 }
 
 
@@ -69,15 +69,44 @@ def test_a_command_gets_the_arguments_after_its_name(call):
     assert call("sample", "--help")[1].startswith("usage: pix2pix-jax sample [-h]")
 
 
+def printed_by(code):
+    """Return what a program prints that is in a process of its own, to have its own modules."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
 def test_train_sets_the_allocator_before_jax_is_imported():
     code = (
-        "import sys\n"
-        "from pix2pix_jax.commands import allocator, cli, entry\n"
+        "import sys, types, pix2pix_jax\n"
+        "from pix2pix_jax.commands import allocator, entry\n"
+        "def train(*_, **options):\n"
+        "    print('train', 'jax' in sys.modules)\n"
+        "    return types.SimpleNamespace(stopped_by=None)\n"
         "allocator.keep_memory = lambda: print('allocator', 'jax' in sys.modules)\n"
-        "sys.argv = ['pix2pix-jax', 'train', '--version']\n"
+        "pix2pix_jax.train_and_evaluate = train\n"
+        "sys.argv = ['pix2pix-jax', 'train', '--config', 'demo']\n"
         "entry.main()\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    assert printed_by(code) == "allocator False\ntrain True\n"
+
+
+def test_what_only_prints_does_not_wait_for_jax():
+    code = (
+        "import sys\n"
+        "from pix2pix_jax.commands import entry, train\n"
+        "def call(main, *arguments):\n"
+        "    sys.argv = ['pix2pix-jax train', *arguments]\n"
+        "    try:\n"
+        "        main()\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "call(train.main, '--help')\n"
+        "call(train.main, '--help_config')\n"
+        "call(train.main, '--config', 'maps', '--print_config')\n"
+        "call(train.main, '--epochs', '3')\n"
+        "for name in entry.COMMANDS:\n"
+        "    call(lambda: entry._run(name), '--version')\n"
+        "print('jax' in sys.modules)\n"
     )
-    assert result.stdout.startswith("allocator False\npix2pix-jax ")
+    assert printed_by(code).endswith("\nFalse\n")

@@ -117,7 +117,7 @@ def train(tmp_path, one_device):
         (["--config.data.source=side_by_side"], "configs/demo.py"),
         (["--workdir", "file/run"], "Not a directory"),
         (["--config", ROOT / "configs" / "map.py"], "maps.py"),
-        (["--epochs", "3"], "unknown argument --epochs (see --help)"),
+        (["--epochs", "3"], "--epochs: did you mean --config.train.epochs=3 (see --help)"),
         (["--config.train.epochs"], "config.train.epochs: a value is missing"),
         (["--distributed.process_id=1"], "error: --distributed.coordinator, --distributed.num_p"),
         (["--distributed.num_processes=0"], "error: argument --distributed.num_processes: '0'"),

@@ -52,7 +52,7 @@ def test_code_inside_the_runs_folder_is_not_run_unless_trusted(tmp_path, ran, wa
     write_record(folder, entry("net.py:Net", recorded))
     (folder / "code" / f"model.generator_Net_{digest[:8]}.py").write_bytes(evil.read_bytes())
     line = refusal("net.py:Net", folder)
-    assert line.endswith("pass --trust-code (trust_code=True in Python)") or way == "dots"
+    assert line.endswith("pass --trust_code (trust_code=True in Python)") or way == "dots"
     assert refusal("net.py:Net", tmp_path / "run" / ".." / "run")
     assert times(ran) == 0
 
@@ -201,7 +201,7 @@ def test_a_recorded_path_that_cannot_be_read_here_leaves_the_kept_copy(tmp_path,
     folder, digest = tmp_path / "run", sha256(net)
     write_record(folder, entry("net.py:Net", path, digest=digest))
     (folder / "code" / f"model.generator_Net_{digest[:8]}.py").write_bytes(source)
-    assert "pass --trust-code" in refusal("net.py:Net", folder)
+    assert "pass --trust_code" in refusal("net.py:Net", folder)
     assert OwnCode(folder, trust=True).load("net.py:Net", KEY).number == 1
 
 

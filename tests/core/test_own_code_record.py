@@ -89,7 +89,7 @@ def test_resuming_without_the_file_needs_trust_in_the_kept_copy(tmp_path, net, r
     digest = sha256(net)
     net.unlink()
     forget_loaded_files()
-    assert "pass --trust-code" in refusal(reference, folder, given=given(reference))
+    assert "pass --trust_code" in refusal(reference, folder, given=given(reference))
     assert times(ran) == 1
     config = config_with(reference)
     code = OwnCode(folder, given=own_keys(config), trust=True)
@@ -127,7 +127,7 @@ def test_a_file_that_has_changed_or_is_missing_is_not_run_but_its_copy_if_truste
     line = (
         f"{folder}: {KEY}='{reference}' needs code that is kept in "
         f"{folder}/code/model.generator_Net_{digest}.py (sha256 {digest}…; the file {net} %s); "
-        "read it, then pass --trust-code (trust_code=True in Python)"
+        "read it, then pass --trust_code (trust_code=True in Python)"
     )
     write_net(net, ran, number=2)
     assert refusal(reference, folder) == line % "has changed"
@@ -151,7 +151,7 @@ def test_a_module_is_compared_before_anything_of_its_package_runs(tmp_path, monk
     write_net(net, ran, number=2)
     assert refusal(reference, folder) == (
         f"{folder}: {KEY}='{reference}' needs code that is in {net} (sha256 "
-        f"{sha256(net)[:8]}…; the module {net} has changed); read it, then pass --trust-code "
+        f"{sha256(net)[:8]}…; the module {net} has changed); read it, then pass --trust_code "
         "(trust_code=True in Python)"
     )
     assert times(ran) == 0
