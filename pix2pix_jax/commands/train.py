@@ -41,6 +41,8 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tupl
     flags, overrides = parser.parse_with_overrides(arguments)
     if flags.config is None and flags.help_config is None:
         parser.error("the following arguments are required: --config")
+    if flags.deterministic:
+        overrides.append(("train.deterministic", "True"))
     return flags, overrides
 
 
@@ -70,6 +72,11 @@ def _add_flags(parser: cli.Parser) -> None:
         "--allow_change",
         action="store_true",
         help="resume although the batch size, the seed or the data changed",
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="the same bits every time, also on a GPU: sets train.deterministic",
     )
     parser.add_argument("--profile", action="store_true", help="write a trace of ten steps")
     cli.add_trust_flag(parser)

@@ -11,6 +11,7 @@ UPSAMPLINGS = ("nearest", "pixel_shuffle", "transposed")
 DROPOUT_PLACEMENTS = ("paper", "reference")
 INITIALIZERS = ("kaiming", "normal", "orthogonal", "xavier")
 COMPUTE_DTYPES = ("bfloat16", "float32")
+PRECISIONS = ("default", "float32", "tensorfloat32", "bfloat16")
 
 # A name in angle brackets stands for any name.
 SOURCES = ("folders", "pix2pix:<name>", "side_by_side", "single", "synthetic", "tfds:<name>")

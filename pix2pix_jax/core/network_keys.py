@@ -67,6 +67,11 @@ NETWORK_KEYS = {
     "model.dtype": Key(
         "float32", Choice(choices.COMPUTE_DTYPES), "dtype of computation; parameters are float32"
     ),
+    "model.precision": Key(
+        "default",
+        Choice(choices.PRECISIONS),
+        "least precision of float32 products; default: GPUs TF32, TPUs bfloat16; CPUs float32",
+    ),
     "loss.gan": Key(
         "vanilla", Choice(choices.GAN_LOSSES), "the adversarial loss; none: no discriminator"
     ),

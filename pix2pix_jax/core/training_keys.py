@@ -73,6 +73,11 @@ TRAINING_KEYS = {
     "train.ema_decay": Key(
         0.0, SHARE, "decay of the generator's moving average, which is used for sampling; 0: none"
     ),
+    "train.deterministic": Key(
+        False,
+        Switch(),
+        "on a GPU, the same bits every time, for exact resume, but slower; CPUs always give them",
+    ),
     "train.init_from": Key("", Text(), "folder of a run; a new run starts with its networks"),
     "checkpoint.every_epochs": Key(10, _EPOCHS, "epochs between checkpoints"),
     "checkpoint.keep": Key(

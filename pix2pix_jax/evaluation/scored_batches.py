@@ -7,7 +7,8 @@ streamed pairs themselves: of those, each batch brings two arrays.
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pix2pix_jax.core.devices import by_first_axis, everywhere
+from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.data.batches import eval_batches
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
@@ -107,11 +109,12 @@ def score_batches(
         step=translator.batch_size,
         sharding=by_first_axis(translator.devices),
     )
+    measure = _compiled(translator.exactness)
     for some, brought in _batches(translator, pairs, names, workers, resident):
         first, (hashes, *taken) = next_rows(first, stored)
         source, target = taken or brought
         fake = translator(source, hashes)
-        found = _measure(pairs.form, tuple(measures), keep, source, target, fake)
+        found = measure(pairs.form, tuple(measures), keep, source, target, fake)
         yield ScoredBatch(some, tuple(measures), math.prod(fake.shape[1:]), *found)
 
 
@@ -152,7 +155,6 @@ def _next_rows(
     return first + step, [lax.with_sharding_constraint(side, sharding) for side in taken]
 
 
-@functools.partial(jax.jit, static_argnames=("form", "measures", "keep"))
 def _measure(
     form: PairFormat,
     measures: tuple[Measure, ...],
@@ -165,3 +167,9 @@ def _measure(
     both = form.compared(source, fake), form.compared_target(source, target)
     measured = tuple(measure(*both) for measure in measures)
     return count_not_finite(fake), measured, both if keep else None
+
+
+@functools.cache
+def _compiled(exactness: Exactness) -> Callable[..., Any]:
+    """Return `_measure` with programs that are compiled once."""
+    return exactness.jit(_measure, ("form", "measures", "keep"))

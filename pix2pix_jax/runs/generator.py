@@ -9,6 +9,7 @@ from jaxtyping import PyTree
 
 from pix2pix_jax.core.devices import everywhere
 from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.exactness import USUAL, Exactness, exactness_of
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.models.build import Networks, size_multiple
 from pix2pix_jax.runs.checkpoints import Checkpoints
@@ -31,6 +32,7 @@ class Generator:
         fit: What happens to images of another size: `resize` resizes them to the training size and
             the results back; `pad` pads them to sides that the network takes and crops the results.
         multiple: The sides that the network takes are multiples of this.
+        exactness: How exactly it computes.
     """
 
     module: nn.Module
@@ -41,6 +43,7 @@ class Generator:
     step: int = 0
     fit: str = "resize"
     multiple: int = 1
+    exactness: Exactness = USUAL
 
     def __repr__(self) -> str:
         """Return one line, without the weights."""
@@ -109,6 +112,7 @@ def generator_of(
         step=step,
         fit=fit,
         multiple=size_multiple(settings.model, size),
+        exactness=exactness_of(settings),
     )
 
 

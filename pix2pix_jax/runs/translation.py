@@ -4,7 +4,7 @@ import functools
 import os
 import pathlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt32
 
 from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
 from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
@@ -54,7 +55,6 @@ def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " n"]:
     return np.array(hashes, np.uint32)
 
 
-@functools.partial(jax.jit, static_argnames=("module", "encoding", "mode"))
 def _apply(
     module: nn.Module,
     encoding: Encoding,
@@ -79,6 +79,12 @@ def _apply(
     return jax.vmap(translate_one)(source, hashes)
 
 
+@functools.cache
+def _compiled(exactness: Exactness) -> Callable[..., Array]:
+    """Return `_apply` with programs that are compiled once."""
+    return exactness.jit(_apply, ("module", "encoding", "mode"))
+
+
 class BatchTranslator:
     """Translates batches of one size on all local devices, where the weights are placed once.
 
@@ -86,6 +92,7 @@ class BatchTranslator:
         batch_size: Wanted number of images in a batch.
         size: Rows of a batch: that number, rounded up to a multiple of the devices.
         devices: The devices; each one translates its part of a batch.
+        exactness: How exactly the generator computes.
     """
 
     def __init__(
@@ -107,7 +114,9 @@ class BatchTranslator:
         self.batch_size, self.devices = batch_size, tuple(jax.local_devices())
         self.size = -(-batch_size // len(self.devices)) * len(self.devices)
         refuse_too_large(generator, *image_size, self.size)
-        self._program = functools.partial(_apply, generator.module, generator.form.source, mode)
+        self.exactness = generator.exactness
+        apply = _compiled(self.exactness)
+        self._program = functools.partial(apply, generator.module, generator.form.source, mode)
         held = generator.variables, jax.random.key(generator.seed)
         self._variables, self._key = jax.device_put(held, everywhere(self.devices))
 

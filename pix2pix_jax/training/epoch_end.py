@@ -79,7 +79,15 @@ def _generator(run: Run, state: TrainState, step: int) -> Generator:
     params = state.g_ema or state.g_params
     variables = held_here({"params": params, "batch_stats": state.g_batch_stats})
     pairs = run.splits.val
-    return Generator(run.generator, variables, pairs.size, pairs.form, run.config.seed, step)
+    return Generator(
+        run.generator,
+        variables,
+        pairs.size,
+        pairs.form,
+        run.config.seed,
+        step,
+        exactness=run.parts.exactness,
+    )
 
 
 def _draw_grid(run: Run, generator: Generator, pairs: Pairs) -> UInt8[np.ndarray, "h w 3"]:

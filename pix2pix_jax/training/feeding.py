@@ -73,6 +73,7 @@ class Feed:
         programs: The calls by number of steps, not compiled yet, see `CompiledCalls`.
         workers: Threads that decode streamed pairs.
         loop: How a call takes its steps.
+        compiler_options: Options to compile the calls with.
     """
 
     examples: TrainingOrder
@@ -81,6 +82,7 @@ class Feed:
     programs: Mapping[int, Any]
     workers: int
     loop: Loop
+    compiler_options: dict[str, bool]
 
     def calls(self, first: int, stop: int, end_of: Callable[[int], int]) -> Iterator[Call]:
         """Yield the calls of steps `first` to `stop`, placed on the devices ahead of their use.
@@ -155,7 +157,7 @@ class Feed:
         """
         lowered = as_lowered(arguments)
         compiled = {
-            count: program.lower(state, lowered).compile()
+            count: program.lower(state, lowered).compile(self.compiler_options)
             for count, program in self.programs.items()
         }
         release_free_memory()
@@ -197,7 +199,8 @@ def build_feed(run: Run, loop: Loop | None = None) -> Feed:
     if one_size and loop != "none" and fits_on_device(pairs.gigabytes, share):
         path = "resident"
     programs = _programs(run, loop, steps, resident=path == "resident")
-    return Feed(examples, path, steps, programs, config.data.workers, loop)
+    options = run.parts.exactness.compiler_options
+    return Feed(examples, path, steps, programs, config.data.workers, loop, options)
 
 
 def _programs(run: Run, loop: Loop, steps: int, *, resident: bool) -> dict[int, Any]:

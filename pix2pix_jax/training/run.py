@@ -14,6 +14,7 @@ from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import DEVICES, fits_on_device
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.exactness import exactness_of
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.augment import Augment, build_augment
@@ -285,4 +286,5 @@ def build_parts(
         augment=augment,
         ema_decay=config.train.ema_decay,
         axis_name=axis_name,
+        exactness=exactness_of(config),
     )

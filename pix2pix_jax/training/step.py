@@ -17,6 +17,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Int, Key, PyTree
 
+from pix2pix_jax.core.exactness import USUAL, Exactness
 from pix2pix_jax.data.augment import Augment
 from pix2pix_jax.training.objectives import (
     Losses,
@@ -47,6 +48,7 @@ class StepParts:
         ema_decay: Decay of the generator's moving average; 0 for no average.
         axis_name: Mapped axis of the devices over which gradients are averaged; None on one device.
             The networks must have been built with the same name.
+        exactness: How exactly the step computes.
     """
 
     generator: nn.Module
@@ -57,6 +59,7 @@ class StepParts:
     augment: Augment
     ema_decay: float = 0.0
     axis_name: str | None = None
+    exactness: Exactness = USUAL
 
 
 def make_step(parts: StepParts, *, accumulate: int = 1) -> TrainStep:
@@ -73,10 +76,12 @@ def make_step(parts: StepParts, *, accumulate: int = 1) -> TrainStep:
         as `g_loss_gan`, `g_loss_l1`, `d_loss_real` and `d_loss_fake`.
     """
     if parts.discriminator is None:
-        return make_regression_step(parts)
-    if accumulate > 1:
-        return make_accumulating_step(parts, accumulate)
-    return make_train_step(parts)
+        step = make_regression_step(parts)
+    elif accumulate > 1:
+        step = make_accumulating_step(parts, accumulate)
+    else:
+        step = make_train_step(parts)
+    return parts.exactness.applied_to(step)
 
 
 def make_train_step(parts: StepParts) -> TrainStep:

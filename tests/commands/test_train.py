@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 from support.scripts import refused, run_process, run_script, start_process
 
+from pix2pix_jax.commands.train import parse_arguments
+from pix2pix_jax.core.config_files import load_file, override
+
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
     "--config.data.image_size=32",
@@ -170,3 +173,12 @@ def test_unusable_files_can_be_skipped_and_are_counted(train, pairs):
     status, out, error = train(*data, "--config.data.on_error=skip")
     assert status == 0, error
     assert "skipped 3 of 5 pairs" in out
+
+
+def test_deterministic_is_a_flag_that_sets_its_key():
+    flags, overrides = parse_arguments(["--config", "demo", "--deterministic"])
+    config = load_file(flags.config)
+    for key, text in overrides:
+        override(config, key, text)
+    assert config.train.deterministic
+    assert parse_arguments(["--config", "demo"])[1] == []

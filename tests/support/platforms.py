@@ -45,3 +45,12 @@ def windows(text):
         ]
         found.append(tuple(1 if step is None else int(step[1]) for step in steps))
     return sorted(found)
+
+
+def precisions(text):
+    """Count the convolutions and the matrix products of a lowered program by their precision."""
+    dots = re.findall(r"stablehlo\.dot_general.*?precision = \[(\w+), \1\]", text)
+    convolutions = re.findall(
+        r"stablehlo\.convolution.*?precision (\w+)>, #stablehlo<precision \1>", text
+    )
+    return Counter(dots + convolutions)

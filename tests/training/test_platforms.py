@@ -6,9 +6,10 @@ from collections import Counter
 import jax
 import jax.numpy as jnp
 import pytest
-from support.platforms import operations, text_for, windows
+from support.platforms import operations, precisions, text_for, windows
 
 from pix2pix_jax.core.config import default_config
+from pix2pix_jax.core.exactness import USUAL, Exactness
 from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.build import Networks
@@ -23,7 +24,7 @@ SIZE, BATCH = 64, 4
 
 
 @functools.cache
-def traced_step(levels, accumulate):
+def traced_step(levels, accumulate, exactness=USUAL):
     """Trace the step of a small network; it can then be lowered for any platform."""
     shape = (SIZE, SIZE, 3)
     discriminator = PatchGAN(base_features=4, layers=min(levels, 3))
@@ -32,7 +33,9 @@ def traced_step(levels, accumulate):
     prepare = functools.partial(augment, options=Augmentation((SIZE, SIZE)), **encode)
     adam = build_optimizer(lambda step: 2e-4, 0.5, 0.999)
     losses = build_losses(**default_config().loss)
-    parts = StepParts(networks.generator, discriminator, adam, adam, losses, prepare)
+    parts = StepParts(
+        networks.generator, discriminator, adam, adam, losses, prepare, exactness=exactness
+    )
     state = jax.eval_shape(lambda: create_train_state(networks, adam, adam, seed=0))
     pixels = jax.ShapeDtypeStruct((BATCH, SIZE + 8, SIZE + 8, 3), jnp.uint8)
     places = jax.ShapeDtypeStruct((BATCH,), jnp.int32)
@@ -73,3 +76,13 @@ def test_parts_of_a_batch_are_looped_over_on_accelerators_and_unrolled_on_the_cp
             for count in (1, 2)
         )
         assert parts - whole == passes  # the others draw random numbers
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [((), "DEFAULT"), (("float32",), "HIGHEST"), (("tensorfloat32",), "HIGH")],
+)
+def test_every_product_of_a_step_has_the_precision_that_was_asked_for(platform, asked, written):
+    text = text_for(platform, traced_step(6, 1, *map(Exactness, asked)))
+    assert precisions(text) == {written: sum(operations(text))}
