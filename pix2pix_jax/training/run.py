@@ -196,7 +196,7 @@ def prepare_run(
         timeline=timeline,
         halts=halts,
         schedule=schedules[0],
-        parts=build_parts(config, augment, losses, networks, schedules, code),
+        parts=build_parts(config, augment, losses, networks, schedules, code, jax.device_count()),
         networks=networks,
         first_step=step,
         unfinished=(meta or {}).get("unfinished", {}),
@@ -265,9 +265,10 @@ def build_parts(
     networks: Networks,
     schedules: tuple[Schedule, Schedule],
     code: OwnCode,
+    device_count: int,
 ) -> StepParts:
     """Build the parts of the step; on several devices, its networks average over them."""
-    axis_name = DEVICES if jax.device_count() > 1 else None
+    axis_name = DEVICES if device_count > 1 else None
     if axis_name is not None:
         networks = build_networks(
             config.model, config.data, adversarial=_has_gan(config), axis_name=axis_name, code=code

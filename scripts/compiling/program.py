@@ -1,0 +1,291 @@
+"""Compile the call that a run would make, for a device that is not here.
+
+JAX compiles for a topology, the description of devices, as it does for devices. Nothing is run.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from compiling import hlo
+from compiling.counts import StepCounts, count, step_of
+from compiling.plugins import cuda_major
+from compiling.shapes import StoredPairs, stored_pairs
+from compiling.targets import Target
+from pix2pix_jax.core.devices import DEVICES
+from pix2pix_jax.core.own_code import OwnCode, own_keys
+from pix2pix_jax.data.augment import build_augment
+from pix2pix_jax.data.order import Timeline
+from pix2pix_jax.models.build import build_networks
+from pix2pix_jax.runs.folder import format_of
+from pix2pix_jax.training.calls import compile_train_step, make_looped_call
+from pix2pix_jax.training.combinations import choose_global_batch, refuse_impossible
+from pix2pix_jax.training.objectives import build_losses
+from pix2pix_jax.training.optimizers import build_schedules
+from pix2pix_jax.training.run import build_parts
+from pix2pix_jax.training.state import TrainState, create_train_state
+from pix2pix_jax.training.step import TrainStep, make_step
+
+_ON_CHIP = "S(1)"  # layouts of arrays in a TPU's memory on the chip
+_STEPS_PER_CALL = 20  # as train.steps_per_call=0 on accelerators
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A run on a target, as shapes.
+
+    Attributes:
+        config: Resolved configuration.
+        target: The device.
+        devices: Number of devices.
+        pairs: Its training pairs.
+        timeline: Order of the pairs.
+        step: The step on `devices` devices.
+        lone_step: The step on one device, for counting its arithmetic.
+        state: Its abstract state.
+    """
+
+    config: ConfigDict
+    target: Target
+    devices: int
+    pairs: StoredPairs
+    timeline: Timeline
+    step: TrainStep
+    lone_step: TrainStep
+    state: TrainState
+
+    @property
+    def device_batch(self) -> int:
+        """Pairs of a step on each device."""
+        return self.timeline.global_batch // self.devices
+
+    @property
+    def steps_per_call(self) -> int:
+        """Steps of a call."""
+        steps: int = self.config.train.steps_per_call or _STEPS_PER_CALL
+        return steps
+
+    @property
+    def resident_bytes(self) -> int:
+        """What all training pairs would take on a device."""
+        return self.pairs.count * self.pairs.bytes_of_pair
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether the pairs would be kept on the devices; else those of a call are copied there."""
+        share = self.config.data.device_share * self.target.usable_bytes
+        return self.pairs.one_size and self.resident_bytes <= share
+
+    @property
+    def pairs_on_device(self) -> int:
+        """Number of pairs that a device holds during a call."""
+        return self.pairs.count if self.is_resident else self.steps_per_call * self.device_batch
+
+
+def plan(config: ConfigDict, target: Target, devices: int, count: int | None) -> Planned:
+    """Build a run's step and its shapes.
+
+    Args:
+        config: A resolved configuration.
+        target: The device.
+        devices: Number of devices.
+        count: Number of training pairs; None: see `shapes.stored_pairs`.
+
+    Raises:
+        InputError: The settings do not go together.
+    """
+    code = OwnCode(given=own_keys(config))
+    form = format_of(config)
+    losses = build_losses(**config.loss, code=code)
+    augment = build_augment(config.augment, form, config.data.image_size, code=code)
+    adversarial = config.loss.gan != "none"
+    networks = build_networks(config.model, config.data, adversarial=adversarial, code=code)
+    global_batch = choose_global_batch(config.train, devices)
+    refuse_impossible(config, global_batch // devices)
+    pairs = stored_pairs(config, form, code, count)
+    timeline = Timeline(pairs.count, global_batch, config.seed)
+    schedules = build_schedules(config, timeline, config.train.epochs, code)
+    parts, lone = (
+        build_parts(config, augment, losses, networks, schedules, code, number)
+        for number in (devices, 1)
+    )
+    create = partial(
+        create_train_state,
+        networks,
+        parts.g_tx,
+        parts.d_tx,
+        seed=config.seed,
+        initializer=config.model.initializer,
+        with_ema=config.train.ema_decay > 0,
+    )
+    accumulate = config.train.accumulate
+    return Planned(
+        config=config,
+        target=target,
+        devices=devices,
+        pairs=pairs,
+        timeline=timeline,
+        step=make_step(parts, accumulate=accumulate),
+        lone_step=make_step(lone, accumulate=accumulate),
+        state=jax.eval_shape(create),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """The compiled call of a run.
+
+    Attributes:
+        seconds: How long compiling took.
+        text: The program; '' if the compiler found that it does not fit.
+        memory: Bytes of `arguments`, `temporaries` and `results` that take no argument's place.
+        refusal: What the compiler said if it does not fit, else ''.
+    """
+
+    seconds: float
+    text: str
+    memory: dict[str, int]
+    refusal: str = ""
+
+
+def find_devices(target: Target, number: int, package: str) -> list[Any]:
+    """Return devices that programs can be compiled for, but not run on.
+
+    Args:
+        target: What they are.
+        number: How many, on one host.
+        package: The compiler, as from `plugins.find_compiler`.
+    """
+    name = target.topology(number)
+    if target.is_gpu:
+        described = topologies.get_topology_desc(
+            platform="cuda", topology=name, target_config=target.description(cuda_major(package))
+        )
+    else:
+        described = topologies.get_topology_desc(platform="tpu", topology_name=name)
+    return list(described.devices)[:number]
+
+
+def compile_call(planned: Planned, devices: Sequence[Any]) -> Compiled:
+    """Compile the call of a run.
+
+    Args:
+        planned: The run.
+        devices: As from `find_devices`, or real ones; as many as the run has.
+    """
+    call, state, arguments = _call(planned, devices)
+    begun = time.monotonic()
+    refusal, compiled = "", None
+    try:
+        compiled = call.lower(state, arguments).compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        refusal = str(error).strip().splitlines()[0]
+    seconds = time.monotonic() - begun
+    if compiled is None:
+        return Compiled(seconds, "", {}, refusal)
+    found = compiled.memory_analysis()
+    memory = {
+        "arguments": found.argument_size_in_bytes,
+        "temporaries": found.temp_size_in_bytes,
+        "results": found.output_size_in_bytes - found.alias_size_in_bytes,
+    }
+    return Compiled(seconds, compiled.as_text(), memory)
+
+
+def _call(planned: Planned, devices: Sequence[Any]) -> tuple[Any, PyTree, PyTree]:
+    """Return the call, the state and the arguments of a run, as `training.feeding` makes them."""
+    flat = _is_flat(planned)
+    call = make_looped_call(
+        planned.step,
+        steps=planned.steps_per_call if planned.target.is_gpu else None,
+        shapes=planned.pairs.shapes if flat else None,
+    )
+    sides = planned.pairs.sides(planned.pairs_on_device, flat=flat)
+    steps = planned.timeline.steps_per_epoch if planned.is_resident else planned.steps_per_call
+    arguments: dict[str, Any] = {
+        **sides,
+        "indices": jax.ShapeDtypeStruct((steps, planned.device_batch), jnp.int32),
+        "example": jax.ShapeDtypeStruct((planned.device_batch,), jnp.int32),
+        "span": jax.ShapeDtypeStruct((2,), jnp.int32),
+    }
+    if planned.devices == 1:
+        placed = _placed((planned.state, arguments), SingleDeviceSharding(devices[0]))
+        return compile_train_step(call, devices), *placed
+    of_pairs = None if planned.is_resident else 0
+    axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
+    mesh = Mesh(np.array(devices), (DEVICES,))
+    state = _placed(planned.state, NamedSharding(mesh, PartitionSpec()))
+    spread = {
+        name: _placed(leaf, NamedSharding(mesh, PartitionSpec()))
+        if axes[name] is None
+        else _placed(
+            jax.ShapeDtypeStruct((planned.devices, *leaf.shape), leaf.dtype),
+            NamedSharding(mesh, PartitionSpec(DEVICES)),
+        )
+        for name, leaf in arguments.items()
+    }
+    return compile_train_step(call, devices, axes), state, spread
+
+
+def _is_flat(planned: Planned) -> bool:
+    """Return whether each image on the device is a row of values, see `data.resident`."""
+    return planned.target.platform == "tpu" and planned.is_resident
+
+
+def _placed(tree: PyTree, sharding: Any) -> PyTree:
+    """Return shapes with a place."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+    )
+
+
+def count_flop(planned: Planned) -> float | None:
+    """Return the operations of a step on one device, as XLA counts them in the CPU's program."""
+    sides = planned.pairs.sides(planned.device_batch, flat=False)
+    example = jax.ShapeDtypeStruct((planned.device_batch,), jnp.int32)
+    lowered = jax.jit(planned.lone_step).lower(planned.state, {**sides, "example": example})
+    return (lowered.cost_analysis() or {}).get("flops")
+
+
+def count_step(planned: Planned, text: str) -> StepCounts:
+    """Count what one step of a compiled call is."""
+    program = hlo.parse(text)
+    on_chip = _ON_CHIP if planned.target.platform == "tpu" else ""
+    sides = planned.pairs.sides(planned.pairs_on_device, flat=_is_flat(planned))
+    apart = {side.shape for side in sides.values()}
+    name = step_of(program, on_chip=on_chip)
+    return count(program, name, apart=apart, on_chip=on_chip)
+
+
+def describe(planned: Planned) -> dict[str, Any]:
+    """Return what was asked for, and the bytes of its arguments on a device."""
+    config, pairs = planned.config, planned.pairs
+    return {
+        "image_size": config.data.image_size,
+        "device_batch": planned.device_batch,
+        "dtype": config.model.dtype,
+        "devices": planned.devices,
+        "steps_per_call": planned.steps_per_call,
+        "pairs": pairs.count,
+        "pairs_known": pairs.known,
+        "path": "resident" if planned.is_resident else "streamed",
+        "pairs_on_device": planned.pairs_on_device,
+        "pairs_bytes": planned.pairs_on_device * pairs.bytes_of_pair,
+        "resident_bytes": planned.resident_bytes,
+        "state_bytes": sum(
+            math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(planned.state)
+        ),
+    }
