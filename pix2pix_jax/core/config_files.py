@@ -58,7 +58,7 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     value: Any = text
     if isinstance(rule, Switch):
         value = _BOOLS.get(text.lower(), text)
-    elif isinstance(rule, Several) and all(_is_word(part.strip()) for part in text.split(",")):
+    elif isinstance(rule, Several) and _needs_no_quotes(rule, text):
         value = tuple(part.strip() for part in text.split(","))
     elif not isinstance(rule, Text) or text[:1] in ("'", '"'):
         try:
@@ -68,6 +68,14 @@ def override(config: ConfigDict, key: str, text: str) -> None:
         except _NO_LITERAL:
             raise InputError(f"config.{key}={shown(text)}: {rule.expected}") from None
     set_value(config, key, value)
+
+
+def _needs_no_quotes(rule: Several, text: str) -> bool:
+    """Return whether a text is a tuple of texts without quotes and brackets."""
+    parts = [part.strip() for part in text.split(",")]
+    if type(rule.each) is Text and text:  # any text, not only names
+        return text[0] not in "([\"'"
+    return all(map(_is_word, parts))
 
 
 def _is_word(text: str) -> bool:

@@ -56,6 +56,23 @@ DATA_KEYS = {
         Text(),
         "image feature of tfds:<name> that is the target; '': its second, or its only one",
     ),
+    "data.folder_a": Key(
+        "", Text(), "for folders: name of folder A, such as aerial; '': the usual names"
+    ),
+    "data.folder_b": Key(
+        "", Text(), "for folders: name of folder B, such as street; '': the usual names"
+    ),
+    "data.pair_by": Key(
+        (),
+        Several(Text(), "give the two ends of files' names, such as _A,_B, or ()", (0, 2)),
+        "for folders with both sides in one: how names of A and B end, such as _A,_B; (): the "
+        "usual ways",
+    ),
+    "data.split_names": Key(
+        (),
+        Several(Text(), "give the names of the train, val and test folders, or ()", (0, 3)),
+        "names of the folders of train, val and test, such as train,valid,test; (): the usual ones",
+    ),
     "data.unpaired": Key(
         "fail",
         Choice(choices.ON_FAULT),

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.core.validation import automatic_load_size
+from pix2pix_jax.data.layouts import build_names
 from pix2pix_jax.data.own_source import KEY, OwnSource
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs, relative_names
@@ -31,13 +32,13 @@ def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: in
             "one file; choose data.source=folders"
         )
     layout = "side-by-side pairs (A left, B right)"
-    folder, paths = find_files(data.root, _folders(split), layout)
+    folder, paths = find_files(data.root, _folders(split), layout, build_names(data))
     names = relative_names(folder, paths)
     return SideBySide(paths, names, form.direction, form.source, form.target)
 
 
 def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    pairs = find_folder_pairs(data.root, _folders(split), data.unpaired)
+    pairs = find_folder_pairs(data.root, _folders(split), data.unpaired, build_names(data))
     sides = tuple(zip(*pairs.values(), strict=True))
     if form.direction == "BtoA":
         sides = sides[::-1]
@@ -45,7 +46,7 @@ def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) ->
 
 
 def _build_single(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    folder, paths = find_files(data.root, _folders(split), "single images")
+    folder, paths = find_files(data.root, _folders(split), "single images", build_names(data))
     return Single(paths, relative_names(folder, paths), form.single)
 
 

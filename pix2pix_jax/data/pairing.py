@@ -7,36 +7,39 @@ import unicodedata
 from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
-from pix2pix_jax.data.sources import SPLITS, Paths
-from pix2pix_jax.images.listing import find, list_images
+from pix2pix_jax.data.layouts import USUAL, Names, Sides, find_sides, find_split_folders
+from pix2pix_jax.data.sources import Paths
+from pix2pix_jax.images.listing import find
 
 logger = logging.getLogger(__name__)
 
-TwoFolders = tuple[pathlib.Path, pathlib.Path]
 TwoFiles = tuple[pathlib.Path, pathlib.Path]
 
 
-def find_files(root: str, splits: Sequence[str], layout: str) -> tuple[pathlib.Path, Paths]:
+def find_files(
+    root: str, splits: Sequence[str], layout: str, names: Names = USUAL
+) -> tuple[pathlib.Path, Paths]:
     """List the image files of the first split that has any.
 
     Args:
         root: Folder of the data set.
-        splits: Names of sub-folders, in order of preference; `.` is the root itself.
+        splits: Splits in order of preference; `.` is the root itself.
         layout: What is expected there, for the message.
+        names: What the folders of the splits are called.
 
     Returns:
         The split's folder, and its files in order.
 
     Raises:
-        InputError: None of the sub-folders has an image, or the root is a file.
+        InputError: None of the splits has an image, or the root is a file.
     """
     if root and pathlib.Path(root).is_file():
         raise InputError(f"data.root={str(root)!r}: is a file; give the folder of the data set")
+    places = find_split_folders(root, names) | {".": pathlib.Path(root)}
     for split in splits:
-        folder = pathlib.Path(root, split)
-        paths = find(folder) if root else []
+        paths = find(places[split]) if root and split in places else []
         if paths:
-            return folder, tuple(paths)
+            return places[split], tuple(paths)
     wanted = " or ".join(f"{pathlib.Path(root, split)}/*.jpg" for split in splits)
     raise MissingDataError(
         f"data.root={str(root)!r}: no images found. Expected {layout} as {wanted}",
@@ -58,11 +61,13 @@ class StemPairs:
         pairs: File in the first folder and file in the second, by path without suffix.
         only_first: Files of the first folder without a partner.
         only_second: Files of the second folder without a partner.
+        suffixes: How names of A and of B end, if partners have not the same.
     """
 
     pairs: dict[str, TwoFiles]
     only_first: Paths
     only_second: Paths
+    suffixes: tuple[str, ...] = ()
 
     @property
     def unpaired(self) -> Paths:
@@ -72,8 +77,9 @@ class StemPairs:
     @property
     def reason(self) -> str:
         """What is wrong with the files without a partner, on one line."""
-        text = f"{some_of(self.unpaired)}: no partner of the same stem in the other folder"
-        return text + self.hint
+        names = [f"*{end}.*" for end in self.suffixes]
+        how = f" ({' with '.join(names)})" if names else " in the other folder"
+        return f"{some_of(self.unpaired)}: no partner of the same stem{how}{self.hint}"
 
     @property
     def hint(self) -> str:
@@ -134,84 +140,93 @@ def _files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     return files
 
 
-def find_folder_pairs(root: str, splits: Sequence[str], unpaired: str) -> dict[str, TwoFiles]:
-    """Find the pairs of a data set whose sides are in two folders.
+def match(sides: Sides) -> StemPairs:
+    """Pair the image files of two sides.
 
     Args:
-        root: Folder with `A/<split>` and `B/<split>`, `<split>A` and `<split>B`, or `<split>/A` and
-            `<split>/B`.
+        sides: Where they are.
+
+    Returns:
+        The pairs by path without suffix, and without the ends that tell A and B apart.
+
+    Raises:
+        InputError: Two files of one side have the same stem.
+    """
+    if not sides.suffixes:
+        return pair_by_stem(sides.first, sides.second)
+    found: tuple[dict[str, pathlib.Path], ...] = ({}, {})
+    alone: list[pathlib.Path] = []
+    for number, folder in enumerate(dict.fromkeys((sides.first, sides.second))):
+        ends = list(enumerate(sides.suffixes))
+        if sides.first != sides.second:
+            ends = ends[number : number + 1]
+        ends.sort(key=lambda end: -len(end[1]))  # '' fits every name
+        for stem, path in _files_by_stem(folder).items():
+            fitting = [(side, end) for side, end in ends if stem.casefold().endswith(end)]
+            if fitting:
+                side, end = fitting[0]
+                found[side][stem[: len(stem) - len(end)]] = path
+            else:
+                alone.append(path)
+    ours, theirs = found
+    return StemPairs(
+        {stem: (path, theirs[stem]) for stem, path in ours.items() if stem in theirs},
+        (*(path for stem, path in ours.items() if stem not in theirs), *alone),
+        tuple(path for stem, path in theirs.items() if stem not in ours),
+        sides.suffixes,
+    )
+
+
+def find_folder_pairs(
+    root: str, splits: Sequence[str], unpaired: str, names: Names = USUAL
+) -> dict[str, TwoFiles]:
+    """Find the pairs of a data set with two files for each.
+
+    Args:
+        root: Folder of the data set, see `layouts.find_sides`.
         splits: Splits in order of preference; or `.` alone: all pairs of all splits.
         unpaired: What to do about a file without a partner: `fail`, or `skip` it and log how many.
+        names: What its folders and files are called.
 
     Returns:
         `{name: (A, B)}` in the order of the names.
 
     Raises:
-        InputError: There are no such folders, a file has no partner, or two have the same stem.
+        InputError: There are no pairs, a file has no partner, two have the same stem, or there are
+            several candidates for the sides.
     """
+    found = find_sides(root, names)
+    whole = tuple(splits) == (".",)
+    chosen = list(found) if whole else [split for split in splits if split in found][:1]
     pairs: dict[str, TwoFiles] = {}
-    for prefix, (first, second) in _chosen_folders(root, splits):
-        for stem, two in _find_partners(first, second, unpaired).items():
-            pairs[prefix + stem + two[0].suffix] = two
+    for split in chosen:
+        prefix = f"{split}/" if whole and split else ""
+        partners = _find_partners(found[split], unpaired)
+        pairs |= {prefix + stem + two[0].suffix: two for stem, two in partners.items()}
     if pairs:
         return pairs
-    split = "train" if tuple(splits) == (".",) else splits[0]
+    if "" in found and not whole:
+        raise MissingDataError(
+            f"data.root={str(root)!r}: {found['']} hold pairs, but no folders for the splits",
+            "set data.split=0.8,0.1,0.1 to divide them, or move them into folders train, val and "
+            "test",
+        )
+    split = "train" if whole else splits[0]
+    one, two = names.folders or ("A", "B")
     raise MissingDataError(
-        f"data.root={str(root)!r}: no pairs found. Expected {root}/A/{split}/x.png with "
-        f"{root}/B/{split}/x.png, or the folders {split}A and {split}B",
-        "set data.root",
+        f"data.root={str(root)!r}: no pairs found. Expected {root}/{one}/{split}/x.png with "
+        f"{root}/{two}/{split}/x.png, or the folders {split}{one} and {split}{two}",
+        "set data.root, or data.folder_a and data.folder_b if the two folders have other names",
     )
 
 
-def _chosen_folders(root: str, splits: Sequence[str]) -> list[tuple[str, TwoFolders]]:
-    """Return folders A and B of the splits to read, each with a prefix for its names."""
-    if tuple(splits) != (".",):
-        for split in splits:
-            folders = two_folders(root, split)
-            if folders is not None and any(list_images(folder).files for folder in folders):
-                return [("", folders)]
-        return []
-    found = find_sides(root)
-    return [(f"{split}/" if split else "", folders) for split, folders in found.items()]
-
-
-def find_sides(root: str | pathlib.Path) -> dict[str, TwoFolders]:
-    """Return folders A and B of each split of a data set.
-
-    Args:
-        root: Folder of the data set.
-
-    Returns:
-        Folders by split; by '' those of a data set without splits; empty if it has other files.
-    """
-    found = {split: two_folders(root, split) for split in SPLITS}
-    sides = {split: folders for split, folders in found.items() if folders is not None}
-    whole = (pathlib.Path(root, "A"), pathlib.Path(root, "B"))
-    if not sides and all(folder.is_dir() for folder in whole):
-        return {"": whole}
-    return sides
-
-
-def two_folders(root: str | pathlib.Path, split: str) -> TwoFolders | None:
-    """Return folders A and B of a split, in whichever layout is there; None if they are not."""
-    base = pathlib.Path(root)
-    for first, second in (
-        (base / "A" / split, base / "B" / split),
-        (base / f"{split}A", base / f"{split}B"),
-        (base / split / "A", base / split / "B"),
-    ):
-        if root and first.is_dir() and second.is_dir():
-            return first, second
-    return None
-
-
-def _find_partners(first: pathlib.Path, second: pathlib.Path, unpaired: str) -> dict[str, TwoFiles]:
-    """Pair the files of two folders; `unpaired` is that of `find_folder_pairs`."""
-    found = pair_by_stem(first, second)
+def _find_partners(sides: Sides, unpaired: str) -> dict[str, TwoFiles]:
+    """Pair the files of two sides; `unpaired` is that of `find_folder_pairs`."""
+    found = match(sides)
     if found.unpaired and unpaired == "fail":
         raise InputError(f"{found.reason}; add it, or set data.unpaired=skip")
     if found.unpaired:
         count, some = len(found.unpaired), some_of(found.unpaired)
-        line = "%s and %s: left out %d files without a partner (%s)%s"
-        logger.info(line, first, second, count, some, found.hint)
+        line = "%s: left out %d files without a partner (%s)%s"
+        logger.info(line, sides, count, some, found.hint)
     return found.pairs

@@ -143,6 +143,35 @@ def list_images(path: str | os.PathLike) -> Listing:
     return Listing(root, tuple(sorted(files)), tuple(sorted(left_out)))
 
 
+def has_images(folder: str | os.PathLike) -> bool:
+    """Return whether there is an image file in a folder, without listing all of them.
+
+    Raises:
+        InputError: A folder cannot be read.
+    """
+    root = pathlib.Path(folder)
+    return root.is_dir() and any(not why for _, why in _walk(root))
+
+
+def sub_folders(path: str | os.PathLike) -> list[pathlib.Path]:
+    """Return the folders right below a folder that may hold data, in the order of their names.
+
+    Args:
+        path: The folder; if there is none, nothing is below it.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        with os.scandir(pathlib.Path(path)) as entries:
+            folders = [entry.name for entry in entries if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return [pathlib.Path(path, name) for name in sorted(folders) if is_data((name, ""))]
+
+
 def find(folder: str | os.PathLike) -> list[pathlib.Path]:
     """Return the image files that `list_images` lists, and log in one line what is left out.
 
@@ -199,10 +228,15 @@ def _entries(folder: pathlib.Path) -> list[tuple[pathlib.Path, bool]]:
     try:
         return [(path, path.is_dir()) for path in sorted(folder.iterdir())]
     except OSError as error:
-        raise InputError(
-            f"{error.filename or folder}: cannot be read ({error.strerror or error}); allow it, or "
-            "move it out of the data"
-        ) from None
+        raise _unreadable(folder, error) from None
+
+
+def _unreadable(folder: str | os.PathLike, error: OSError) -> InputError:
+    """Return the error for a folder that cannot be read."""
+    return InputError(
+        f"{error.filename or folder}: cannot be read ({error.strerror or error}); allow it, or "
+        "move it out of the data"
+    )
 
 
 def _why_left_out(path: pathlib.Path) -> str:

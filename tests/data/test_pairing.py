@@ -4,7 +4,7 @@ import pytest
 from support.image_files import LAYOUTS, save, save_folders
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pairing import find_files, find_folder_pairs, pair_by_stem, two_folders
+from pix2pix_jax.data.pairing import find_files, find_folder_pairs, pair_by_stem
 
 
 def test_the_first_split_that_has_images_is_used(pairs_folder):
@@ -86,22 +86,12 @@ def test_two_files_of_the_same_stem_are_an_error_that_gives_both_names(tmp_path)
             pair_by_stem(*(tmp_path / folder for folder in folders))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_split_needs_both_of_its_folders(tmp_path, layout):
-    assert two_folders(str(tmp_path), "train") is None
-    first, second = (tmp_path / part.format("train") for part in layout.split("|"))
-    first.mkdir(parents=True)
-    assert two_folders(str(tmp_path), "train") is None
-    second.mkdir(parents=True)
-    assert two_folders(str(tmp_path), "train") == (first, second)
-
-
 @pytest.mark.parametrize("root", ["", "nowhere"])
 @pytest.mark.parametrize("splits", [("train",), (".",)])
 def test_missing_folders_are_an_error_that_shows_the_expected_layout(root, splits):
     message = (
         rf"data\.root='{root}': no pairs found\. Expected {root}/A/train/x\.png with "
-        rf"{root}/B/train/x\.png, or the folders trainA and trainB; set data\.root"
+        rf"{root}/B/train/x\.png, or the folders trainA and trainB; set data\.root, or data"
     )
     with pytest.raises(InputError, match=message):
         find_folder_pairs(root, splits, "fail")

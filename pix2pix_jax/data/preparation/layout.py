@@ -4,10 +4,10 @@ import dataclasses
 import pathlib
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pairing import find_folder_pairs, find_sides, pair_by_stem, relative_names
-from pix2pix_jax.data.sources import SPLITS
+from pix2pix_jax.data.layouts import USUAL, Names, find_sides, find_split_folders
+from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images.listing import SUFFIXES, find, list_images
+from pix2pix_jax.images.listing import SUFFIXES, find, has_images, list_images
 
 FORMS = ("side_by_side", "folders", "single")  # values of data.source
 WHOLE = "all"  # split of the files of a data set without splits
@@ -58,14 +58,15 @@ class Layout:
         return tuple(dict.fromkeys(item.split for item in self.items))
 
 
-def find_layout(root: str, source: str = "") -> Layout:
+def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
     """List the files of a data set.
 
     Args:
         root: Its folder.
-        source: One of `FORMS`; '' to guess it from the files: folders A and B are recognized by
-            their names; files are taken for side-by-side pairs if most are at least twice as wide
-            as high.
+        source: One of `FORMS`; '' to guess it from the files: two files of a pair are recognized by
+            the names of their folders, or by how their own names end; files are taken for
+            side-by-side pairs if most are at least twice as wide as high.
+        names: What its folders and files are called.
 
     Returns:
         Its pairs or images. If it has no folders train, val and test, those of the root itself, as
@@ -76,7 +77,7 @@ def find_layout(root: str, source: str = "") -> Layout:
             same stem.
     """
     found = find_images(root)
-    sides = find_sides(root)
+    sides = find_sides(root, names)
     if source == "folders" and not sides:
         raise InputError(
             f"{root}: has no folders of pairs; expected A/train and B/train, trainA and trainB, or "
@@ -87,12 +88,12 @@ def find_layout(root: str, source: str = "") -> Layout:
     if source == "folders" or (sides and not source):
         source = "folders"
         for split, folders in sides.items():
-            matched = pair_by_stem(*folders)
+            matched = match(folders)
             for stem, paths in matched.pairs.items():
                 items.append(Item(split or WHOLE, stem + paths[0].suffix, paths))
             unpaired += matched.unpaired
     else:
-        items = _find_items(pathlib.Path(root))
+        items = _find_items(pathlib.Path(root), names)
         source = source or ("side_by_side" if _mostly_wide(items) else "single")
     used = {path for item in items for path in item.paths} | set(unpaired)
     elsewhere = tuple(path for path in found if path not in used)
@@ -135,9 +136,10 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
     return {name: {"": path} for name, path in zip(names, found, strict=True)}
 
 
-def _find_items(root: pathlib.Path) -> list[Item]:
+def _find_items(root: pathlib.Path, names: Names) -> list[Item]:
     """List the files of the splits, or all files if there are no splits."""
-    places = {split: root / split for split in SPLITS if list_images(root / split).files}
+    found = find_split_folders(root, names)
+    places = {split: folder for split, folder in found.items() if has_images(folder)}
     return [
         Item(split, path.relative_to(folder).as_posix(), (path,))
         for split, folder in (places or {WHOLE: root}).items()

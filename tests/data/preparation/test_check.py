@@ -222,8 +222,8 @@ def test_a_set_with_nothing_readable_is_reported(tmp_path):
 
 
 def test_files_outside_the_splits_are_listed(single):
-    save(single / "valid" / "0.png", np.zeros((4, 4, 3), np.uint8))
-    assert findings(single) == {"in no split, not used in training": (f"{single}/valid/0.png",)}
+    save(single / "spare" / "0.png", np.zeros((4, 4, 3), np.uint8))
+    assert findings(single) == {"in no split, not used in training": (f"{single}/spare/0.png",)}
 
 
 @pytest.mark.parametrize(
@@ -276,3 +276,16 @@ def test_what_is_left_out_and_names_that_hardly_differ_are_listed(pairs_folder):
     assert left_out[1].endswith("gone.png: dead link")
     (case,) = findings["names that differ only in case or suffix"]
     assert case == f"{first.with_suffix('.JPEG')}, {first}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("images/train/0.png", "masks/train/0.png"), ("valid/0_A.png", "valid/0_B.png")],
+)
+def test_pairs_of_two_files_are_not_called_single_images(tmp_path, first, second):
+    paths = tuple(tmp_path / name for name in (first, second))
+    for path in paths:
+        save(path, np.zeros((4, 4, 3), np.uint8))
+    layout = find_layout(str(tmp_path))
+    assert layout.source == "folders"
+    assert [item.paths for item in layout.items] == [paths]
