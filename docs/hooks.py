@@ -7,6 +7,7 @@ from pix2pix_jax.core.keys import KEYS
 from pix2pix_jax.core.rules import Text
 
 PLACE = "<!-- the tables of all keys -->"
+_COLUMNS = ("key", "default", "meaning", "values")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -20,10 +21,10 @@ def _tables() -> list[str]:
     for name, key in KEYS.items():
         section = name.rpartition(".")[0] or "general"
         if section != before:
-            lines += ["", f"## {section}", "", "| key | default | meaning | may be |", "|---" * 4 + "|"]
+            lines += ["", f"## {section}", "", f"| {' | '.join(_COLUMNS)} |", "|---" * 4 + "|"]
         before = section
-        may_be = "" if type(key.rule) is Text else key.rule.expected
-        cells = [f"`{name}`", f"`{key.default!r}`", _plain(key.meaning), _plain(may_be)]
+        values = "" if type(key.rule) is Text else key.rule.expected
+        cells = [f"`{name}`", f"`{key.default!r}`", _plain(key.meaning), _plain(values)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

@@ -2,11 +2,11 @@
 
 import pathlib
 import re
+import runpy
 
 import pytest
 from support.scripts import run_script
 
-from pix2pix_jax.commands.entry import COMMANDS
 from pix2pix_jax.core.config import default_config, flatten
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -14,6 +14,7 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 KEYS = set(flatten(default_config()))
 SECTIONS = {key.partition(".")[0] for key in KEYS if "." in key}
+COMMANDS = [path.stem for path in (ROOT / "scripts").glob("*.py")]
 CONVERTERS = ("check", "combine", "split", "patches", "derive", "frames", "tfds")
 FOREIGN = {"--no-deps", "--signal", "--eval"}  # of pip, SLURM and the reference
 
@@ -57,6 +58,7 @@ def dead_links(page):
 def code_of(page):
     """Return what a page has in blocks of code, a command a line, and between backticks."""
     text = page.read_text().replace("\\\n", " ")
+    text = re.sub(r"(?m)^\$ .*\nerror: .*$", "", text)  # a mistake that is shown, and its answer
     blocks = re.findall(r"(?ms)^ *```\w*\n(.*?)^ *```$", text)
     lines = [line for block in blocks for line in block.splitlines()]
     return [*lines, *re.findall(r"`([^`\n]+)`", without_code(text))]
@@ -110,7 +112,7 @@ def wrong_flags(page, known):
 def known():
     """The flags of each command, as its help lists them."""
     found = {}
-    for name in (*COMMANDS, "benchmark"):
+    for name in COMMANDS:
         subcommands = [(part, "--help") for part in CONVERTERS] if name == "prepare" else []
         helps = [run_script(name, *arguments) for arguments in [("--help",), *subcommands]]
         assert all(status == 0 for status, _, _ in helps)
@@ -171,3 +173,9 @@ def test_pages_that_messages_and_comments_name_exist():
         for file in (ROOT / folder).rglob("*.py"):
             for name in re.findall(r"docs/\w+\.\w+", file.read_text()):
                 assert (ROOT / name).exists(), f"{page_id(file)}: {name}"
+
+
+def test_the_page_of_all_keys_gets_a_row_for_each():
+    fill = runpy.run_path(str(ROOT / "docs" / "hooks.py"))["on_page_markdown"]
+    page = fill((ROOT / "docs" / "keys.md").read_text(), page=None)
+    assert set(re.findall(r"(?m)^\| `(\S+)` \| `", page)) == KEYS
