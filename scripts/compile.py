@@ -48,14 +48,7 @@ def parse_arguments(
         help="training pairs (default: those of the data set if it is here, else 1096 as in maps)",
     )
     parser.add_argument("--json", type=cli.filled_path, metavar="FILE", help="file to write")
-    flags, rest = parser.parse_known_args(arguments)
-    overrides = []
-    for argument in rest:
-        key, equals, text = argument.removeprefix("--config.").partition("=")
-        if not argument.startswith("--config.") or not equals:
-            parser.error(f"unknown argument {argument}")
-        overrides.append((key, text))
-    return flags, overrides
+    return parser.parse_with_overrides(arguments)
 
 
 def examine(flags: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict[str, Any]:

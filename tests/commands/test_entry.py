@@ -32,7 +32,7 @@ def call(monkeypatch, capsys):
 
 def test_every_command_has_a_module_and_a_script():
     scripts = {path.stem for path in SCRIPTS.glob("*.py")}
-    assert scripts == {*entry.COMMANDS, "benchmark"}
+    assert scripts == {*entry.COMMANDS, "benchmark", "compile"}
     modules = {path.stem for path in pathlib.Path(entry.__file__).parent.glob("*.py")}
     assert modules - _SHARED == {*entry.COMMANDS}
 
