@@ -16,7 +16,8 @@ KEYS = set(flatten(default_config()))
 SECTIONS = {key.partition(".")[0] for key in KEYS if "." in key}
 COMMANDS = [path.stem for path in (ROOT / "scripts").glob("*.py")]
 CONVERTERS = ("check", "combine", "split", "patches", "derive", "frames", "tfds")
-FOREIGN = {"--no-deps", "--signal", "--eval"}  # of pip, SLURM and the reference
+# Of pip, SLURM, Docker and the reference.
+FOREIGN = {"--no-deps", "--signal", "--user", "--time", "--eval"}
 
 
 def page_id(path):

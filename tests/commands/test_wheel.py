@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -42,16 +43,26 @@ def in_package(folder):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """A wheel that is built from a copy of the checkout, without a network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def archive(tmp_path_factory):
+    """A source archive of a copy of the checkout."""
+    source = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("pix2pix_jax", "configs"):
+    for name in ("pix2pix_jax", "configs", "docs", "scripts", "tests", ".ci", ".github"):
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source))
+    for path in ROOT.iterdir():
+        if path.is_file():
+            shutil.copy(path, source)
+    code = "import setuptools.build_meta as build; build.build_sdist('dist')"
+    subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, check=True)
+    (path,) = (source / "dist").glob("pix2pix_jax-*.tar.gz")
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(archive, tmp_path_factory):
+    """A wheel that is built from the source archive, without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(archive))
     (path,) = folder.glob("pix2pix_jax-*.whl")
     return path
 
@@ -83,6 +94,16 @@ def test_a_wheel_holds_every_file_of_the_package_and_the_configs(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     configs = {f"pix2pix_jax/configs/{path.name}" for path in (ROOT / "configs").glob("*.py")}
     assert names == in_package(ROOT) | configs
+
+
+def test_a_source_archive_holds_what_the_tests_and_the_docs_need(archive):
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    expected = {f"tests/{path.relative_to(ROOT / 'tests')}" for path in ROOT.glob("tests/*/*.py")}
+    expected |= {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    expected |= {"CHANGELOG.md", "Dockerfile", ".ci/run", ".github/workflows/ci.yml"}
+    assert expected <= names
+    assert not [name for name in names if "__pycache__" in name]
 
 
 def test_the_version_is_that_of_setup_cfg(call, tmp_path):
