@@ -17,12 +17,14 @@ from pix2pix_jax.core.memory import available_bytes
 from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
 from pix2pix_jax.data.pairs import SKIP_HINT, Pairs, read_pair
 from pix2pix_jax.data.sources import Pair, Source
+from pix2pix_jax.images.encoding import WrongDtypeError
 
 logger = logging.getLogger(__name__)
 
 _FREE_SHARE = 0.8  # of the free memory may hold pairs; networks and batches need the rest
 _TOGETHER = 4096  # pairs that are queued at a time; each takes about a kilobyte
 _SIZES = 64  # pairs whose sizes stand for those of all
+_ALIKE = 8  # pairs that stand for all if the first holds another dtype
 
 
 def load_pairs(
@@ -257,10 +259,30 @@ def _first_readable(source: Source, read: Callable[[int], Pair], on_error: str) 
     Raises:
         InputError: The first pair cannot be read and `on_error` is `fail`, or no pair can be read.
     """
+    first = ""
     for index in range(len(source)):
         try:
             return read(index)
         except InputError as error:
             if on_error == "fail":
-                raise InputError(f"{error}; {SKIP_HINT}") from None
-    raise InputError(f"data.on_error=skip: none of the {len(source)} pairs could be read")
+                raise _explain(error, source, read) from None
+            first = first or str(error)
+    raise InputError(
+        f"data.on_error=skip: none of the {len(source)} pairs could be read, as in {first}"
+    )
+
+
+def _explain(error: InputError, source: Source, read: Callable[[int], Pair]) -> InputError:
+    """Say what to do about the first pair: skip it, unless some more hold another dtype too."""
+    if not isinstance(error, WrongDtypeError):
+        return InputError(f"{error}; {SKIP_HINT}")
+    for index in np.linspace(0, len(source) - 1, min(_ALIKE, len(source))).astype(int).tolist():
+        try:
+            read(index)
+        except WrongDtypeError as other:
+            if other.dtype == error.dtype:
+                continue
+        except InputError:
+            continue
+        return InputError(f"{error}; {SKIP_HINT}")
+    return InputError(error.of_every_file)

@@ -111,7 +111,8 @@ class PairFormat:
         """How single images are stored, from which the other side is derived."""
         if self.is_lab:
             return dataclasses.replace(PHOTO, max_pixels=self.source.max_pixels)
-        return self.target if self.direction == "AtoB" else self.source
+        side = self.target if self.direction == "AtoB" else self.source
+        return dataclasses.replace(side, side="")
 
     def shape(self, pair: Pair, shaping: Shaping, name: str) -> Pair:
         """Resize a pair as read, derive a side if needed, and check the result.

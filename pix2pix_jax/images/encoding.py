@@ -24,6 +24,34 @@ _VOID = 255  # index of pixels without a class, as is common in label maps
 _FAR = 1e6
 
 
+class WrongDtypeError(InputError):
+    """A file holds values of another dtype than its side.
+
+    Args:
+        what: Name of the file.
+        dtype: What it holds.
+        expected: What its side holds.
+        side: `source` or `target`; '' if it is both.
+    """
+
+    def __init__(self, what: object, dtype: str, expected: str, side: str = "") -> None:
+        signed = " (whole numbers with a sign or of 32 bits count as such)"
+        holds = f"{dtype} values{signed if dtype == 'float32' else ''}, expected {expected}"
+        super().__init__(
+            f"{what}: holds {holds}; all files of a side must have the dtype that "
+            "data.source_dtype or data.target_dtype says"
+        )
+        self.dtype = dtype
+        sides = (side,) if side else ("source", "target")
+        keys = " ".join(f"data.{each}_dtype={dtype}" for each in sides)
+        ranges = " and ".join(f"data.{each}_range" for each in sides)
+        of_sides = " and ".join(sides)
+        self.of_every_file = (
+            f"{what}, and other files of the {of_sides}: hold {holds}; set {keys}, and {ranges} "
+            "to the values that become -1 and 1, unless they are those of the dtype"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Encoding:
     """How one side of all pairs is stored.
@@ -35,6 +63,7 @@ class Encoding:
         high: Value that becomes 1.
         classes: Number of classes if pixels are class indices; 0 if they are not.
         max_pixels: Largest number of pixels of a file that is read.
+        side: `source` or `target`, for messages; '' if it is both.
     """
 
     channels: int = 3
@@ -43,6 +72,7 @@ class Encoding:
     high: float = 255.0
     classes: int = 0
     max_pixels: int = dataclasses.field(default=MAX_PIXELS, compare=False)
+    side: str = dataclasses.field(default="", compare=False)
 
     @property
     def depth(self) -> int:
@@ -101,12 +131,7 @@ class Encoding:
             self._check_classes(image, what)
             return self.check(image.astype(self.dtype), what)
         if image.dtype != self.dtype:
-            how = " (whole numbers with a sign or of 32 bits count as such)"
-            raise InputError(
-                f"{what}: holds {image.dtype} values{how if image.dtype == np.float32 else ''}, "
-                f"expected {self.dtype}; all files of a side must have the dtype that "
-                "data.source_dtype or data.target_dtype says"
-            )
+            raise WrongDtypeError(what, str(image.dtype), self.dtype, self.side)
         self._check_range(image, what)
         return images.as_channels(image, self.channels, what, kind=kind)
 
@@ -236,7 +261,8 @@ def _build(data: ConfigDict, side: str, classes: int) -> Encoding:
     if classes:
         stored = "uint8" if classes <= _VOID else "uint16"
         return Encoding(1, stored, classes=classes, max_pixels=most)
-    return Encoding(channels, dtype, float(limits[0]), float(limits[1]), max_pixels=most)
+    low, high = float(limits[0]), float(limits[1])
+    return Encoding(channels, dtype, low, high, max_pixels=most, side=side)
 
 
 def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[Encoding, Encoding]:

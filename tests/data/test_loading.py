@@ -5,13 +5,17 @@ import math
 
 import numpy as np
 import pytest
+from support.image_files import save
 from support.made_sources import make_source
 
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data import loading
+from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.loading import load_pairs
-from pix2pix_jax.data.pair_format import PHOTOS, Shaping
+from pix2pix_jax.data.pair_format import PHOTOS, Shaping, build_format
 from pix2pix_jax.data.sources import SideBySide
+from pix2pix_jax.images import files as image_files
 
 CROPPED = Shaping("crop", (8, 8), (8, 8), training=True)
 RESIZED = Shaping("resize", (8, 8), (8, 8), training=True)
@@ -113,3 +117,31 @@ def test_a_streamed_pair_that_breaks_later_is_not_called_one_to_skip():
         source.broken = frozenset([1])
         with pytest.raises(InputError, match=hint):
             pairs[1]
+
+
+def test_a_side_of_another_dtype_is_an_error_that_names_its_two_keys(tmp_path):
+    data = default_config().data
+    data.source, data.root, data.image_size = "folders", str(tmp_path), (8, 8)
+    data.load_size = (8, 8)
+    for number in range(3):
+        save(tmp_path / "A" / "train" / f"{number}.png")
+        (tmp_path / "B" / "train").mkdir(parents=True, exist_ok=True)
+        deep = np.full((4, 6, 1), 60000, np.uint16)
+        image_files.write(tmp_path / "B" / "train" / f"{number}.png", deep)
+    form = build_format(data, default_config().derive)
+    source = build_source(data, form, "train", seed=0)
+    options = {"cache_gigabytes": 1.0, "workers": 1, "label": "pairs"}
+    message = (
+        r"0\.png, and other files of the target: hold uint16 values, expected uint8; set "
+        r"data\.target_dtype=uint16, and data\.target_range to the values"
+    )
+    with pytest.raises(InputError, match=message) as error:
+        load_pairs(source, form, RESIZED, on_error="fail", **options)
+    assert "skip" not in str(error.value)
+    with pytest.raises(
+        InputError, match=r"none of the 3 pairs could be read, as in .*0\.png: holds"
+    ):
+        load_pairs(source, form, RESIZED, on_error="skip", **options)
+    save(tmp_path / "B" / "train" / "1.png")  # only some: those can be left out
+    with pytest.raises(InputError, match=r"0\.png: holds uint16 .*data\.on_error=skip leaves"):
+        load_pairs(source, form, RESIZED, on_error="fail", **options)
