@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core.errors import MissingDataError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.loading import build_pairs
@@ -19,6 +20,11 @@ from pix2pix_jax.data.values import say_values
 
 logger = logging.getLogger(__name__)
 
+NO_VALIDATION = (
+    "no validation pairs: there are no scores of held-out pairs, so overfitting is not seen, the "
+    "newest checkpoint counts as the best, and pictures show training pairs; "
+    "data.split=0.8,0.1,0.1 holds some out"
+)
 _COMPARED = 2000  # pairs of each split that are compared, to find leaks
 
 
@@ -28,13 +34,16 @@ class Splits:
 
     Attributes:
         train: Training pairs, ready for random crops.
-        val: Validation pairs.
+        val: Validation pairs; None if the data set holds none out.
+        shown: Pairs for the sample pictures: the validation pairs, or else some training pairs,
+            without augmentation.
         scored_train: Training pairs to score, without augmentation; None if there are none.
         test: The few test pairs to show at the end; None if there are none.
     """
 
     train: Pairs
-    val: Pairs
+    val: Pairs | None
+    shown: Pairs
     scored_train: Pairs | None
     test: Pairs | None
 
@@ -45,7 +54,7 @@ def load_splits(
     *,
     seed: int,
     scored_train: int,
-    shown_test: int,
+    shown: int,
     code: OwnCode = NO_OWN_CODE,
 ) -> Splits:
     """Read the pairs of a run, and log what values the training pairs hold.
@@ -55,7 +64,7 @@ def load_splits(
         form: The format of the pairs.
         seed: Seed of the run.
         scored_train: Number of training pairs to score.
-        shown_test: Number of test pairs to show at the end.
+        shown: Number of test pairs to show at the end; and of training pairs, if none are held out.
         code: What may run of own code.
 
     Raises:
@@ -71,20 +80,30 @@ def load_splits(
         left -= pairs.gigabytes
         return pairs
 
-    train_source, val_source = (
-        build_source(data, form, split, seed=seed, code=code) for split in ("train", "val")
-    )
-    test_source = build_source(data, form, "test", seed=seed, may_be_empty=True, code=code)
-    train, val = load(train_source, "train pairs", training=True), load(val_source, "val pairs")
+    def held_out(split: str) -> Source | None:
+        try:
+            source = build_source(data, form, split, seed=seed, may_be_empty=True, code=code)
+        except MissingDataError:  # the training pairs were found there
+            return None
+        return source if len(source) else None
+
+    train_source = build_source(data, form, "train", seed=seed, code=code)
+    val_source, test_source = held_out("val"), held_out("test")
+    train = load(train_source, "train pairs", training=True)
+    val = None if val_source is None else load(val_source, "val pairs")
     say_values(train, data.workers)
-    warn_of_leaks(train, val, data.workers)
+    if val is None:
+        logger.warning("%s", NO_VALIDATION)
+    else:
+        warn_of_leaks(train, val, data.workers)
     scored = _spread(train_source, scored_train)
-    shown = _spread(test_source, shown_test)
+    test = None if test_source is None else _spread(test_source, shown)
     return Splits(
         train,
         val,
+        val or load(_spread(train_source, shown), "train pairs to show"),
         load(scored, "train pairs to score") if len(scored) else None,
-        load(shown, "test pairs to show") if len(shown) else None,
+        load(test, "test pairs to show") if test is not None else None,
     )
 
 

@@ -14,7 +14,7 @@ from pix2pix_jax.core.errors import NonFiniteError
 from pix2pix_jax.core.processes import is_main
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation.pictures import sample_grid
-from pix2pix_jax.evaluation.scoring import Scores, evaluate
+from pix2pix_jax.evaluation.scoring import Scores, evaluate, evaluate_baselines
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.sheets import grid
 from pix2pix_jax.runs.generator import Generator
@@ -39,8 +39,15 @@ def position(run: Run, step: int) -> Scores:
 def eval_options(run: Run) -> dict[str, Any]:
     """Return the keyword arguments that all evaluations share."""
     options, workers = run.config.eval, run.config.data.workers
-    batch_size = choose_batch_size(options.batch_size, run.splits.val.size)
+    batch_size = choose_batch_size(options.batch_size, run.splits.shown.size)
     return {"batch_size": batch_size, "max_images": options.max_images, "workers": workers}
+
+
+def baseline_scores(run: Run) -> Scores:
+    """Score the answers that need no learning; there are none without validation pairs."""
+    if run.splits.val is None:
+        return {}
+    return evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
 
 
 def show_and_evaluate(
@@ -60,11 +67,12 @@ def show_and_evaluate(
         between: Called before and after every batch; what it raises ends the evaluation.
 
     Returns:
-        `val_<metric>` of validation pairs; `train_<metric>` of training pairs if some are scored.
+        `val_<metric>` of validation pairs if there are any; `train_<metric>` of training pairs if
+        some are scored.
     """
     between()
     generator = _generator(run, state, step)
-    grid = _draw_grid(run, generator, run.splits.val)
+    grid = _draw_grid(run, generator, run.splits.shown)
     epochs = run.timeline.epochs_done(step)
     name = f"epoch_{epochs:04d}" if isinstance(epochs, int) else f"step_{step:08d}"
     writer.image(step, name, grid)
@@ -78,7 +86,7 @@ def show_and_evaluate(
 def _generator(run: Run, state: TrainState, step: int) -> Generator:
     params = state.g_ema or state.g_params
     variables = held_here({"params": params, "batch_stats": state.g_batch_stats})
-    pairs = run.splits.val
+    pairs = run.splits.shown
     return Generator(
         run.generator,
         variables,
@@ -161,7 +169,10 @@ def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Sc
 def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
     """Return the values by which checkpoints are kept or deleted."""
     name = run.config.checkpoint.best_metric
-    score = scores[f"val_{name}"] * (1 if run.metrics[name].best == "low" else -1)
+    if run.splits.val is None:
+        score = -float(step)  # nothing tells which is better: the newest counts as the best
+    else:
+        score = scores[f"val_{name}"] * (1 if run.metrics[name].best == "low" else -1)
     # Scores before and after a change of the data cannot be compared.
     part = float(run.timeline.first_step)
     return {"score": score, "epoch": float(run.timeline.epochs_done(step)), "part": part}
@@ -189,8 +200,12 @@ def summarise(
 
 def last_line(run: Run, summary: dict[str, Any]) -> str:
     """Return the last line of a run's log."""
-    return (
-        f"done: {summary['epochs']} epochs in {summary['seconds']:.0f} s; val l1 "
-        f"{summary['val']['l1']:.4f} (mean target {summary['baseline']['mean_target_l1']:.4f}); "
-        f"see {run.folder.samples}"
-    )
+    if "val" in summary:
+        scores = (
+            f"val l1 {summary['val']['l1']:.4f} (mean target "
+            f"{summary['baseline']['mean_target_l1']:.4f})"
+        )
+    else:
+        scores = "no pairs were held out to score"
+    epochs, seconds = summary["epochs"], summary["seconds"]
+    return f"done: {epochs} epochs in {seconds:.0f} s; {scores}; see {run.folder.samples}"

@@ -28,7 +28,7 @@ from pix2pix_jax.core.errors import InputError, NonFiniteError
 from pix2pix_jax.core.files import write_json
 from pix2pix_jax.core.processes import Agreement, is_main
 from pix2pix_jax.core.signals import StopRequest
-from pix2pix_jax.evaluation.scoring import Scores, evaluate_baselines
+from pix2pix_jax.evaluation.scoring import Scores
 from pix2pix_jax.reports.run_page import write_report
 from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
@@ -36,8 +36,8 @@ from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.lock import RunLock
 from pix2pix_jax.runs.writers import Writer, build_writers
 from pix2pix_jax.training.epoch_end import (
+    baseline_scores,
     checkpoint_metrics,
-    eval_options,
     last_line,
     log_halt,
     log_row,
@@ -164,7 +164,7 @@ def _train(
 ) -> Result:
     """Take the run's steps, with everything that happens between them."""
     state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
-    baselines = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
+    baselines = baseline_scores(run)
     progress = Progress(step, last, run.timeline.global_batch, run.names_of, run.unfinished)
     scores = _before_the_steps(run, checkpoints, writer, state, progress)
 

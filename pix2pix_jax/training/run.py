@@ -215,7 +215,7 @@ def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
         form,
         seed=config.seed,
         scored_train=config.eval.train_images,
-        shown_test=config.log.grid_images,
+        shown=config.log.grid_images,
         code=code,
     )
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from support.image_files import save_pair
 from support.sources import format_of
 
 from pix2pix_jax import default_config
@@ -22,7 +23,7 @@ def test_a_warning_tells_of_held_out_pairs_that_look_like_training_pairs(tmp_pat
     config.data.image_size = (32,)
     config.data.resize = resize
     data = resolve(config).data
-    splits = load_splits(data, format_of(config), seed=0, scored_train=2, shown_test=1)
+    splits = load_splits(data, format_of(config), seed=0, scored_train=2, shown=1)
     assert (len(splits.train), len(splits.val)) == (3, 2)
     assert splits.scored_train.names == ("1.png", "3.png")
     assert splits.test.names == ("3.png",)
@@ -31,3 +32,18 @@ def test_a_warning_tells_of_held_out_pairs_that_look_like_training_pairs(tmp_pat
         assert record.levelname == "WARNING"
         assert record.getMessage().startswith("1 of 2 held-out images look like a training image")
         assert "3.png ~ 3.png" in record.getMessage()
+
+
+def test_a_set_without_held_out_pairs_shows_training_pairs_and_says_what_is_missing(
+    tmp_path, caplog
+):
+    for number in range(2):
+        save_pair(tmp_path / "train" / f"{number}.png")
+    config = default_config()
+    config.data.source, config.data.root = "side_by_side", str(tmp_path)
+    config.data.image_size = (32,)
+    data = resolve(config).data
+    splits = load_splits(data, format_of(config), seed=0, scored_train=0, shown=4)
+    assert (splits.val, splits.test) == (None, None)
+    assert splits.shown.names == ("0.png", "1.png")
+    assert "there are no scores of held-out pairs" in caplog.text
