@@ -7,14 +7,15 @@ with `--`, with {} for the value that was given; anything else is said as it is.
 from pix2pix_jax.core.config_files import shipped_names
 from pix2pix_jax.core.keys import KEYS
 
-_RESUMES = "leave it out; the same command goes on from the newest checkpoint of --workdir"
+_RESUMES = "leave it out, as the same command goes on from the newest checkpoint of --workdir"
 _ALL_DEVICES = (
-    "leave it out; all devices are used, and CUDA_VISIBLE_DEVICES=0,1 before the command chooses "
-    "GPUs, JAX_PLATFORMS=cpu none"
+    "leave it out, as all devices are used (CUDA_VISIBLE_DEVICES=0,1 before the command chooses "
+    "GPUs, JAX_PLATFORMS=cpu the CPU)"
 )
-_IN_THE_RUN = "leave it out; the folder of the run says it"
-_NO_COUNTERPART = "leave it out; there is nothing like it here"
-_VISDOM = "leave it out; report.html, samples/ and tensorboard/ in the run's folder show a run"
+_CPU = "leave it out, as JAX_PLATFORMS=cpu before the command chooses the CPU"
+_IN_THE_RUN = "leave it out, as the folder of the run says it"
+_NO_COUNTERPART = "leave it out, as there is nothing like it here"
+_VISDOM = "leave it out, as report.html, samples/ and tensorboard/ in the run's folder show a run"
 
 _FOR_TRAIN = {
     # Options of the reference's train.py.
@@ -22,7 +23,7 @@ _FOR_TRAIN = {
     "name": "--workdir=runs/{}",
     "checkpoints_dir": "--workdir={}/NAME",
     "gpu_ids": _ALL_DEVICES,
-    "model": "leave it out; every run is a pix2pix run",
+    "model": "leave it out, as every run is a pix2pix run",
     "input_nc": "--config.data.source_channels={}",
     "output_nc": "--config.data.target_channels={}",
     "ngf": "--config.model.base_features={}",
@@ -42,7 +43,7 @@ _FOR_TRAIN = {
     "dataset_mode": "--config.data.source={}",
     "dataset_mode=aligned": "--config.data.source=side_by_side",
     "dataset_mode=colorization": "--config.data.source=single --config.derive.kind=gray",
-    "serial_batches": "leave it out; pairs are shuffled in every epoch",
+    "serial_batches": "leave it out, as pairs are shuffled in every epoch",
     "num_threads": "--config.data.workers={}",
     "batch_size": "--config.train.batch_size={}",
     "crop_size": "--config.data.image_size={}",
@@ -66,7 +67,7 @@ _FOR_TRAIN = {
     "epoch_count": _RESUMES,
     "load_iter": _RESUMES,
     "epoch": "--config.train.epochs={}; a run that was stopped goes on by itself",
-    "phase": "leave it out; training reads train/, and validation val/",
+    "phase": "leave it out, as training reads train/, and validation val/",
     "n_epochs": "--config.train.epochs=..., which is n_epochs + n_epochs_decay",
     "n_epochs_decay": "--config.lr.decay_epochs={}, with the decay in --config.train.epochs",
     "beta1": "--config.optimizer.b1={}",
@@ -101,8 +102,8 @@ _FOR_TRAIN = {
     "num_gpus": _ALL_DEVICES,
     "device": _ALL_DEVICES,
     "devices": _ALL_DEVICES,
-    "no_cuda": "leave it out; JAX_PLATFORMS=cpu before the command keeps to the CPU",
-    "cpu": "leave it out; JAX_PLATFORMS=cpu before the command keeps to the CPU",
+    "no_cuda": _CPU,
+    "cpu": _CPU,
     "amp": "--config.model.dtype=bfloat16",
     "fp16": "--config.model.dtype=bfloat16",
     "bf16": "--config.model.dtype=bfloat16",
@@ -124,7 +125,7 @@ _FOR_SAMPLE = {
     "eval": "--mode=deterministic",
     "gpu_ids": _ALL_DEVICES,
     "gpus": _ALL_DEVICES,
-    "num_test": "leave it out; all images of --input, or of --split, are translated",
+    "num_test": "leave it out, as all images of --input, or of --split, are translated",
     "preprocess": "--fit={}",
     "model": _IN_THE_RUN,
     "netG": _IN_THE_RUN,

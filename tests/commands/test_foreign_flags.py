@@ -51,8 +51,8 @@ def refusal(capsys):
         ("--batch_size 4", " --batch_size: did you mean --config.train.batch_size=4"),
         ("--lambda_l1 10", " --lambda_l1: did you mean --config.loss.reconstruction_weight=10"),
         ("--netG unet_256", " --netG: did you mean --config.model.generator=unet --config.model."),
-        ("--gpu_ids -1", " --gpu_ids: leave it out; all devices are used"),
-        ("--resume", " --resume: leave it out; the same command goes on"),
+        ("--gpu_ids -1", " --gpu_ids: leave it out, as all devices are used"),
+        ("--resume", " --resume: leave it out, as the same command goes on"),
         ("--every_epochs 2", "=2 or --config.eval.every_epochs=2"),
         ("--config maps --workdri x", " --workdri: did you mean --workdir=x"),
         ("--config maps --allow-chnge", " --allow-chnge: did you mean --allow_change"),
@@ -72,7 +72,7 @@ def test_a_value_is_quoted_for_the_shell(refusal):
 def test_all_unknown_flags_are_answered_at_once_and_before_missing_ones(refusal):
     answer = refusal("--dataroot", "x", "--model", "pix2pix", "--direction", "BtoA", "--name", "y")
     assert answer == (
-        "s --dataroot: did you mean --config.data.root=x; --model: leave it out; every run is a "
+        "s --dataroot: did you mean --config.data.root=x; --model: leave it out, as every run is a "
         "pix2pix run; --direction: did you mean --config.data.direction=BtoA; --name: did you mean "
         "--workdir=runs/y"
     )
@@ -81,7 +81,7 @@ def test_all_unknown_flags_are_answered_at_once_and_before_missing_ones(refusal)
 @pytest.mark.parametrize("name", OF_THE_REFERENCE)
 def test_every_option_of_the_reference_is_answered(refusal, name):
     assert name in foreign_flags.for_train()
-    assert re.match(f" --{name}: (did you mean --|leave it out; )", refusal(f"--{name}", "3"))
+    assert re.match(f" --{name}: (did you mean --|leave it out, as )", refusal(f"--{name}", "3"))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_sample_answers_flags_of_the_references_test_program(capsys, monkeypatch
     with pytest.raises(SystemExit):
         sample.parse_arguments()
     assert capsys.readouterr().err == (
-        f"error: unknown arguments {flag}: did you mean {meant}; --netG: leave it out; the folder "
-        "of the run says it; --eval: did you mean --mode=deterministic (see --help)\n"
+        f"error: unknown arguments {flag}: did you mean {meant}; --netG: leave it out, as the "
+        "folder of the run says it; --eval: did you mean --mode=deterministic (see --help)\n"
     )
 
 
