@@ -33,6 +33,7 @@ from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
 from pix2pix_jax.training.start import (
+    adopt_levels,
     check_init_from,
     refuse_going_back,
     refuse_other_networks,
@@ -163,6 +164,8 @@ def prepare_run(
     given = from_values(config)
     config = resolve(given)
     folder = RunFolder(workdir, given=own_keys(config), trust_code=trust_code)
+    given = adopt_levels(folder, given)
+    config = resolve(given)
     code = folder.code
     losses = build_losses(**config.loss, code=code)
     form = format_of(config)

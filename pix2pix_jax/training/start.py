@@ -13,6 +13,7 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.own_code_files import is_own
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.models.build import Networks
+from pix2pix_jax.models.sizes import halvings
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
@@ -68,6 +69,39 @@ def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Netwo
             f"the workdir holds another network: {changes}. Choose another --workdir, or restore "
             "these settings"
         )
+
+
+def adopt_levels(folder: RunFolder, config: ConfigDict) -> ConfigDict:
+    """Give a U-Net the levels of the one that it starts with, where the image size decides them.
+
+    Another image size alone makes no other generator: a run at 256 pixels goes on at 512.
+
+    Args:
+        folder: The run's own folder, which may hold the run already.
+        config: Its configuration, as the user gave it.
+
+    Returns:
+        The configuration, or a copy with these levels.
+
+    Raises:
+        InputError: `train.init_from` is not a run.
+    """
+    if not config.train.init_from or config.model.levels or config.model.generator != "unet":
+        return config
+    if folder.config_file.exists():
+        levels = folder.config.model.levels
+    else:
+        other = RunFolder(config.train.init_from, trust_code=folder.code.trusts)
+        size = config.data.image_size
+        theirs = other.networks.generator
+        possible = halvings((size[0], size[-1]))
+        levels = theirs.levels if isinstance(theirs, UNet) else 0
+        if levels == possible or not 2 <= levels <= possible:
+            return config
+        logger.info("model.levels=%d: as in %s", levels, other)
+    changed = config.copy_and_resolve_references()
+    changed.model.levels = levels
+    return changed
 
 
 def check_init_from(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:

@@ -7,7 +7,7 @@ from pix2pix_jax.core.config_files import set_value
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.run import prepare_run
-from pix2pix_jax.training.start import with_networks_of
+from pix2pix_jax.training.start import adopt_levels, with_networks_of
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -65,10 +65,6 @@ def test_another_discriminator_starts_fresh(tiny_config, tmp_path, whole, caplog
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (
-            {"model.levels": 0, "data.image_size": 64},
-            r"model\.levels: 2 -> 6, which follow from data\.image_size\.",
-        ),
         ({"model.levels": 3, "data.image_size": 64}, r"model\.levels: 2 -> 3\."),
         (
             {"model.upsample": "nearest", "model.dropout": 0.1, "model.discriminator_layers": 2},
@@ -83,6 +79,25 @@ def test_the_settings_that_make_another_generator_are_named(
         set_value(tiny_config, key, value)
     with pytest.raises(InputError, match=f"holds another generator: {reason}"):
         prepare_run(tiny_config, tmp_path / "new")
+
+
+def test_another_image_size_keeps_the_levels_of_the_networks_it_starts_with(
+    tiny_config, tmp_path, whole
+):
+    changes = {"train.init_from": str(whole), "model.levels": 0, "data.image_size": 64}
+    for key, value in changes.items():
+        set_value(tiny_config, key, value)
+    run = prepare_run(tiny_config, tmp_path / "new")
+    assert run.networks.generator.levels == 2
+    assert run.given.model.levels == 2
+    # The folder's own config says it once the run has started, wherever the other run is then.
+    run.folder.record_start(run.given, first_step=0, command="")
+    tiny_config.train.init_from = str(tmp_path / "gone")
+    assert adopt_levels(run.folder, tiny_config).model.levels == 2
+    set_value(tiny_config, "train.init_from", str(whole))
+    set_value(tiny_config, "data.image_size", 33)
+    with pytest.raises(InputError, match=r"data\.image_size=\(33, 33\): the U-Net halves"):
+        prepare_run(tiny_config, tmp_path / "odd")
 
 
 def test_another_generator_is_refused_before_anything_is_written(tiny_config, tmp_path, whole):
