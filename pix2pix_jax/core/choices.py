@@ -25,6 +25,7 @@ RESIZES = (
     "scale_width",
     "scale_width_and_crop",
 )
+RESIDENCES = ("auto", "copy", "spread")
 ON_FAULT = ("fail", "skip")
 DERIVATIONS = ("gray", "lab", "edges", "blur", "downscale", "mask")
 JITTER_SIDES = ("source", "target", "both")

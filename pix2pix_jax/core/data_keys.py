@@ -153,6 +153,12 @@ DATA_KEYS = {
         Number(0, 1),
         "on an accelerator, pairs that fit into this share of its memory are kept there; 0: never",
     ),
+    "data.resident": Key(
+        "auto",
+        Choice(choices.RESIDENCES),
+        "how several accelerators keep pairs: copy (all on each), spread (a share on each), or "
+        "auto: a copy if it fits, else spread",
+    ),
     "data.workers": Key(8, Whole(1, 2**10), "threads that read and decode"),
     # How the other side of single images is made.
     "derive.kind": Key(

@@ -1,22 +1,28 @@
 """Pairs that are kept on the devices, and how a program takes some of them.
 
+Either each device has a copy of all pairs, or the pairs are spread: each device has its share of
+them, and they are exchanged when they are needed.
+
 On a TPU, an array of images is laid out anew wherever a program takes rows of it: all of it, at
 every call. Rows without a shape need no other layout, so there each image is stored flat and gets
 its shape after it was taken.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Int, Shaped
 
-from pix2pix_jax.core.devices import everywhere, fits_on_device, on_cpu
+from pix2pix_jax.core.devices import by_first_axis, everywhere, fits_on_device, hold, on_cpu
 from pix2pix_jax.data.pairs import Pairs
 
 Shape = tuple[int, ...]
+Storage = Literal["copy", "spread"]  # all pairs on each device, or a share of them
 
 
 def stored_flat() -> bool:
@@ -34,6 +40,77 @@ def as_stored(side: Shaped[np.ndarray, "n *shape"], *, flat: bool) -> Shaped[np.
     return side.reshape(len(side), -1) if flat else side
 
 
+def choose_storage(
+    asked: str, gigabytes: float, count: int, devices: int, *, share: float, taken: float = 0.0
+) -> tuple[Storage | None, float]:
+    """Choose how pairs are kept on the devices.
+
+    Args:
+        asked: `copy`, `spread`, or `auto` for a copy if it fits, or else spread
+            (`data.resident`). On a single device both are the same.
+        gigabytes: Size of all pairs, in GB.
+        count: Number of pairs.
+        devices: Number of devices.
+        share: Share of a device's memory for all pairs together (`data.device_share`).
+        taken: GB of it that other pairs take.
+
+    Returns:
+        How they are kept, and the GB that they take on each device. None and 0 if they do not fit.
+    """
+    if devices == 1:
+        asked = "copy"
+    sizes: dict[Storage, float] = {
+        "copy": gigabytes,
+        "spread": gigabytes * _pairs_each(count, devices) / count,
+    }
+    for storage, size in sizes.items():
+        if asked in (storage, "auto") and fits_on_device(taken + size, share):
+            return storage, size
+    return None, 0.0
+
+
+def _pairs_each(count: int, devices: int) -> int:
+    """Return how many pairs each device has if they are spread."""
+    return -(-count // devices)
+
+
+def place_sides(
+    sides: Sequence[Shaped[np.ndarray, "n *_"]],
+    storage: Storage,
+    devices: Sequence[jax.Device] | None = None,
+) -> list[Shaped[Array, "..."]]:
+    """Place images on devices.
+
+    Args:
+        sides: Sources and targets as from `as_stored`; the same in every process.
+        storage: How they are kept.
+        devices: Devices of this process; None means all devices of all processes.
+
+    Returns:
+        Copies; or arrays of shape (devices, pairs of each, ...), filled up with zeros.
+    """
+    if storage == "copy":
+        whole = list(sides)
+        copies: list[Array] = (
+            hold(whole) if devices is None else jax.device_put(whole, everywhere(devices))
+        )
+        return copies
+    return [_spread(side, jax.devices() if devices is None else devices) for side in sides]
+
+
+def _spread(side: np.ndarray, devices: Sequence[jax.Device]) -> Shaped[Array, "devices n *_"]:
+    each = _pairs_each(len(side), len(devices))
+
+    def of_device(index: Any) -> np.ndarray:
+        first = (index[0].start or 0) * each
+        some = side[first : first + each]
+        missing = np.zeros((each - len(some), *side.shape[1:]), side.dtype)
+        return np.concatenate([some, missing])[None] if len(missing) else some[None]
+
+    shape = (len(devices), each, *side.shape[1:])
+    return jax.make_array_from_callback(shape, by_first_axis(devices), of_device)
+
+
 def take(
     stored: Shaped[Array, "n *_"], rows: Int[Array, " m"], shape: Shape
 ) -> Shaped[Array, "m *shape"]:
@@ -47,44 +124,81 @@ def take(
     return jnp.take(stored, rows, axis=0, mode="clip").reshape(len(rows), *shape)
 
 
+def take_spread(
+    stored: Sequence[Shaped[Array, "each *_"]],
+    rows: Int[Array, " m"],
+    shapes: Sequence[Shape],
+    axis_name: str,
+) -> list[Shaped[Array, "m ..."]]:
+    """Take the images that a device wants of those that are spread over all of them.
+
+    Every device sends one image for each that another one wants: its own if it has that one, or
+    else one that is left out. Images are moved, not added up, so all kinds of values stay the same
+    to the last bit.
+
+    Args:
+        stored: This device's sources, and its targets.
+        rows: Numbers of the images that it wants, among all; devices may want different ones.
+        shapes: Shape of a source and of a target.
+        axis_name: Mapped axis of the devices.
+    """
+    each = len(stored[0])
+    wanted = lax.all_gather(rows, axis_name)  # (devices, m)
+    here = (wanted - lax.axis_index(axis_name) * each).reshape(-1)
+
+    def exchange(side: Array, shape: Shape) -> Array:
+        found = jnp.take(side, here, axis=0, mode="clip")
+        by_device = found.reshape(*wanted.shape, *side.shape[1:])
+        received = lax.all_to_all(by_device, axis_name, 0, 0)
+        return received[rows // each, jnp.arange(len(rows))].reshape(len(rows), *shape)
+
+    return [exchange(side, shape) for side, shape in zip(stored, shapes, strict=True)]
+
+
 @dataclasses.dataclass(frozen=True)
 class ResidentPairs:
-    """Pairs of which each of this process's devices has a copy.
+    """Pairs that are kept on this process's devices.
 
     Attributes:
-        source: All sources, flat or not.
+        source: All sources, flat or not, as from `place_sides`.
         target: All targets.
         shapes: Shape of one source and of one target.
+        storage: How they are kept.
     """
 
     source: Shaped[Array, "n *_"]
     target: Shaped[Array, "n *_"]
     shapes: tuple[Shape, Shape]
+    storage: Storage = "copy"
 
 
-def place_pairs(pairs: Pairs, count: int, *, flat: bool) -> ResidentPairs:
-    """Copy pairs to each of this process's devices.
+def place_pairs(
+    pairs: Pairs, count: int, *, flat: bool, storage: Storage = "copy"
+) -> ResidentPairs:
+    """Place pairs on this process's devices.
 
     Args:
         pairs: Pairs in memory, of one size.
         count: How many of them, from the first one on.
         flat: Whether each image is stored flat, see `stored_flat`.
+        storage: How they are kept.
     """
     assert pairs.arrays is not None
     sides = [as_stored(side[:count], flat=flat) for side in pairs.arrays]
-    source, target = jax.device_put(sides, everywhere(jax.local_devices()))
+    source, target = place_sides(sides, storage, jax.local_devices())
     shapes = pairs.arrays[0].shape[1:], pairs.arrays[1].shape[1:]
-    return ResidentPairs(source, target, shapes)
+    return ResidentPairs(source, target, shapes, storage)
 
 
 def place_those_that_fit(
-    wanted: Mapping[str, Pairs], count: int, *, share: float, taken: float
+    wanted: Mapping[str, Pairs], count: int, *, asked: str, share: float, taken: float
 ) -> dict[str, ResidentPairs]:
-    """Copy sets of pairs to the devices, as long as there is room for them.
+    """Place sets of pairs on this process's devices, as long as there is room for them.
 
     Args:
         wanted: The sets by name; the first ones have precedence.
         count: Largest number of pairs of a set; 0: all.
+        asked: How they are to be kept, see `choose_storage`.
         share: Share of a device's memory for all pairs together (`data.device_share`).
         taken: GB of it that other pairs take.
 
@@ -96,8 +210,9 @@ def place_those_that_fit(
         if on_cpu() or pairs.arrays is None:
             continue
         used = min(len(pairs), count or len(pairs))
-        gigabytes = pairs.gigabytes * used / len(pairs)
-        if fits_on_device(taken + gigabytes, share):
-            placed[name] = place_pairs(pairs, used, flat=stored_flat())
-            taken += gigabytes
+        gigabytes, devices = pairs.gigabytes * used / len(pairs), jax.local_device_count()
+        storage, size = choose_storage(asked, gigabytes, used, devices, share=share, taken=taken)
+        if storage is not None:
+            placed[name] = place_pairs(pairs, used, flat=stored_flat(), storage=storage)
+            taken += size
     return placed

@@ -14,14 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jax.sharding import NamedSharding
+from jaxtyping import Array, Float, Int, UInt32
 
-from pix2pix_jax.core.devices import by_first_axis, everywhere
+from pix2pix_jax.core.devices import DEVICES, by_first_axis, everywhere
 from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.data.batches import eval_batches
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
-from pix2pix_jax.data.resident import ResidentPairs, Shape, take
+from pix2pix_jax.data.resident import ResidentPairs, Shape, take, take_spread
 from pix2pix_jax.evaluation.metrics.pixel import count_not_finite, refuse_not_finite
 from pix2pix_jax.evaluation.metrics.table import Measure, Measured
 from pix2pix_jax.runs.translation import BatchTranslator, name_hashes
@@ -97,23 +98,20 @@ def score_batches(
     names = pairs.names[:count]
     first, hashes = np.int32(0), name_hashes(names)
     first, hashes = jax.device_put((first, hashes), everywhere(translator.devices))
-    stored = [hashes]
-    shapes: list[Shape] = [()]
-    if resident is not None:
-        stored += [resident.source, resident.target]
-        shapes += resident.shapes
+    stored = [] if resident is None else [resident.source, resident.target]
     next_rows = functools.partial(
         _next_rows,
-        shapes=tuple(shapes),
+        shapes=() if resident is None else resident.shapes,
+        spread=resident is not None and resident.storage == "spread",
         size=translator.size,
         step=translator.batch_size,
         sharding=by_first_axis(translator.devices),
     )
     measure = _compiled(translator.exactness)
     for some, brought in _batches(translator, pairs, names, workers, resident):
-        first, (hashes, *taken) = next_rows(first, stored)
+        first, some_hashes, taken = next_rows(first, hashes, stored)
         source, target = taken or brought
-        fake = translator(source, hashes)
+        fake = translator(source, some_hashes)
         found = measure(pairs.form, tuple(measures), keep, source, target, fake)
         yield ScoredBatch(some, tuple(measures), math.prod(fake.shape[1:]), *found)
 
@@ -135,24 +133,37 @@ def _batches(
         yield some, translator.place(*both)
 
 
-@functools.partial(jax.jit, static_argnames=("shapes", "size", "step", "sharding"))
+@functools.partial(jax.jit, static_argnames=("shapes", "spread", "size", "step", "sharding"))
 def _next_rows(
     first: Int[Array, ""],
+    hashes: UInt32[Array, " n"],
     stored: list[Array],
     *,
     shapes: tuple[Shape, ...],
+    spread: bool,
     size: int,
     step: int,
-    sharding: jax.sharding.Sharding,
-) -> tuple[Int[Array, ""], list[Array]]:
+    sharding: NamedSharding,
+) -> tuple[Int[Array, ""], UInt32[Array, " size"], list[Array]]:
     """Take the rows of a batch, and return where the next one begins.
 
     As the device counts for itself, no number has to be brought there. After the last row, the
     last one is repeated.
     """
-    rows = lax.with_sharding_constraint(first + jnp.arange(size, dtype=jnp.int32), sharding)
-    taken = [take(side, rows, shape) for side, shape in zip(stored, shapes, strict=True)]
-    return first + step, [lax.with_sharding_constraint(side, sharding) for side in taken]
+    numbers = jnp.minimum(first + jnp.arange(size, dtype=jnp.int32), len(hashes) - 1)
+    rows = lax.with_sharding_constraint(numbers, sharding)
+    if spread:
+        exchange = jax.shard_map(
+            lambda sides, rows: take_spread([side[0] for side in sides], rows, shapes, DEVICES),
+            mesh=sharding.mesh,
+            in_specs=sharding.spec,
+            out_specs=sharding.spec,
+        )
+        taken = exchange(stored, rows)
+    else:
+        taken = [take(side, rows, shape) for side, shape in zip(stored, shapes, strict=True)]
+    divided = [lax.with_sharding_constraint(side, sharding) for side in taken]
+    return first + step, lax.with_sharding_constraint(hashes[rows], sharding), divided
 
 
 def _measure(

@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from pix2pix_jax.core.devices import DEVICES
-from pix2pix_jax.data.resident import Shape, take
+from pix2pix_jax.data.resident import Shape, take, take_spread
 from pix2pix_jax.training.objectives import Metrics
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch, TrainStep
@@ -63,7 +63,11 @@ def make_single_call(train_step: TrainStep) -> CallStep:
 
 
 def make_looped_call(
-    train_step: TrainStep, *, steps: int | None = None, shapes: tuple[Shape, Shape] | None = None
+    train_step: TrainStep,
+    *,
+    steps: int | None = None,
+    shapes: tuple[Shape, Shape] | None = None,
+    spread_over: str | None = None,
 ) -> CallStep:
     """Make a call of many steps.
 
@@ -75,6 +79,8 @@ def make_looped_call(
         steps: Number of steps of every call. None: `span` says how many, so that one executable
             serves all.
         shapes: Shape of a source and of a target, if they are stored flat.
+        spread_over: Mapped axis of the devices over which the pairs are spread; None: this device
+            has all that it takes.
 
     Returns:
         `(state, arguments) -> (state, metrics)`. `indices` is int32 of shape (steps, examples of
@@ -87,9 +93,12 @@ def make_looped_call(
 
         def batch_of(number: Array) -> Batch:
             rows = lax.dynamic_index_in_dim(arguments["indices"], number, keepdims=False)
-            source, target = (
-                take(side, rows, shape) for side, shape in zip(sides, form, strict=True)
-            )
+            if spread_over is None:
+                source, target = (
+                    take(side, rows, shape) for side, shape in zip(sides, form, strict=True)
+                )
+            else:
+                source, target = take_spread(sides, rows, form, spread_over)
             return {"source": source, "target": target, "example": arguments["example"]}
 
         first, count = arguments["span"]

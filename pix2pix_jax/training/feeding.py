@@ -5,16 +5,17 @@ use, and what they need is on its way while the device still computes.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
-from pix2pix_jax.core.devices import fits_on_device, hold, on_cpu, release_free_memory
+from pix2pix_jax.core.devices import DEVICES, on_cpu, release_free_memory
 from pix2pix_jax.data.batches import HostBatch, prefetch, train_batches
 from pix2pix_jax.data.order import TrainingOrder
-from pix2pix_jax.data.resident import as_stored, stored_flat
+from pix2pix_jax.data.resident import Storage, as_stored, place_sides, stored_flat
 from pix2pix_jax.training.calls import (
     CallMetrics,
     compile_train_step,
@@ -25,6 +26,8 @@ from pix2pix_jax.training.placing import as_lowered, by_device, place, place_bat
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch
+
+logger = logging.getLogger(__name__)
 
 # Steps in a call unless the config asks for another number: enough to hide the host's work, few
 # enough to react to a signal soon (some tens of milliseconds at 256 pixels on an accelerator). All
@@ -67,8 +70,9 @@ class Feed:
 
     Attributes:
         examples: The training examples that this process makes.
-        path: Where the pairs are: `resident`, a copy on each device; `cached`, in host memory;
+        path: Where the pairs are: `resident`, on the devices; `cached`, in host memory;
             `streamed`, in files.
+        storage: How resident pairs are kept on the devices; None: there are none.
         steps_per_call: Largest number of steps in a call.
         programs: The calls by number of steps, not compiled yet, see `CompiledCalls`.
         workers: Threads that decode streamed pairs.
@@ -78,6 +82,7 @@ class Feed:
 
     examples: TrainingOrder
     path: str
+    storage: Storage | None
     steps_per_call: int
     programs: Mapping[int, Any]
     workers: int
@@ -123,12 +128,13 @@ class Feed:
     def _resident(self, spans: Iterator[tuple[int, int]]) -> Iterator[Call]:
         """Yield calls that take their pairs from arrays on the device.
 
-        The pairs are copied there once, their order once an epoch; a call brings two numbers.
+        The pairs are placed there once, their order once an epoch; a call brings two numbers.
         """
         timeline = self.examples.timeline
         assert self.examples.pairs.arrays is not None
+        assert self.storage is not None
         sides = [as_stored(side, flat=stored_flat()) for side in self.examples.pairs.arrays]
-        data = dict(zip(("source", "target"), hold(sides), strict=True))
+        data = dict(zip(("source", "target"), place_sides(sides, self.storage), strict=True))
         epoch, order = -1, {}
         for step, count in spans:
             if timeline.epoch(step) != epoch:
@@ -190,34 +196,39 @@ def build_feed(run: Run, loop: Loop | None = None) -> Feed:
         run: The run.
         loop: How a call takes its steps; None: see `choose_loop`.
     """
-    config, pairs, examples = run.config, run.splits.train, run.examples
+    config, pairs = run.config, run.splits.train
     steps = config.train.steps_per_call or _automatic_steps(run)
     loop = loop or choose_loop(steps)
     path = "streamed" if pairs.arrays is None and pairs.cached is None else "cached"
-    one_size = pairs.arrays is not None and not examples.mosaic
-    share = config.data.device_share
-    if one_size and loop != "none" and fits_on_device(pairs.gigabytes, share):
+    storage, size = run.storage if loop != "none" else (None, 0.0)
+    if storage is not None:
         path = "resident"
-    programs = _programs(run, loop, steps, resident=path == "resident")
+    if storage == "spread":
+        logger.info("training pairs are spread over the devices: %.2f GB on each", size)
+    programs = _programs(run, loop, steps, storage)
     options = run.parts.exactness.compiler_options
-    return Feed(examples, path, steps, programs, config.data.workers, loop, options)
+    workers = config.data.workers
+    return Feed(run.examples, path, storage, steps, programs, workers, loop, options)
 
 
-def _programs(run: Run, loop: Loop, steps: int, *, resident: bool) -> dict[int, Any]:
+def _programs(run: Run, loop: Loop, steps: int, storage: Storage | None) -> dict[int, Any]:
     """Make the calls that a run needs."""
     devices = jax.local_devices()
     if loop == "none":
         return {1: compile_train_step(make_single_call(run.train_step), devices)}
-    of_pairs = None if resident else 0
+    of_pairs = None if storage == "copy" else 0
     axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
     shapes = None
-    if resident and run.splits.train.arrays is not None:
+    if storage is not None and run.splits.train.arrays is not None:
         source, target = run.splits.train.arrays
         shapes = source.shape[1:], target.shape[1:]
+    spread_over = DEVICES if storage == "spread" else None
     lengths = {steps: steps, 1: 1} if loop == "fixed" else {_ANY: None}
     return {
         count: compile_train_step(
-            make_looped_call(run.train_step, steps=length, shapes=shapes), devices, axes
+            make_looped_call(run.train_step, steps=length, shapes=shapes, spread_over=spread_over),
+            devices,
+            axes,
         )
         for count, length in lengths.items()
     }

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
-from pix2pix_jax.core.devices import DEVICES, fits_on_device
+from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import exactness_of
 from pix2pix_jax.core.own_code import OwnCode, own_keys
@@ -21,7 +21,7 @@ from pix2pix_jax.data.augment import Augment, build_augment
 from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
-from pix2pix_jax.data.resident import ResidentPairs, place_those_that_fit
+from pix2pix_jax.data.resident import ResidentPairs, Storage, choose_storage, place_those_that_fit
 from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
@@ -101,15 +101,24 @@ class Run:
         scored = {"val": self.splits.val, "train": self.splits.scored_train}
         return {prefix: pairs for prefix, pairs in scored.items() if pairs is not None}
 
+    @property
+    def storage(self) -> tuple[Storage | None, float]:
+        """How training pairs can be kept on the devices, and the GB that they take on each."""
+        pairs, data = self.splits.train, self.config.data
+        if pairs.arrays is None or self.config.augment.mosaic:
+            return None, 0.0
+        devices, share = jax.device_count(), data.device_share
+        return choose_storage(data.resident, pairs.gigabytes, len(pairs), devices, share=share)
+
     @functools.cached_property
     def resident(self) -> dict[str, ResidentPairs]:
         """Those of `scored` that are kept on the devices; training pairs have precedence there."""
-        train, share = self.splits.train.gigabytes, self.config.data.device_share
         return place_those_that_fit(
             self.scored,
             self.config.eval.max_images,
-            share=share,
-            taken=train if fits_on_device(train, share) else 0.0,
+            asked=self.config.data.resident,
+            share=self.config.data.device_share,
+            taken=self.storage[1],
         )
 
     def create_state(self) -> TrainState:

@@ -35,14 +35,24 @@ def generator(folder):
     return generator_of(folder, "latest")
 
 
-@pytest.fixture(params=["in memory", "streamed", "on the devices", "flat on the devices"])
+@pytest.fixture(
+    params=[
+        "in memory",
+        "streamed",
+        "on the devices",
+        "flat on the devices",
+        "spread over the devices",
+        "flat, spread over the devices",
+    ]
+)
 def kept(request, pairs):
     """The same pairs, and how they are on the devices if they are."""
     if request.param == "streamed":
         return dataclasses.replace(pairs, arrays=None), None
     if request.param == "in memory":
         return pairs, None
-    return pairs, place_pairs(pairs, 5, flat=request.param.startswith("flat"))
+    storage = "spread" if "spread" in request.param else "copy"
+    return pairs, place_pairs(pairs, 5, flat=request.param.startswith("flat"), storage=storage)
 
 
 def measured_by_hand(generator, pairs, mode):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +8,7 @@ from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import train_and_evaluate
 from pix2pix_jax.core.devices import DEVICES, hold
+from pix2pix_jax.training import feeding
 from pix2pix_jax.training.calls import CallMetrics
 from pix2pix_jax.training.feeding import Feed, build_feed, choose_loop
 from pix2pix_jax.training.run import Run, prepare_run
@@ -40,16 +43,18 @@ def looped_config(tiny_config):
 
 def test_pairs_on_the_device_in_memory_and_in_files_give_the_same_bits(looped_config, tmp_path):
     kinds = {
-        "resident": {},
-        "cached": {"data__device_share": 0.0},
-        "streamed": {"data__cache_gigabytes": 0.0},
+        ("resident", "copy"): {},
+        ("resident", "spread"): {"data__resident": "spread"},
+        ("cached", None): {"data__device_share": 0.0},
+        ("streamed", None): {"data__cache_gigabytes": 0.0},
     }
     states = []
-    for path, changes in kinds.items():
-        assert feed_of(looped_config, tmp_path / path, **changes).path == path
-        states.append(train(looped_config, tmp_path / path, **changes))
-    assert_bit_equal(states[0], states[1])
-    assert_bit_equal(states[0], states[2])
+    for number, (kind, changes) in enumerate(kinds.items()):
+        feed = feed_of(looped_config, tmp_path / str(number), **changes)
+        assert (feed.path, feed.storage) == kind
+        states.append(train(looped_config, tmp_path / str(number), **changes))
+    for state in states[1:]:
+        assert_bit_equal(states[0], state)
 
 
 @pytest.mark.usefixtures("one_device")
@@ -87,9 +92,15 @@ def test_calls_end_where_a_row_an_epoch_or_the_run_does(looped_config, tmp_path,
 
 
 def add_pairs(state, batch):
-    """Take a step that compiles at once: add the pairs to one weight, whole numbers and exact."""
-    source, target = (batch[side].astype(jnp.int32).sum() % 101 for side in ("source", "target"))
-    seen = ((source + 2 * target) * (1 + state.step)).astype(jnp.float32)
+    """Take a step that compiles at once: add the pairs to one weight, whole numbers and exact.
+
+    The sum depends on which pair has which place in the batch.
+    """
+    source, target = (
+        batch[side].astype(jnp.int32).sum((1, 2, 3)) % 101 for side in ("source", "target")
+    )
+    examples = ((source + 2 * target) * (1 + batch["example"])).sum()
+    seen = (examples * (1 + state.step)).astype(jnp.float32)
     if jax.device_count() > 1:
         seen = jax.lax.psum(seen, DEVICES)
     params = jax.tree.map(lambda leaf: jnp.round(leaf) + seen, state.g_params)
@@ -128,6 +139,54 @@ def test_what_a_loop_of_fixed_length_leaves_is_taken_in_single_steps(
         assert counts == expected
         for one, other in zip(results, others, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "loop", "flat"),
+    [("uint8", "fixed", False), ("uint16", "runtime", True)],
+)
+def test_pairs_spread_over_the_devices_are_taken_as_from_copies(
+    looped_config, tmp_path, monkeypatch, dtype, loop, flat
+):
+    """The same pairs on the same devices, over the end of an epoch; 37 are no multiple of 8."""
+    monkeypatch.setattr(Run, "train_step", property(lambda self: add_pairs))
+    monkeypatch.setattr(feeding, "stored_flat", lambda: flat)
+    looped_config.data.synthetic_pairs = (37, 2, 0)
+    looped_config.train.global_batch_size = 16
+    looped_config.train.epochs = 4
+    results = []
+    for storage in ("copy", "spread"):
+        run = prepare_run(changed(looped_config, data__resident=storage), tmp_path / "run")
+        sides = tuple(side.astype(dtype) for side in run.splits.train.arrays)
+        train = dataclasses.replace(run.splits.train, arrays=sides)
+        run = dataclasses.replace(run, splits=dataclasses.replace(run.splits, train=train))
+        assert build_feed(run, loop).storage == storage
+        results.append(take_steps(run, loop, (3, 7)))
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_spread_pairs_take_a_share_of_each_devices_memory(looped_config, tmp_path, monkeypatch):
+    def source_of(**changes):
+        run = prepare_run(changed(looped_config, **changes), tmp_path / "run")
+        ((_, call),) = build_feed(run).calls(0, 1, lambda step: 1)
+        return call["source"]
+
+    copies = source_of()
+    pair = copies[0].nbytes
+    assert [shard.data.nbytes for shard in copies.addressable_shards] == [17 * pair] * 8
+    # A copy of both sides does not fit into 0.3 of this memory, but three pairs of 17 do.
+    device = type(jax.devices()[0])
+    monkeypatch.setattr(device, "memory_stats", lambda _: {"bytes_limit": 30 * pair})
+    spread = source_of()
+    assert [shard.data.nbytes for shard in spread.addressable_shards] == [3 * pair] * 8
+    assert feed_of(looped_config, tmp_path / "run", data__resident="copy").path == "cached"
+
+
+@pytest.mark.usefixtures("one_device")
+def test_on_one_device_there_is_nothing_to_spread(looped_config, tmp_path):
+    looped_config.train.global_batch_size = 1
+    assert feed_of(looped_config, tmp_path, data__resident="spread").storage == "copy"
 
 
 def test_each_platform_has_its_loop(monkeypatch):

@@ -26,6 +26,9 @@ KEYS = {
     "model.discriminator_layers": "2",
     "train.global_batch_size": "16",  # an epoch has one step
     "train.epochs": "1000",
+    # As on accelerators: calls of a loop, and pairs on the devices, here of both processes.
+    "train.steps_per_call": "2",
+    "data.resident": "spread",
     # Adam moves weights without a gradient by their rounding noise, the discriminator's before the
     # generator's gradient is taken.
     "optimizer.learning_rate": "0.0",
@@ -65,7 +68,7 @@ def stopped(tmp_path_factory):
     flags = [f"--distributed.coordinator=localhost:{free_port()}", "--distributed.num_processes=2"]
     both = [start(folder, 4, *flags, f"--distributed.process_id={i}") for i in (0, 1)]
     try:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 300
         while not (folder / "run" / "checkpoints" / "2").exists():
             assert time.monotonic() < deadline
             assert all(process.poll() is None for process in both), both[0].communicate()
@@ -84,6 +87,7 @@ def test_all_processes_stop_at_the_same_step_and_one_of_them_writes(stopped):
     with Checkpoints(folder / "run", read_only=True) as checkpoints:
         last = checkpoints.latest
     assert f"saved step {last} in" in outputs[0][0]
+    assert "training pairs are spread over the devices" in outputs[0][0]
     assert "epoch" in outputs[0][0]
     assert "epoch" not in outputs[1][0]
     starts = json.loads((folder / "run" / "run.json").read_text())["starts"]
