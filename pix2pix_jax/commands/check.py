@@ -9,8 +9,6 @@ import argparse
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.core.errors import one_line
-from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.runs.inspection import inspect_run
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -22,7 +20,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Print the table, and return the exit status: 0, or 1 if something is wrong."""
-    folder = RunFolder(parse_arguments().workdir)
+    flags = parse_arguments()
+    # These need JAX, for which --help does not wait.
+    from pix2pix_jax.runs.folder import RunFolder
+    from pix2pix_jax.runs.inspection import inspect_run
+
+    folder = RunFolder(flags.workdir)
     bad = 0
     for finding in inspect_run(folder):
         bad += not finding.good

@@ -14,16 +14,9 @@ import pathlib
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
-from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.core.own_code import OwnCode
-from pix2pix_jax.evaluation.run_scores import ScoringOptions
-from pix2pix_jax.evaluation.scorecard import choose_wanted
-from pix2pix_jax.reports.comparison_page import write_comparison
-from pix2pix_jax.reports.comparison_pictures import choose_images, translate_images
-from pix2pix_jax.reports.comparison_runs import collect, label_runs
-from pix2pix_jax.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +48,15 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Compare the runs, print the table and write the pages."""
     flags = parse_arguments()
+    # These need JAX, for which --help does not wait.
+    from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
+    from pix2pix_jax.evaluation.run_scores import ScoringOptions
+    from pix2pix_jax.evaluation.scorecard import choose_wanted
+    from pix2pix_jax.reports.comparison_page import write_comparison
+    from pix2pix_jax.reports.comparison_pictures import choose_images, translate_images
+    from pix2pix_jax.reports.comparison_runs import collect, label_runs
+    from pix2pix_jax.runs.folder import RunFolder
+
     enable_compilation_cache(flags.compilation_cache)
     output = pathlib.Path(flags.output)
     metrics = cli.split_names(flags.metrics)

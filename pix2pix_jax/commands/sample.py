@@ -10,12 +10,7 @@ import argparse
 
 from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
-from pix2pix_jax.core.choices import ON_FAULT
-from pix2pix_jax.core.devices import enable_compilation_cache
-from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.runs.generator import FITS, generator_of
-from pix2pix_jax.runs.image_folders import SIDES, translate_folder, translate_split
-from pix2pix_jax.runs.translation import MODES
+from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
 # Flags that say something of one of the two kinds of input only.
@@ -33,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
         "--output", required=True, type=cli.filled_path, help="folder for the results"
     )
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
-    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
+    parser.add_argument("--mode", default="paper", choices=EVAL_MODES, help="see the README")
     parser.add_argument(
         "--seed", type=cli.whole(0, 2**32 - 1), help="seed of dropout (default: the run's)"
     )
@@ -72,7 +67,7 @@ def _add_input_flags(parser: cli.Parser) -> None:
     )
     parser.add_argument(
         "--side",
-        choices=SIDES,
+        choices=PARTS,
         help="part of each image that is the source: its left or right half, or the whole; auto "
         "(default): the half that was the source in training, of images with the proportions of a "
         "side-by-side pair, if the run was trained on such files",
@@ -87,6 +82,12 @@ def _add_input_flags(parser: cli.Parser) -> None:
 def main() -> None:
     """Translate the images and write the results."""
     flags = parse_arguments()
+    # These need JAX, for which --help does not wait.
+    from pix2pix_jax.core.devices import enable_compilation_cache
+    from pix2pix_jax.runs.folder import RunFolder
+    from pix2pix_jax.runs.generator import generator_of
+    from pix2pix_jax.runs.image_folders import translate_folder, translate_split
+
     enable_compilation_cache(flags.compilation_cache)
     folder = RunFolder(
         flags.workdir,

@@ -3,12 +3,12 @@
 import argparse
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.runs.translation import MODES
+from pix2pix_jax.core.choices import EVAL_MODES
 
 
 def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say how images are generated and scored."""
-    parser.add_argument("--mode", default="paper", choices=MODES, help="see the README")
+    parser.add_argument("--mode", default="paper", choices=EVAL_MODES, help="see the README")
     parser.add_argument(
         "--metrics", default="l1,psnr,ssim", help="comma-separated (docs/evaluation.md)"
     )

@@ -35,6 +35,9 @@ RECONSTRUCTION_LOSSES = ("charbonnier", "l1", "l2")
 SCHEDULES = ("constant", "cosine", "linear", "step")
 
 EVAL_MODES = ("deterministic", "paper")
+# Of flags of `sample`.
+FITS = ("resize", "pad")
+PARTS = ("auto", "left", "right", "whole")
 # Metrics of single images.
 METRICS = (
     "class_accuracy",

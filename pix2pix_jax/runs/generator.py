@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import PyTree
 
+from pix2pix_jax.core.choices import FITS
 from pix2pix_jax.core.devices import everywhere
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import USUAL, Exactness, exactness_of
@@ -14,8 +15,6 @@ from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.models.build import Networks, size_multiple
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
-
-FITS = ("resize", "pad")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 from tqdm import tqdm
 
-from pix2pix_jax.core.choices import ON_FAULT
+from pix2pix_jax.core.choices import ON_FAULT, PARTS
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import refuse_unwritable
@@ -23,7 +23,6 @@ from pix2pix_jax.runs.translation import check_mode, translate
 
 logger = logging.getLogger(__name__)
 
-SIDES = ("auto", "left", "right", "whole")
 _LESS_MEMORY = "lower --batch_size, or translate large images at the training's size: --fit resize"
 _PAIR_TOLERANCE = 0.02  # how far a pair's proportions may be from those of the training
 Image = Shaped[np.ndarray, "_ _ _"]
@@ -43,7 +42,7 @@ class _Options:
     def __post_init__(self) -> None:
         """Raise InputError if a value is none of its choices."""
         check_mode(self.mode)
-        for name, choices in (("on_error", ON_FAULT), ("side", SIDES)):
+        for name, choices in (("on_error", ON_FAULT), ("side", PARTS)):
             value = getattr(self, name)
             if value not in choices:
                 raise InputError(f"{name}={shown(value)}: choose from {', '.join(choices)}")
