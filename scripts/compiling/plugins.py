@@ -11,13 +11,14 @@ _CUDA = (12, 13)  # major versions that JAX has plugins for
 
 
 def set_environment() -> None:
-    """Keep JAX on the CPU, and libtpu from asking the cloud about its machine.
+    """Keep JAX on the CPU, and libtpu from looking for a TPU that would be its own.
 
     This must come before JAX is imported.
     """
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
 
 
 def find_compiler(platform: str, target: str) -> tuple[str, str]:

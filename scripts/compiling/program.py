@@ -277,6 +277,7 @@ def describe(planned: Planned) -> dict[str, Any]:
         "image_size": config.data.image_size,
         "device_batch": planned.device_batch,
         "dtype": config.model.dtype,
+        "deterministic": config.train.deterministic,
         "devices": planned.devices,
         "steps_per_call": planned.steps_per_call,
         "pairs": pairs.count,

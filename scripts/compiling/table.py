@@ -111,6 +111,8 @@ def _notes(figures: Figures) -> list[str]:
             "compiled without autotuning, which a device does: kernels, bytes and temporaries can "
             "change with the algorithms it chooses"
         )
+    if run["deterministic"] and target["platform"] == "cuda":
+        notes.append("train.deterministic: not compiled in, as that needs the device")
     if step:
         notes.append(f"estimate, not measured: {figures['estimate']['model']}")
         notes.append(
