@@ -11,7 +11,14 @@ from compiling.hlo import Array, Computation, Instruction, Program
 # These run nothing, or are counted where they start.
 _NO_KERNEL = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "after-all"}
 _NO_KERNEL |= {"opt-barrier", "partition-id", "replica-id", "domain"}
-_NO_ROUTINE = {"AllocateBuffer", "Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
+_SLICES = {"slice", "dynamic-slice", "slice-start", "dynamic-slice-start"}  # read a part
+_NO_ROUTINE = {
+    "AllocateBuffer",
+    "ConcatBitcast",
+    "Sharding",
+    "SPMDFullToShardShape",
+    "SPMDShardToFullShape",
+}
 _LOOSE = {"while", "call", "conditional"}  # what they call has kernels of its own
 _MATMUL = re.compile(r"cublas|gemm|matmul")
 _CUDNN = {
@@ -135,10 +142,9 @@ def count(
         if each.opcode == "while" and not _trips(each):
             total["open_loops"] += times
         if is_kernel:
-            moved = [*each.results, *_operands(each, inside)]
             counted = [
                 array.bytes
-                for array in moved
+                for array in _moved(each, inside)
                 if array.shape not in apart and not (on_chip and on_chip in array.layout)
             ]
             total["kernels"] += times
@@ -172,6 +178,17 @@ def _trips(loop: Instruction) -> int:
     return int(loop.attribute(r'"known_trip_count":\s*\{\s*"n":\s*"?(\d+)') or 0)
 
 
+def _moved(each: Instruction, inside: Computation) -> Sequence[Array]:
+    """Return the arrays that an instruction reads and writes."""
+    taken = _operands(each, inside)
+    if each.opcode in _SLICES and taken:
+        shapes = [array.shape for array in taken]
+        parts = [array for array in each.results if array.shape not in shapes]
+        return [*parts, *(dataclasses.replace(part, layout=taken[0].layout) for part in parts)]
+    written = each.results[:1] if each.opcode == "copy-start" else each.results
+    return [*written, *taken]
+
+
 def _operands(each: Instruction, inside: Computation) -> Sequence[Array]:
     """Return the arrays that an instruction takes."""
     taken = set(each.operands)
@@ -180,7 +197,7 @@ def _operands(each: Instruction, inside: Computation) -> Sequence[Array]:
 
 def _is_product(each: Instruction) -> bool:
     """Return whether an instruction is a matrix product."""
-    # A TPU's compiler writes products as convolutions whose window has no sides.
+    # A TPU's compiler writes products as convolutions, too.
     return each.opcode in ("dot", "convolution") or bool(_MATMUL.search(each.target))
 
 
@@ -189,7 +206,8 @@ def _convolution(each: Instruction, inside: Computation) -> Convolution | None:
     cudnn = re.match(r"__cudnn\$conv(\w+)", each.target)
     window = each.attribute(r"\bwindow=\{([^}]*)\}")
     sides = [int(side) for side in re.findall(r"\d+", _field(window, "size"))]
-    if not cudnn and (each.opcode != "convolution" or not sides):
+    is_product = not sides or "dot_general" in each.attribute(r'op_name="([^"]*)"')
+    if not cudnn and (each.opcode != "convolution" or is_product):
         return None
     first = next((one for one in inside if one.name in each.operands[:1]), None)
     dtype = first.results[0].dtype if first and first.results else "?"

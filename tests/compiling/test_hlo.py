@@ -94,6 +94,9 @@ ENTRY %main.1 (x.1: bf16[8,16,16,4]) -> bf16[8,8] {
   %space = bf16[8,8]{1,0} custom-call(), custom_call_target="AllocateBuffer"
   %near = bf16[8,16,16,4]{0,3,2,1:T(8,128)(2,1)S(1)} copy(%x.1), \
 backend_config={"flag_configs":[],"estimated_cycles":"250"}
+  %part = ((bf16[8,16,16,4]{0,3,2,1:T(8,128)(2,1)}), bf16[1,16,16,4]{0,3,2,1:T(8,128)(2,1)S(1)}, \
+s32[]{:S(2)}) slice-start(%x.1), slice={[0:1], [0:16], [0:16], [0:4]}
+  %part.end = bf16[1,16,16,4]{0,3,2,1:T(8,128)(2,1)S(1)} slice-done(%part)
   %fusion.1 = f32[4,4,4,4]{3,2,1,0:T(8,128)} fusion(%x.1, %near), kind=kOutput, \
 calls=%fused_computation, backend_config={"estimated_cycles":"1000"}
   ROOT %fusion.2 = bf16[8,8]{1,0} fusion(%space, %space), kind=kOutput, \
@@ -131,9 +134,10 @@ def test_a_step_on_a_tpu_has_cycles_and_its_products_are_no_convolutions():
     program = parse(TPU)
     assert step_of(program) == "main.1"  # the compiler unrolls a loop of one step
     step = count(program, "main.1", on_chip="S(1)")
-    assert step.kernels == 3
+    assert step.kernels == 4
     image = 8 * 16 * 16 * 4 * 2
-    assert step.bytes == image + (image + 4**4 * 4) + 2 * 128
+    part = image // 8 + 2 * 4  # read from a slice, and a number of the copy's
+    assert step.bytes == image + part + (image + 4**4 * 4) + 2 * 128
     assert step.cycles == 1750
     assert step.by("kind") == {"filter gradient": 1}
     assert (step.products, step.image_sized) == (1, 0)  # a TPU knows what that is
