@@ -13,6 +13,7 @@ key of the config can be set with --config.section.key=value.
 import argparse
 import datetime
 import pathlib
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -30,6 +31,7 @@ from pix2pix_jax.core.files import write_json
 _STEPS = {"cpu": 5}  # steps per repetition
 _MANY_STEPS = 100  # on other platforms
 # Resident pairs need several steps per call, and the CPU takes one.
+_EXTRAS = ("digest", "kernels", "save")  # the digest first: the others take further steps
 _PATHS = {"cpu": ("cached", "streamed")}
 
 
@@ -50,6 +52,21 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--accumulate", type=cli.whole(1, 2**12), default=1, help="as train.accumulate"
     )
     parser.add_argument("--pairs", type=cli.whole(1, 10**5), default=400, help="default: 400")
+    parser.add_argument(
+        "--loop", default="", help="fixed, runtime, none (default: as training chooses)"
+    )
+    parser.add_argument(
+        "--product_rows",
+        default="",
+        metavar="N,...",
+        help="pixels of a batch up to which accelerators multiply matrices (default: as training)",
+    )
+    parser.add_argument(
+        "--kernels", action="store_true", help="also the time of each kernel, into the file"
+    )
+    parser.add_argument(
+        "--digest", action="store_true", help="also a digest of the trained weights, into the file"
+    )
     parser.add_argument("--save", action="store_true", help="measure memory during a save too")
     parser.add_argument("--peer", metavar="DIR", help="a clone of the PyTorch reference")
     parser.add_argument(
@@ -70,19 +87,30 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return flags
 
 
+def _numbers(flag: str, text: str, low: int, high: int) -> list[int]:
+    """Return the whole numbers of a flag."""
+    whole = cli.whole(low, high)
+    try:
+        return [whole(one) for one in cli.split_names(text)]
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"{flag} {error}") from None
+
+
 def build_groups(flags: argparse.Namespace, data: list[str]) -> list[list[Case]]:
     """Return the cases to measure; those of one group differ only in their data path."""
-    whole = cli.whole(1, 2**16)
-    try:
-        batch_sizes = [whole(text) for text in cli.split_names(flags.batch_sizes)]
-    except argparse.ArgumentTypeError as error:
-        raise InputError(f"--batch_sizes {error}") from None
+    batch_sizes = _numbers("--batch_sizes", flags.batch_sizes, 1, 2**16)
+    rows = _numbers("--product_rows", flags.product_rows, 0, 2**31) or [None]
     shared = {name: getattr(flags, name) for name in ("base_features", "remat", "accumulate")}
     shared |= {"image_size": flags.image_size, "overrides": tuple(flags.overrides)}
     groups = [
-        [Case(batch_size, dtype=dtype, data=path, **shared) for path in data]
+        [
+            Case(batch_size, dtype=dtype, data=path, loop=loop, product_rows=most, **shared)
+            for path in data
+        ]
         for batch_size in batch_sizes
         for dtype in cli.split_names(flags.dtype)
+        for loop in cli.split_names(flags.loop) or [""]
+        for most in rows
     ]
     if not any(groups):
         raise InputError(
@@ -113,7 +141,7 @@ def make_plan(flags: argparse.Namespace, root: pathlib.Path, platform: str) -> P
         steps=flags.steps or _STEPS.get(platform, _MANY_STEPS),
         repetitions=flags.repetitions,
         malloc=not flags.plain_malloc and environments.malloc_can_be_set(),
-        save=flags.save,
+        extras=tuple(name for name in _EXTRAS if getattr(flags, name)),
         cache=flags.compilation_cache,
         clone=pathlib.Path(flags.peer).absolute() if flags.peer else None,
         variants=tuple(VARIANTS) if flags.peer_options else (),
@@ -152,6 +180,8 @@ def benchmark(flags: argparse.Namespace, root: pathlib.Path) -> dict[str, Any]:
 
 
 def main() -> int:
+    # So that the measured programs end too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     flags = parse_arguments(sys.argv[1:])
     check(flags)
     with tempfile.TemporaryDirectory(prefix="pix2pix_benchmark_") as folder:

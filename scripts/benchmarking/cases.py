@@ -20,6 +20,7 @@ from pix2pix_jax.training.combinations import refuse_impossible
 # resident: pairs are kept on the device; cached: in host memory; streamed: read from files
 DATA_PATHS = ("resident", "cached", "streamed")
 DTYPES = ("float32", "bfloat16")
+LOOPS = ("fixed", "runtime", "none")  # see `training.feeding.choose_loop`
 MAPS_PAIRS, MAPS_EPOCHS = 1096, 200  # the paper's maps run
 _VAL_PAIRS = 2
 # Keys that cannot be overridden, and what sets them.
@@ -53,6 +54,8 @@ class Case:
         remat: Whether the generator's blocks are recomputed to save memory.
         accumulate: Number of parts that a batch is split into.
         overrides: Other config keys, as `section.key`, and their values as text.
+        loop: How a call takes its steps, one of `LOOPS`; '': as training chooses.
+        product_rows: In place of `models.convolutions.MOST_PRODUCT_ROWS`; None: as it is.
     """
 
     batch_size: int = 1
@@ -63,6 +66,8 @@ class Case:
     remat: bool = False
     accumulate: int = 1
     overrides: tuple[tuple[str, str], ...] = ()
+    loop: str = ""
+    product_rows: int | None = None
 
     @property
     def levels(self) -> int:
@@ -113,6 +118,8 @@ def check_case(case: Case) -> None:
         raise InputError(f"--data {case.data!r}: choose from {', '.join(DATA_PATHS)}")
     if case.dtype not in DTYPES:
         raise InputError(f"--dtype {case.dtype!r}: choose from {', '.join(DTYPES)}")
+    if case.loop and case.loop not in LOOPS:
+        raise InputError(f"--loop {case.loop!r}: choose from {', '.join(LOOPS)}")
     refuse_impossible(build_config(case, pathlib.Path()), case.batch_size)
 
 

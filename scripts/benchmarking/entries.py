@@ -24,7 +24,8 @@ class Plan:
         steps: Steps of a repetition.
         repetitions: Repetitions after one to warm up.
         malloc: Whether this package runs with malloc set as for training.
-        save: Whether memory is also measured during a save.
+        extras: Requests to this package's programs, after all repetitions: `digest`, `kernels`,
+            `save`.
         cache: Folder of compiled programs; '' compiles again.
         clone: Folder of the user's clone of the reference; None if there is no peer.
         variants: Names of `peers.VARIANTS` to measure besides the plain peer.
@@ -35,7 +36,7 @@ class Plan:
     steps: int
     repetitions: int
     malloc: bool
-    save: bool
+    extras: tuple[str, ...]
     cache: str
     clone: pathlib.Path | None = None
     variants: tuple[str, ...] = ()
@@ -120,6 +121,8 @@ def first_row(case: Case, who: str, name: str, data: str) -> dict[str, Any]:
         "base_features": case.base_features,
         "remat": case.remat and who == "ours",
         "accumulate": case.accumulate if who == "ours" else 1,
+        "loop": case.loop if who == "ours" else "",
+        "product_rows": case.product_rows if who == "ours" else None,
         "gflop_per_image": gflop_per_image(build_config(case, pathlib.Path())),
     }
 

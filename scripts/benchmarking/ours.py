@@ -5,6 +5,7 @@
 `steps` is the number of steps in a repetition; `protocol` describes requests and answers.
 """
 
+import hashlib
 import json
 import pathlib
 import sys
@@ -12,12 +13,13 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 
 from benchmarking.cases import Case, build_config
+from benchmarking.kernels import time_by_kernel
 from benchmarking.protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
 from pix2pix_jax.core.devices import (
     calls_ahead,
@@ -25,10 +27,11 @@ from pix2pix_jax.core.devices import (
     enable_compilation_cache,
     hold,
 )
+from pix2pix_jax.models import convolutions
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import translate_batch
-from pix2pix_jax.training.feeding import Call, CompiledCalls, Feed, build_feed
+from pix2pix_jax.training.feeding import Call, CompiledCalls, Feed, Loop, build_feed
 from pix2pix_jax.training.run import Run, prepare_run
 from pix2pix_jax.training.state import TrainState
 
@@ -58,7 +61,10 @@ class Trainer:
         config = build_config(self._case, pathlib.Path(self._root))
         # This folder is not created, because only training writes to it.
         self._run = prepare_run(config, pathlib.Path(self._root, "none"))
-        feed = build_feed(self._run)
+        if self._case.product_rows is not None:
+            convolutions.MOST_PRODUCT_ROWS = self._case.product_rows
+        loop = cast(Loop | None, self._case.loop or None)
+        feed = build_feed(self._run, loop)
         if feed.path != self._case.data:
             raise CannotMeasureError(_why_not(self._case.data, feed))
         self._calls = feed.calls(0, self._run.halts.stop, self._end_of_repetition)
@@ -144,6 +150,18 @@ class Trainer:
                 "save_memory_gb": max(peak, take_peak_memory()),
             }
 
+    def digest(self) -> Answer:
+        """Return a digest of the state: equal ones mean that every bit is equal."""
+        arrays = jax.device_get(jax.tree.leaves((self._state.g_params, self._state.d_params)))
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return {"digest": digest.hexdigest()}
+
+    def kernels(self) -> Answer:
+        """Return the time of a step by kernel, from the profile of a repetition."""
+        return {"profile": time_by_kernel(self.run, self._steps)}
+
     def device_memory(self) -> Answer:
         """Return the peak memory of the first device; None on the CPU."""
         stats = jax.local_devices()[0].memory_stats() or {}
@@ -192,6 +210,8 @@ def main() -> None:
         "infer": trainer.infer,
         "save": trainer.save,
         "device_memory": trainer.device_memory,
+        "digest": trainer.digest,
+        "kernels": trainer.kernels,
     }
     serve(trainer.prepare, handlers, describe)
 

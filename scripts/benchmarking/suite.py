@@ -124,8 +124,7 @@ def _finish(entry: Entry, plan: Plan) -> None:
         row["inference_ms"] = statistics.median(milliseconds)
         row["inference_ms_quartiles"] = quartiles(milliseconds)
         row["inference_images_per_second"] = 1000 * batch / row["inference_ms"]
-    wanted = ["device_memory"] + ["save"] * (plan.save and row["program"] == "ours")
-    for do in wanted:
+    for do in ("device_memory", *(plan.extras if row["program"] == "ours" else ())):
         if entry.alive:
             row |= entry.ask(do)
     if not entry.alive:  # the times are still good

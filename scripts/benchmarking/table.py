@@ -69,7 +69,10 @@ def _duration(seconds: float) -> str:
 
 def _name(row: Row) -> list[str]:
     who = "ours" if row["program"] == "ours" else f"peer {row['name']}"
-    return [str(row["batch_size"]), row["dtype"], who, row["data"]]
+    variants = [f"{row['loop']} loop"] if row.get("loop") else []
+    if row.get("product_rows") is not None:
+        variants.append(f"products to {row['product_rows']} rows")
+    return [str(row["batch_size"]), row["dtype"], who, ", ".join([row["data"], *variants])]
 
 
 def _speed(row: Row) -> list[str]:

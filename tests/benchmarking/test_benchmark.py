@@ -136,6 +136,7 @@ def test_a_run_is_measured_from_compiling_to_saving(benchmark, tmp_path):
     file = tmp_path / "results.json"
     status, out, error = benchmark(
         *("--image_size", 32, "--data", "cached", "--save", "--output", file, *TINY),
+        *("--loop", "none", "--product_rows", 4, "--digest", "--kernels"),
         "--config.train.ema_decay=0.9",
     )
     results = read_results(status, error, file)
@@ -145,7 +146,10 @@ def test_a_run_is_measured_from_compiling_to_saving(benchmark, tmp_path):
     check_row(row, results["measured_peaks"])
     assert min(row["compile_seconds"], row["inference_images_per_second"]) > 0
     assert row["save_memory_gb"] > 0.1
+    assert len(row["digest"]) == 64
+    assert row["profile"]["busy_ms"] > 0
     assert "batch 1, float32, ours, cached: " in error
+    assert "cached, none loop, products to 4 rows" in out
     assert f"written to {file}" in out
 
 
@@ -187,7 +191,7 @@ def test_a_peer_takes_turns_with_ours(benchmark, peer, tmp_path, monkeypatch):
 @pytest.mark.skipif(not HAS_TORCH, reason="the peer is a PyTorch program")
 def test_a_peer_that_cannot_run_says_why(peer, tmp_path):
     (peer / "models" / "pix2pix_model.py").write_text("raise ImportError('no such thing')")
-    plan = Plan(tmp_path, 4, 1, 1, malloc=False, save=False, cache="", clone=peer)
+    plan = Plan(tmp_path, 4, 1, 1, malloc=False, extras=(), cache="", clone=peer)
     with contextlib.ExitStack() as stack:
         entry, loop, *_ = start_peers(stack, Case(image_size=128), plan, gpu=False)
     assert entry.row["failed"] == loop.row["failed"] == "ImportError: no such thing"
@@ -199,6 +203,8 @@ def test_a_peer_that_cannot_run_says_why(peer, tmp_path):
         (["--batch_sizes", "1,0"], "--batch_sizes '0': expected a whole number from 1"),
         (["--batch_sizes", ","], "nothing to measure"),
         (["--dtype", "float16"], "--dtype 'float16': choose from float32, bfloat16"),
+        (["--loop", "endless"], "--loop 'endless': choose from fixed, runtime, none"),
+        (["--product_rows", "8,-1"], "--product_rows '-1': expected a whole number from 0"),
         (["--data", "remote"], "--data 'remote': choose from resident, cached, streamed"),
         (["--image_size", "100"], "data.image_size=(100, 100)"),
         (["--image_size", "0"], "--image_size: '0': expected a whole number from 1"),
