@@ -60,7 +60,7 @@ def _memory(figures: Figures) -> list[list[str]]:
 def _step(figures: Figures) -> list[list[str]]:
     step, time, run = figures["step"], figures["estimate"], figures["run"]
     rows = [
-        ["kernels", str(step["kernels"])],
+        ["kernels and copies", str(step["kernels"])],
         ["GB moved (operands and results)", _gb(step["bytes"])],
         ["GFLOP", "?" if step["flop"] is None else f"{step['flop'] / 1e9:.1f}"],
         ["convolutions", str(sum(step["convolutions"].values()))],
