@@ -23,43 +23,39 @@ def estimate(
         devices: Number of devices.
 
     Returns:
-        `seconds_least` and `seconds` of a step, and `model`, which says in words what they are.
-        If the compiler writes cycles (TPU), both are these.
+        `seconds_least` and `seconds` of a step; `parts`, the seconds of each term by its name; and
+        `model`, which says in words how they go together. If the compiler writes cycles (TPU), both
+        are these.
     """
     if target.clock_hertz and counts.cycles:
         seconds = counts.cycles / target.clock_hertz
+        name = f"{counts.cycles / 1e6:.1f} million cycles at {target.clock_hertz / 1e9:.2f} GHz"
         return {
             "seconds_least": seconds,
             "seconds": seconds,
-            "model": f"the compiler's own estimate of {counts.cycles / 1e6:.1f} million cycles, at "
-            f"{target.clock_hertz / 1e9:.2f} GHz; sums over devices are not part of it",
+            "parts": {name: seconds},
+            "model": "the compiler's own count of cycles; sums over devices are not part of it",
         }
-    peak = target.peak(dtype)
-    moved = counts.bytes / target.bytes_per_second
+    peak, rate, link = target.peak(dtype), target.bytes_per_second, target.link_bytes_per_second
+    moved = counts.bytes / rate
     computed = flop / peak if flop and peak else 0.0
-    launched = counts.kernels * _LAUNCH_SECONDS
-    link = target.link_bytes_per_second
-    summed = 2 * (devices - 1) / devices * counts.all_reduce_bytes / link if link else 0.0
-    model = (
-        f"at least: the largest of bytes / {target.bytes_per_second / 1e12:.2f} TB/s "
-        f"({_ms(moved)}), FLOP / {(peak or 0) / 1e12:.0f} TFLOP/s ({_ms(computed)}), "
-        f"{_LAUNCH_SECONDS * 1e6:.0f} us a kernel ({_ms(launched)})"
-    )
+    others = {f"{_LAUNCH_SECONDS * 1e6:.0f} us a kernel": counts.kernels * _LAUNCH_SECONDS}
     if devices > 1 and link:
-        model += f", all-reduces over links of {link / 1e9:.0f} GB/s ({_ms(summed)})"
-    model += (
-        f"; without overlap: their sum, at {_BANDWIDTH_SHARE:.0%} of that bandwidth and "
-        f"{_PEAK_SHARE:.0%} of that rate"
-    )
-    return {
-        "seconds_least": max(moved, computed, launched, summed),
-        "seconds": moved / _BANDWIDTH_SHARE + computed / _PEAK_SHARE + launched + summed,
-        "model": model,
+        name = f"all-reduces over links of {link / 1e9:.0f} GB/s"
+        others[name] = 2 * (devices - 1) / devices * counts.all_reduce_bytes / link
+    parts = {
+        f"bytes at {rate / 1e12:.2f} TB/s": moved,
+        f"arithmetic at {(peak or 0) / 1e12:.0f} TFLOP/s": computed,
+        **others,
     }
-
-
-def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.2f} ms"
+    return {
+        "seconds_least": max(parts.values()),
+        "seconds": moved / _BANDWIDTH_SHARE + computed / _PEAK_SHARE + sum(others.values()),
+        "parts": parts,
+        "model": "at least the longest of its parts, if all else happens meanwhile; at most their "
+        f"sum, if nothing does, at {_BANDWIDTH_SHARE:.0%} of that bandwidth and {_PEAK_SHARE:.0%} "
+        "of that arithmetic",
+    }
 
 
 def fit(memory: dict[str, int], target: Target) -> dict[str, Any]:

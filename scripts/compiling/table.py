@@ -1,6 +1,7 @@
 """The figures as text."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pix2pix_jax.core.columns import align
@@ -17,7 +18,7 @@ def render(figures: Figures) -> str:
     parts = [_describe(figures), align(("<memory of a device", "GB"), _memory(figures))]
     if figures["step"]:
         parts.append(align(("<a step on a device", ""), _step(figures)))
-    return "\n\n".join([*parts, "\n".join(_notes(figures))])
+    return "\n\n".join([*parts, _bullets(_notes(figures))])
 
 
 def _describe(figures: Figures) -> str:
@@ -77,12 +78,20 @@ def _step(figures: Figures) -> list[list[str]]:
     images = run["device_batch"] * run["devices"]
     return [
         *rows,
+        *([f"  ms of {name}", f"{1000 * part:.2f}"] for name, part in time["parts"].items()),
         ["estimated ms", " to ".join(f"{1000 * seconds:.2f}" for seconds in spans)],
         [
             "estimated images/s, all devices",
             " to ".join(f"{images / seconds:.0f}" for seconds in reversed(spans)),
         ],
     ]
+
+
+def _bullets(notes: Sequence[str]) -> str:
+    return "\n".join(
+        textwrap.fill(f"- {note}", 100, subsequent_indent="  ", break_on_hyphens=False)
+        for note in notes
+    )
 
 
 def _notes(figures: Figures) -> list[str]:

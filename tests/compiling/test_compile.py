@@ -47,7 +47,8 @@ def test_a_step_is_compiled_without_a_data_set_and_its_figures_are_printed(compi
         "stand-in 1.2; nothing was run on a device",
         "60 pairs (resident)",
         "all-reduces",
-        "estimate, not measured: at least: the largest of bytes / 3.35 TB/s",
+        "ms of bytes at 3.35 TB/s",
+        "estimate, not measured: at least the longest of its parts",
     ):
         assert words in out
     assert "assumed" not in out

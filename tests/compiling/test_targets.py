@@ -86,16 +86,18 @@ def test_an_estimate_says_what_it_was_computed_from():
     # 1 ms of bytes, 0.1 ms of arithmetic and 0.6 ms of launches.
     assert one["seconds_least"] == pytest.approx(1e-3)
     assert one["seconds"] == pytest.approx(1e-3 / 0.8 + 0.1e-3 / 0.5 + 0.6e-3)
-    for words in ("3.35 TB/s (1.00 ms)", "989 TFLOP/s (0.10 ms)", "2 us a kernel (0.60 ms)", "80%"):
-        assert words in one["model"]
+    assert one["parts"] == pytest.approx(
+        {"bytes at 3.35 TB/s": 1e-3, "arithmetic at 989 TFLOP/s": 1e-4, "2 us a kernel": 6e-4}
+    )
+    assert "at 80% of that bandwidth and 50% of that arithmetic" in one["model"]
     reduced = StepCounts(kernels=1, all_reduce_bytes=450 * 10**6)
     eight = estimate(reduced, h100, flop=None, dtype="bfloat16", devices=8)
     assert eight["seconds_least"] == pytest.approx(2 * 7 / 8 * 1e-3)
-    assert "450 GB/s (1.75 ms)" in eight["model"]
+    assert "all-reduces over links of 450 GB/s" in eight["parts"]
     cycles = StepCounts(cycles=3_000_000)
     tpu = estimate(cycles, load_target("v5e"), flop=1.0, dtype="float32", devices=1)
     assert tpu["seconds"] == tpu["seconds_least"] == pytest.approx(2e-3)
-    assert "3.0 million cycles, at 1.50 GHz" in tpu["model"]
+    assert list(tpu["parts"]) == ["3.0 million cycles at 1.50 GHz"]
 
 
 def test_a_call_fits_if_all_of_it_does_into_what_jax_takes():
