@@ -9,7 +9,7 @@ its shape after it was taken.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, Shaped
+from ml_collections import ConfigDict
 
 from pix2pix_jax.core.devices import by_first_axis, everywhere, fits_on_device, hold, on_cpu
 from pix2pix_jax.data.pairs import Pairs
@@ -41,36 +42,40 @@ def as_stored(side: Shaped[np.ndarray, "n *shape"], *, flat: bool) -> Shaped[np.
 
 
 def choose_storage(
-    asked: str, gigabytes: float, count: int, devices: int, *, share: float, taken: float = 0.0
+    asked: str, size: float, count: int, devices: int, fits: Callable[[float], bool]
 ) -> tuple[Storage | None, float]:
     """Choose how pairs are kept on the devices.
 
     Args:
         asked: `copy`, `spread`, or `auto` for a copy if it fits, or else spread
             (`data.resident`). On a single device both are the same.
-        gigabytes: Size of all pairs, in GB.
+        size: Size of all pairs, in the unit that `fits` takes.
         count: Number of pairs.
         devices: Number of devices.
-        share: Share of a device's memory for all pairs together (`data.device_share`).
-        taken: GB of it that other pairs take.
+        fits: Tells whether each device has room for a size.
 
     Returns:
-        How they are kept, and the GB that they take on each device. None and 0 if they do not fit.
+        How they are kept, and the size of those of each device. None and 0 if they do not fit.
     """
     if devices == 1:
         asked = "copy"
     sizes: dict[Storage, float] = {
-        "copy": gigabytes,
-        "spread": gigabytes * _pairs_each(count, devices) / count,
+        "copy": size,
+        "spread": size * pairs_of_each(count, devices) / count,
     }
-    for storage, size in sizes.items():
-        if asked in (storage, "auto") and fits_on_device(taken + size, share):
-            return storage, size
+    for storage, each in sizes.items():
+        if asked in (storage, "auto") and fits(each):
+            return storage, each
     return None, 0.0
 
 
-def _pairs_each(count: int, devices: int) -> int:
-    """Return how many pairs each device has if they are spread."""
+def pairs_of_each(count: int, devices: int) -> int:
+    """Return how many pairs each device has if they are spread.
+
+    Args:
+        count: Number of pairs.
+        devices: Number of devices.
+    """
     return -(-count // devices)
 
 
@@ -99,7 +104,7 @@ def place_sides(
 
 
 def _spread(side: np.ndarray, devices: Sequence[jax.Device]) -> Shaped[Array, "devices n *_"]:
-    each = _pairs_each(len(side), len(devices))
+    each = pairs_of_each(len(side), len(devices))
 
     def of_device(index: Any) -> np.ndarray:
         first = (index[0].start or 0) * each
@@ -191,27 +196,33 @@ def place_pairs(
 
 
 def place_those_that_fit(
-    wanted: Mapping[str, Pairs], count: int, *, asked: str, share: float, taken: float
+    wanted: Mapping[str, Pairs], count: int, data: ConfigDict, taken: float
 ) -> dict[str, ResidentPairs]:
     """Place sets of pairs on this process's devices, as long as there is room for them.
 
     Args:
         wanted: The sets by name; the first ones have precedence.
         count: Largest number of pairs of a set; 0: all.
-        asked: How they are to be kept, see `choose_storage`.
-        share: Share of a device's memory for all pairs together (`data.device_share`).
+        data: The section `data` of a configuration: how they are to be kept (`resident`), and the
+            share of a device's memory for all pairs together (`device_share`).
         taken: GB of it that other pairs take.
 
     Returns:
         The sets that fit. On the CPU there are none: its memory holds the pairs already.
     """
     placed: dict[str, ResidentPairs] = {}
+
+    def fits(gigabytes: float) -> bool:
+        return fits_on_device(taken + gigabytes, data.device_share)
+
     for name, pairs in wanted.items():
         if on_cpu() or pairs.arrays is None:
             continue
         used = min(len(pairs), count or len(pairs))
-        gigabytes, devices = pairs.gigabytes * used / len(pairs), jax.local_device_count()
-        storage, size = choose_storage(asked, gigabytes, used, devices, share=share, taken=taken)
+        gigabytes = pairs.gigabytes * used / len(pairs)
+        storage, size = choose_storage(
+            data.resident, gigabytes, used, jax.local_device_count(), fits
+        )
         if storage is not None:
             placed[name] = place_pairs(pairs, used, flat=stored_flat(), storage=storage)
             taken += size

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
-from pix2pix_jax.core.devices import DEVICES
+from pix2pix_jax.core.devices import DEVICES, fits_on_device
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import exactness_of
 from pix2pix_jax.core.own_code import OwnCode, own_keys
@@ -107,19 +107,15 @@ class Run:
         pairs, data = self.splits.train, self.config.data
         if pairs.arrays is None or self.config.augment.mosaic:
             return None, 0.0
-        devices, share = jax.device_count(), data.device_share
-        return choose_storage(data.resident, pairs.gigabytes, len(pairs), devices, share=share)
+        fits = functools.partial(fits_on_device, share=data.device_share)
+        devices = jax.device_count()
+        return choose_storage(data.resident, pairs.gigabytes, len(pairs), devices, fits)
 
     @functools.cached_property
     def resident(self) -> dict[str, ResidentPairs]:
         """Those of `scored` that are kept on the devices; training pairs have precedence there."""
-        return place_those_that_fit(
-            self.scored,
-            self.config.eval.max_images,
-            asked=self.config.data.resident,
-            share=self.config.data.device_share,
-            taken=self.storage[1],
-        )
+        data, taken = self.config.data, self.storage[1]
+        return place_those_that_fit(self.scored, self.config.eval.max_images, data, taken)
 
     def create_state(self) -> TrainState:
         """Create the state of step 0."""

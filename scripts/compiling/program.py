@@ -27,6 +27,7 @@ from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.data.augment import build_augment
 from pix2pix_jax.data.order import Timeline
+from pix2pix_jax.data.resident import Storage, choose_storage, pairs_of_each
 from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.runs.folder import format_of
 from pix2pix_jax.training.calls import compile_train_step, make_looped_call
@@ -82,15 +83,22 @@ class Planned:
         return self.pairs.count * self.pairs.bytes_of_pair
 
     @property
-    def is_resident(self) -> bool:
-        """Whether the pairs would be kept on the devices; else those of a call are copied there."""
-        share = self.config.data.device_share * self.target.usable_bytes
-        return self.pairs.one_size and self.resident_bytes <= share
+    def storage(self) -> Storage | None:
+        """How the pairs would be kept on the devices; None: those of a call are copied there."""
+        data, pairs = self.config.data, self.pairs
+        room = data.device_share * self.target.usable_bytes
+        size = float(self.resident_bytes) if pairs.one_size else math.inf
+        fits = lambda size: size <= room  # noqa: E731
+        return choose_storage(data.resident, size, pairs.count, self.devices, fits)[0]
 
     @property
     def pairs_on_device(self) -> int:
         """Number of pairs that a device holds during a call."""
-        return self.pairs.count if self.is_resident else self.steps_per_call * self.device_batch
+        return {
+            "copy": self.pairs.count,
+            "spread": pairs_of_each(self.pairs.count, self.devices),
+            None: self.steps_per_call * self.device_batch,
+        }[self.storage]
 
 
 def plan(config: ConfigDict, target: Target, devices: int, count: int | None) -> Planned:
@@ -212,9 +220,10 @@ def _call(planned: Planned, devices: Sequence[Any]) -> tuple[Any, PyTree, PyTree
         planned.step,
         steps=planned.steps_per_call if planned.target.is_gpu else None,
         shapes=planned.pairs.shapes if flat else None,
+        spread_over=DEVICES if planned.storage == "spread" else None,
     )
     sides = planned.pairs.sides(planned.pairs_on_device, flat=flat)
-    steps = planned.timeline.steps_per_epoch if planned.is_resident else planned.steps_per_call
+    steps = planned.timeline.steps_per_epoch if planned.storage else planned.steps_per_call
     arguments: dict[str, Any] = {
         **sides,
         "indices": jax.ShapeDtypeStruct((steps, planned.device_batch), jnp.int32),
@@ -224,7 +233,7 @@ def _call(planned: Planned, devices: Sequence[Any]) -> tuple[Any, PyTree, PyTree
     if planned.devices == 1:
         placed = _placed((planned.state, arguments), SingleDeviceSharding(devices[0]))
         return compile_train_step(call, devices), *placed
-    of_pairs = None if planned.is_resident else 0
+    of_pairs = None if planned.storage == "copy" else 0
     axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
     mesh = Mesh(np.array(devices), (DEVICES,))
     state = _placed(planned.state, NamedSharding(mesh, PartitionSpec()))
@@ -242,7 +251,7 @@ def _call(planned: Planned, devices: Sequence[Any]) -> tuple[Any, PyTree, PyTree
 
 def _is_flat(planned: Planned) -> bool:
     """Return whether each image on the device is a row of values, see `data.resident`."""
-    return planned.target.platform == "tpu" and planned.is_resident
+    return planned.target.platform == "tpu" and planned.storage is not None
 
 
 def _placed(tree: PyTree, sharding: Any) -> PyTree:
@@ -282,7 +291,7 @@ def describe(planned: Planned) -> dict[str, Any]:
         "steps_per_call": planned.steps_per_call,
         "pairs": pairs.count,
         "pairs_known": pairs.known,
-        "path": "resident" if planned.is_resident else "streamed",
+        "path": {"copy": "resident", "spread": "spread", None: "streamed"}[planned.storage],
         "pairs_on_device": planned.pairs_on_device,
         "pairs_bytes": planned.pairs_on_device * pairs.bytes_of_pair,
         "resident_bytes": planned.resident_bytes,

@@ -123,3 +123,16 @@ def test_a_missing_compiler_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins.metadata, "version", without)
     result = run_script("compile", "--config", "maps", "--target", "h100", folder=tmp_path)
     assert refused(result, "is not installed; pip install -e '.[aot]'")
+
+
+def test_pairs_that_do_not_fit_into_each_of_two_devices_are_spread(compile_here, tmp_path):
+    pair = 2 * 18 * 18 * 3
+    share = 12 * pair / (0.75 * 80e9)  # 21 pairs, 11 on one of two devices
+    status, out, error = compile_here(
+        *("--config", "maps", "--target", "h100", "--devices", 2, "--pairs", 21),
+        *(f"--config.data.device_share={share}", "--json", "figures.json", *TINY),
+    )
+    assert (status, error) == (0, "")
+    run = json.loads((tmp_path / "figures.json").read_text())["run"]
+    assert (run["path"], run["pairs_on_device"], run["pairs_bytes"]) == ("spread", 11, 11 * pair)
+    assert "11 pairs (spread)" in out

@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from support.made_sources import make_source
 
 from pix2pix_jax.data import resident
@@ -14,6 +15,12 @@ from pix2pix_jax.data.resident import (
     take,
     take_spread,
 )
+
+
+def keeping(how, share):
+    """Return the part of a configuration that says how pairs are kept on the devices."""
+    return ConfigDict({"resident": how, "device_share": share})
+
 
 SHAPING = Shaping("none", (8, 8), (8, 8), training=False)
 
@@ -63,21 +70,17 @@ def test_each_device_gets_the_rows_that_it_wants_of_spread_images(dtype, flat):
     ("room", "auto", "copy", "spread"),
     [(13, "copy", "copy", "spread"), (12, "spread", None, "spread"), (1, None, None, None)],
 )
-def test_pairs_are_spread_if_a_copy_does_not_fit(monkeypatch, room, auto, copy, spread):
-    fits = lambda gigabytes, share: share > 0 and gigabytes <= room + 3  # noqa: E731
-    monkeypatch.setattr(resident, "fits_on_device", fits)
-    # 13 pairs of 1 GB, beside 3 GB of others; two on each of eight devices.
+def test_pairs_are_spread_if_a_copy_does_not_fit(room, auto, copy, spread):
+    # 13 pairs of 1 GB: two on each of eight devices.
     sizes = {"copy": 13, "spread": 2, None: 0}
+    fits = float(room).__ge__
     for asked, chosen in (("auto", auto), ("copy", copy), ("spread", spread)):
-        found = choose_storage(asked, 13.0, 13, 8, share=0.3, taken=3.0)
-        assert found == (chosen, sizes[chosen])
-        assert choose_storage(asked, 13.0, 13, 8, share=0.0) == (None, 0.0)
-        alone = choose_storage(asked, 13.0, 13, 1, share=0.3, taken=3.0)
-        assert alone == ((copy, sizes[copy]))
+        assert choose_storage(asked, 13.0, 13, 8, fits) == (chosen, sizes[chosen])
+        assert choose_storage(asked, 13.0, 13, 1, fits) == (copy, sizes[copy])
 
 
 def test_on_the_cpu_pairs_are_not_copied():
-    assert place_those_that_fit({"val": pairs_of(2)}, 0, asked="auto", share=1.0, taken=0.0) == {}
+    assert place_those_that_fit({"val": pairs_of(2)}, 0, keeping("auto", 1.0), 0.0) == {}
 
 
 def test_the_first_sets_that_fit_into_the_share_are_placed(monkeypatch):
@@ -86,14 +89,14 @@ def test_the_first_sets_that_fit_into_the_share_are_placed(monkeypatch):
     monkeypatch.setattr(device, "memory_stats", lambda _: {"bytes_limit": 10_000})
     # A pair has 384 bytes; the share has room for 13 of them.
     sets = {"val": pairs_of(6), "large": pairs_of(20), "train": pairs_of(4)}
-    placed = place_those_that_fit(sets, 0, asked="copy", share=0.5, taken=0.0)
+    placed = place_those_that_fit(sets, 0, keeping("copy", 0.5), 0.0)
     assert {name: len(each.source) for name, each in placed.items()} == {"val": 6, "train": 4}
-    placed = place_those_that_fit(sets, 0, asked="copy", share=0.5, taken=3000e-9)
+    placed = place_those_that_fit(sets, 0, keeping("copy", 0.5), 3000e-9)
     assert list(placed) == ["train"]
-    placed = place_those_that_fit(sets, 3, asked="copy", share=0.5, taken=3000e-9)
+    placed = place_those_that_fit(sets, 3, keeping("copy", 0.5), 3000e-9)
     assert {name: len(each.source) for name, each in placed.items()} == {"val": 3}
-    placed = place_those_that_fit(sets, 0, asked="auto", share=0.5, taken=0.0)
+    placed = place_those_that_fit(sets, 0, keeping("auto", 0.5), 0.0)
     storages = {name: (each.storage, len(each.source)) for name, each in placed.items()}
     # Of 20, three on each of eight devices; then there is room for three more.
     assert storages == {"val": ("copy", 6), "large": ("spread", 8), "train": ("copy", 4)}
-    assert place_those_that_fit(sets, 0, asked="auto", share=0.0, taken=0.0) == {}
+    assert place_those_that_fit(sets, 0, keeping("auto", 0.0), 0.0) == {}
