@@ -14,6 +14,7 @@ import pathlib
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.core.own_code import OwnCode
@@ -77,4 +78,4 @@ def main() -> None:
     for fault in write_comparison(runs, wanted.names, images, options, output):
         logger.warning(fault)
     print((output / "comparison.md").read_text(encoding="utf-8").split("\n\n")[2])
-    print(f"written to {output}: comparison.html, .md, .csv and pictures")
+    say(f"written to {output}: comparison.html, .md, .csv and pictures")

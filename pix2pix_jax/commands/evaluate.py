@@ -16,6 +16,7 @@ from typing import Any
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.core.files import refuse_unwritable
@@ -108,7 +109,7 @@ def evaluate_run(flags: argparse.Namespace, wanted: Wanted, sort_by: Metric | No
         output = pathlib.Path(flags.output or folder.evaluations)
         name = f"{flags.split}_over_checkpoints"
         write_curves(found, output, name)
-        print(f"written to {output / name}.csv and .png")
+        say(f"written to {output / name}.csv and .png")
 
 
 def evaluate_step(
@@ -136,7 +137,7 @@ def report(card: Scorecard, output: pathlib.Path) -> None:
         value = "no image has a value" if score.mean is None else f"{score.mean:.4g}"
         spread = "" if score.deviation is None else f" +- {score.deviation:.3g}"
         print(f"{name:>22} {value}{spread}  (n {score.count})")
-    print(f"written to {output}")
+    say(f"written to {output}")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import argparse
 import pathlib
 
 from pix2pix_jax.commands import cli
+from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core import weight_files
 from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.models.reference_layers import Architecture
@@ -87,7 +88,7 @@ def export_torch(flags: argparse.Namespace) -> None:
             )
     weights = to_weights(variables["params"], variables["batch_stats"], architecture)
     weight_files.write(pathlib.Path(flags.output), weights)
-    print(f"step {step}: {architecture}: {len(weights)} arrays in {flags.output}")
+    say(f"step {step}: {architecture}: {len(weights)} arrays in {flags.output}")
     channels = networks.source_shape[-1], networks.target_shape[-1]
     print("in the reference:", describe_flags(architecture, channels, dropout=model.dropout > 0))
 

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax import InputError, default_config
 from pix2pix_jax.commands import cli
+from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core import weight_files
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks
@@ -61,7 +62,7 @@ def load(path: str, role: str) -> Network:
     weights = weight_files.read(path)
     architecture = recognise(weights, path, role)
     params, batch_stats = to_variables(weights, architecture)
-    print(f"{path}: {architecture}")
+    say(f"{path}: {architecture}")
     return architecture, (jax.tree.map(jnp.asarray, params), jax.tree.map(jnp.asarray, batch_stats))
 
 
@@ -110,4 +111,4 @@ def main() -> None:
     with Checkpoints(workdir) as checkpoints:
         meta = {"imported": True, "direction": flags.direction}
         checkpoints.save(0, state.items(), meta, None)
-    print(f"{workdir}: ready; sample with pix2pix-jax sample --workdir {workdir} --input PHOTOS")
+    say(f"{workdir}: ready; sample with pix2pix-jax sample --workdir {workdir} --input PHOTOS")

@@ -15,6 +15,7 @@ from typing import Any
 
 from pix2pix_jax import InputError
 from pix2pix_jax.commands import cli
+from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.errors import shown
 from pix2pix_jax.data.derive import DERIVATIONS, Derivation
 from pix2pix_jax.data.preparation import convert
@@ -85,20 +86,20 @@ def run_combine(flags: argparse.Namespace) -> None:
     """Put the pairs of two folders into one file each."""
     options = {**reading_options(flags), "resize": flags.resize}
     count = convert.combine(flags.a, flags.b, flags.output, **options)
-    print(f"{count} pairs in {flags.output}")
+    say(f"{count} pairs in {flags.output}")
 
 
 def run_split(flags: argparse.Namespace) -> None:
     """Divide files into train, val and test."""
     options = {"seed": flags.seed, "link": flags.link, "overwrite": flags.overwrite}
     counts = convert.split(flags.root, flags.output, flags.shares or flags.counts, **options)
-    print(", ".join(f"{part} {count}" for part, count in counts.items()), "in", flags.output)
+    say(", ".join(f"{part} {count}" for part, count in counts.items()) + f" in {flags.output}")
 
 
 def run_patches(flags: argparse.Namespace) -> None:
     """Cut pairs into patches."""
     count = convert.patches(flags.root, flags.output, flags.size, **reading_options(flags))
-    print(f"{count} patches in {flags.output}")
+    say(f"{count} patches in {flags.output}")
 
 
 def run_derive(flags: argparse.Namespace) -> None:
@@ -110,7 +111,7 @@ def run_derive(flags: argparse.Namespace) -> None:
     except InputError as error:  # its keys of the config are the flags here
         raise InputError(str(error).replace("derive.", "--")) from None
     count = convert.derive(flags.root, flags.output, derivation, **options)
-    print(f"{count} pairs in {flags.output}")
+    say(f"{count} pairs in {flags.output}")
 
 
 def run_frames(flags: argparse.Namespace) -> None:
@@ -127,8 +128,8 @@ def run_frames(flags: argparse.Namespace) -> None:
         overwrite=flags.overwrite,
     )
     if result.frames < result.claimed:
-        print(f"{flags.video}: ends after {result.frames} of {result.claimed} frames")
-    print(f"{result.images} images from {result.frames} frames in {flags.output}")
+        say(f"{flags.video}: ends after {result.frames} of {result.claimed} frames")
+    say(f"{result.images} images from {result.frames} frames in {flags.output}")
 
 
 def run_tfds(flags: argparse.Namespace) -> None:
@@ -136,7 +137,7 @@ def run_tfds(flags: argparse.Namespace) -> None:
     name = flags.name.removeprefix("tfds:").removeprefix("pix2pix:")
     if flags.name in PUBLISHED or flags.name.startswith("pix2pix:"):
         builder = prepare(name, flags.data_dir, archive=flags.archive)
-        print(f"pix2pix:{name} is ready in {builder.data_dir}")
+        say(f"pix2pix:{name} is ready in {builder.data_dir}")
         return
     if flags.archive:
         raise InputError(f"--archive: only for {', '.join(PUBLISHED)}, not for tfds:{name}")
@@ -148,7 +149,7 @@ def run_tfds(flags: argparse.Namespace) -> None:
         if near:
             error.add_note(f"did you mean the published set {' or '.join(near)}?")
         raise
-    print(f"tfds:{name} is ready: {len(source)} examples")
+    say(f"tfds:{name} is ready: {len(source)} examples")
 
 
 def add_output(parser: cli.Parser, *, quality: bool = True) -> None:

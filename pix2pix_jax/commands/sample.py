@@ -10,6 +10,7 @@ import argparse
 
 from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
+from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
@@ -114,4 +115,4 @@ def main() -> None:
         )
     else:
         written = translate_split(generator, folder, flags.split, flags.output, **options)
-    print(f"step {generator.step}: {len(written)} images in {flags.output}")
+    say(f"step {generator.step}: {len(written)} images in {flags.output}")

@@ -41,3 +41,8 @@ def messages_on_terminal() -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+
+
+def say(text: str) -> None:
+    """Print one line of a command's result; what is no letter in it, as in a path, is escaped."""
+    print(one_line(text))

@@ -28,11 +28,12 @@ def test_a_photo_is_translated_by_the_workdir_alone(workdir, tmp_path):
 
 
 def test_a_split_of_the_runs_data_is_translated(workdir, tmp_path):
-    flags = ("--workdir", workdir, "--split", "test", "--checkpoint", 3, "--output", "out")
+    output = "out\nside"  # a line break in a path stays on the line
+    flags = ("--workdir", workdir, "--split", "test", "--checkpoint", 3, "--output", output)
     status, out, error = run_script("sample", *flags, folder=tmp_path)
     assert status == 0, error
-    assert "step 3: 5 images in out" in out
-    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert "step 3: 5 images in out\\nside\n" in out
+    assert len(list((tmp_path / output).iterdir())) == 5
 
 
 @pytest.mark.parametrize(
