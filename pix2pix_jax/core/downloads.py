@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import SPLITS

@@ -16,7 +16,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.downloads import download, verify
 from pix2pix_jax.core.errors import InputError

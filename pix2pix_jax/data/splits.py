@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -39,6 +40,7 @@ class Splits:
             without augmentation.
         scored_train: Training pairs to score, without augmentation; None if there are none.
         test: The few test pairs to show at the end; None if there are none.
+        counts: Number of pairs of each split, by its name.
     """
 
     train: Pairs
@@ -46,6 +48,7 @@ class Splits:
     shown: Pairs
     scored_train: Pairs | None
     test: Pairs | None
+    counts: Mapping[str, int]
 
 
 def load_splits(
@@ -104,6 +107,7 @@ def load_splits(
         val or load(_spread(train_source, shown), "train pairs to show"),
         load(scored, "train pairs to score") if len(scored) else None,
         load(test, "test pairs to show") if test is not None else None,
+        {"train": len(train), "val": len(val or ()), "test": len(test_source or ())},
     )
 
 

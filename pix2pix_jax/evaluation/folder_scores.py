@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Shaped
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import refuse_inside

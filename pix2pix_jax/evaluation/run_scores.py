@@ -5,7 +5,7 @@ import logging
 import pathlib
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.data.pairs import Pairs

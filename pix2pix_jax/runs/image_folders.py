@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Shaped
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.choices import ON_FAULT, PARTS
 from pix2pix_jax.core.devices import out_of_memory_as

@@ -24,6 +24,7 @@ from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import example_keys
+from pix2pix_jax.training.timing import Minutes, Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,11 @@ def baseline_scores(run: Run) -> Scores:
     """Score the answers that need no learning; there are none without validation pairs."""
     if run.splits.val is None:
         return {}
-    return evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
+    stopwatch = Stopwatch()
+    scores = evaluate_baselines(run.splits.train, run.splits.val, **eval_options(run))
+    shown = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in scores.items())
+    logger.info("answers that need no learning: %s; %s", shown, stopwatch)
+    return scores
 
 
 def show_and_evaluate(
@@ -71,6 +76,7 @@ def show_and_evaluate(
         some are scored.
     """
     between()
+    stopwatch = Stopwatch()
     generator = _generator(run, state, step)
     grid = _draw_grid(run, generator, run.splits.shown)
     epochs = run.timeline.epochs_done(step)
@@ -80,7 +86,14 @@ def show_and_evaluate(
     for prefix in run.scored:
         found = _evaluate(run, generator, prefix, step, between)
         scores |= {f"{prefix}_{name}": value for name, value in found.items()}
+    shown = f": {describe_scores(scores)}" if scores else ""
+    logger.info("step %d: evaluated in %s%s", step, stopwatch, shown)
     return scores
+
+
+def describe_scores(scores: Scores) -> str:
+    """Return scores as they are logged, such as `val l1 0.3512, val psnr 11.2`."""
+    return ", ".join(f"{name.replace('_', ' ', 1)} {value:.4g}" for name, value in scores.items())
 
 
 def _generator(run: Run, state: TrainState, step: int) -> Generator:
@@ -114,6 +127,17 @@ def show_test_pairs(run: Run, state: TrainState, step: int) -> None:
 def _evaluate(
     run: Run, generator: Generator, prefix: str, step: int, between: Callable[[], None]
 ) -> Scores:
+    options = eval_options(run)
+    wanted = min(len(run.scored[prefix]), options["max_images"] or len(run.scored[prefix]))
+    done, minutes = 0, Minutes()
+
+    def after_batch(count: int) -> None:
+        nonlocal done
+        done += count
+        if minutes.due():
+            logger.info("step %d: %d of %d %s pairs evaluated", step, done, wanted, prefix)
+        between()
+
     try:
         return evaluate(
             generator,
@@ -121,8 +145,8 @@ def _evaluate(
             run.metrics,
             mode=run.config.eval.mode,
             resident=run.resident.get(prefix),
-            between=lambda _: between(),
-            **eval_options(run),
+            between=after_batch,
+            **options,
         ).scores
     except NonFiniteError as error:
         raise NonFiniteError(
@@ -160,10 +184,11 @@ def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Sc
     timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
     writer.scalars(step, {**position(run, step), **progress.row(), **scores, **timing})
     shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
-    found = [f"{name.replace('_', ' ', 1)} {value:.4g}" for name, value in scores.items()]
     speed_now = f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
-    line = "; ".join(part for part in (shown, ", ".join(found), speed_now) if part)
-    logger.info("epoch %s/%d: %s", run.timeline.epochs_done(step), run.halts.epochs, line)
+    line = "; ".join(part for part in (shown, speed_now, progress.shown.time_left(step)) if part)
+    epoch, epochs = run.timeline.epochs_done(step), run.halts.epochs
+    logger.info("epoch %s/%d, step %d: %s", epoch, epochs, step, line)
+    progress.shown.told()
 
 
 def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:

@@ -66,7 +66,8 @@ def estimate(config: ConfigDict, networks: Networks, device_batch: int) -> Need:
     Returns:
         The need of one device.
     """
-    g_count, d_count = _count(networks.generator_shapes), _count(networks.discriminator_shapes)
+    g_count = count_parameters(networks.generator_shapes)
+    d_count = count_parameters(networks.discriminator_shapes)
     averages = g_count if config.train.ema_decay else 0
     state = _FLOAT * (_ADAM * (g_count + d_count) + averages)
     pixels = math.prod(networks.source_shape) + 2 * math.prod(networks.target_shape)
@@ -75,8 +76,8 @@ def estimate(config: ConfigDict, networks: Networks, device_batch: int) -> Need:
     return Need(g_count + d_count, state, images + kept)
 
 
-def _count(shapes: Shapes | None) -> int:
-    """Return the number of parameters."""
+def count_parameters(shapes: Shapes | None) -> int:
+    """Return the number of parameters of a network; 0 if there is none."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes[0] if shapes else {}))
 
 

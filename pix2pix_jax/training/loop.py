@@ -20,7 +20,6 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import (
     enable_compilation_cache,
-    on_cpu,
     out_of_memory_as,
     release_free_memory,
 )
@@ -49,8 +48,16 @@ from pix2pix_jax.training.epoch_end import (
 from pix2pix_jax.training.feeding import Call, build_feed
 from pix2pix_jax.training.progress import Progress, Trace
 from pix2pix_jax.training.run import Run, prepare_run
-from pix2pix_jax.training.saving import first_state, open_checkpoints, rescue, save_unplanned
+from pix2pix_jax.training.saving import (
+    first_state,
+    open_checkpoints,
+    rescue,
+    save_planned,
+    save_stopped,
+)
+from pix2pix_jax.training.start_lines import start_lines
 from pix2pix_jax.training.state import TrainState
+from pix2pix_jax.training.timing import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +124,8 @@ def train_and_evaluate(
             return Result(done, {})
         if is_main():
             _begin(run, lock, command)
+        for line in start_lines(run):
+            logger.info("%s", line)
         result = _train_in_folder(run, profile=profile)
         if result.stopped_by is None and is_main():
             result.summary["seconds"] = round(time.monotonic() - started, 1)
@@ -209,7 +218,9 @@ def _train(
         show_test_pairs(run, state, step)
         checkpoints.wait()
     except _Stopped:
-        return _stopped(run, checkpoints, state, step, stop, progress)
+        by = stop.signal or signal.SIGTERM
+        save_stopped(run, checkpoints, state, step, progress, by.name)
+        return Result(step, {}, by)
     except NonFiniteError:
         raise
     except (InputError, OSError) as error:
@@ -260,31 +271,10 @@ def _halt(
         scores = show_and_evaluate(run, state, step, writer, between) if due else {}
         log_halt(run, step, writer, progress, scores)
         if run.halts.save_is_due(step):
-            checkpoints.save(step, state.items(), run.meta(), checkpoint_metrics(run, step, scores))
-            if on_cpu():  # the write would take the steps' cores; and its failure is known at once
-                checkpoints.wait()
+            save_planned(run, checkpoints, state, step, checkpoint_metrics(run, step, scores))
         if due and run.config.log.report and is_main():
             write_report(run.folder.path)
     return scores
-
-
-def _stopped(
-    run: Run,
-    checkpoints: Checkpoints,
-    state: TrainState,
-    step: int,
-    stop: StopRequest,
-    progress: Progress,
-) -> Result:
-    """Save the state when this process, or another one, was asked to stop."""
-    by = stop.signal or signal.SIGTERM
-    if step == 0:
-        logger.info("%s: no step was taken, nothing is saved", by.name)
-        return Result(step, {}, by)
-    logger.info("%s: saving step %d ...", by.name, step)
-    save_unplanned(run, checkpoints, state, step, progress)
-    logger.info("saved step %d in %s; the same command goes on from there", step, run.folder)
-    return Result(step, {}, by)
 
 
 def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[Call]]:
@@ -298,4 +288,8 @@ def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[C
         lambda step: min(run.halts.end_of_call(step), trace.end_of_call(step)),
     )
     first = next(calls)
-    return feed.compile(state, first[1]), itertools.chain([first], calls)
+    logger.info("compiling the training step ...")
+    stopwatch = Stopwatch()
+    compiled = feed.compile(state, first[1])
+    logger.info("compiled in %s", stopwatch)
+    return compiled, itertools.chain([first], calls)

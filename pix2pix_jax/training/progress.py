@@ -1,4 +1,4 @@
-"""What is measured while a run trains: losses and speed, and the bar that shows them."""
+"""What is measured while a run trains: losses and speed."""
 
 import contextlib
 import math
@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 import jax
 from jaxtyping import PyTree
-from tqdm import tqdm
 
 from pix2pix_jax.core.devices import calls_ahead
 from pix2pix_jax.core.errors import NonFiniteError, some_of
 from pix2pix_jax.training.calls import CallMetrics
+from pix2pix_jax.training.shown_progress import ShownProgress
 
 _TRACED_STEPS = 10
-_SHOWN = ("g_loss", "d_loss")  # losses that the bar has room for
 
 Losses = dict[str, float]
 T = TypeVar("T")
@@ -51,7 +50,11 @@ class MeanLosses:
 
 
 class Progress:
-    """Collects the losses of steps, and measures speed. A loss that is not finite ends the run."""
+    """Collects the losses of steps, and measures speed. A loss that is not finite ends the run.
+
+    Attributes:
+        shown: What the user sees of it.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class Progress:
         names_of: Callable[[int], list[str]],
         unfinished: Mapping[str, Any],
     ) -> None:
-        """Begin at a step; the bar is shown once steps are taken.
+        """Begin at a step.
 
         Args:
             first: Step that the run goes on from.
@@ -71,8 +74,8 @@ class Progress:
             unfinished: What `unfinished` returned when the run was stopped; may be empty.
         """
         self._lag = calls_ahead()
-        self._first, self._stop = first, stop
-        self._bar: tqdm | None = None
+        self.shown = ShownProgress(first, stop, global_batch)
+        self._step = first
         self._global_batch = global_batch
         self._names_of = names_of
         self._pending: deque[tuple[int, int, CallMetrics]] = deque()
@@ -107,23 +110,12 @@ class Progress:
         while len(self._pending) > self._lag:
             self._fetch()
         self._timed_steps += count
-        if self._bar is None:
-            return
-        self._bar.update(count)
-        if step % 10 < count and self._newest:
-            newest = self._newest
-            self._bar.set_postfix_str(
-                f"{self._global_batch * (self._bar.format_dict['rate'] or 0):.1f} img/s, "
-                + ", ".join(f"{name} {newest[name]:.3g}" for name in _SHOWN if name in newest),
-                refresh=False,
-            )
+        self._step = step
+        self.shown.advance(step, count, self._newest)
 
     def start(self) -> None:
         """Start the clock before steps are taken."""
-        if self._bar is None:
-            self._bar = tqdm(
-                total=self._stop, initial=self._first, unit="step", disable=None, smoothing=0.05
-            )
+        self.shown.start(self._step)
         self._begun = time.monotonic()
 
     def pause(self) -> None:
@@ -178,9 +170,8 @@ class Progress:
         return self._waited_seconds / max(self._timed_seconds, 1e-9)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()
+        """Show no more."""
+        self.shown.close()
 
     def _fetch(self) -> None:
         step, count, metrics = self._pending.popleft()

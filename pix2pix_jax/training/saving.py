@@ -4,7 +4,7 @@ import logging
 
 import jax
 
-from pix2pix_jax.core.devices import hold
+from pix2pix_jax.core.devices import hold, on_cpu
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
@@ -12,6 +12,7 @@ from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.start import with_networks_of
 from pix2pix_jax.training.state import TrainState
+from pix2pix_jax.training.timing import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,25 @@ def first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
     return hold(state.replace(rng=jax.random.key(run.config.seed)))
 
 
+def save_planned(
+    run: Run, checkpoints: Checkpoints, state: TrainState, step: int, metrics: dict[str, float]
+) -> None:
+    """Save a checkpoint that is due, and say how long the run waited for it.
+
+    Args:
+        run: The run.
+        checkpoints: Its checkpoints.
+        state: Its state.
+        step: Number of steps taken.
+        metrics: Values by which checkpoints are kept or deleted.
+    """
+    stopwatch = Stopwatch()
+    checkpoints.save(step, state.items(), run.meta(), metrics)
+    if on_cpu():  # the write would take the steps' cores; and its failure is known at once
+        checkpoints.wait()
+    logger.info("step %d: checkpoint, %s", step, stopwatch)
+
+
 def save_unplanned(
     run: Run, checkpoints: Checkpoints, state: TrainState, step: int, progress: Progress
 ) -> None:
@@ -54,6 +74,32 @@ def save_unplanned(
     meta = {**run.meta(), "unfinished": progress.unfinished()}
     checkpoints.save(step, state.items(), meta, None, planned=False)
     checkpoints.wait()
+
+
+def save_stopped(
+    run: Run,
+    checkpoints: Checkpoints,
+    state: TrainState,
+    step: int,
+    progress: Progress,
+    by: str,
+) -> None:
+    """Save the state when this process, or another one, was asked to stop.
+
+    Args:
+        run: The run.
+        checkpoints: Its checkpoints.
+        state: Its state.
+        step: Number of steps taken; without any, nothing is saved.
+        progress: Its progress.
+        by: Name of the signal.
+    """
+    if step == 0:
+        logger.info("%s: no step was taken, nothing is saved", by)
+        return
+    logger.info("%s: saving step %d ...", by, step)
+    save_unplanned(run, checkpoints, state, step, progress)
+    logger.info("saved step %d in %s; the same command goes on from there", step, run.folder)
 
 
 def rescue(

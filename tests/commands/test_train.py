@@ -44,8 +44,12 @@ def trained(tmp_path_factory, home):
     assert error == ""
     lines = out.splitlines()
     assert [line.partition(": ")[0] for line in lines[:2]] == ["source", "target"]
-    assert lines[2].startswith("epoch 1/1: d_loss ")
-    assert "val l1" in out
+    begins = [line.partition(" ")[0] for line in lines[2:8]]
+    assert begins == ["folder:", "devices:", "pairs:", "parameters:", "length:", "next:"]
+    assert lines[-4].startswith("step 6: evaluated in ")
+    assert ": val l1 " in lines[-4]
+    assert lines[-3].startswith("epoch 1/1, step 6: d_loss ")
+    assert lines[-2].startswith("step 6: checkpoint, ")
     return folder / "runs" / "demo"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.data.preparation.output import (

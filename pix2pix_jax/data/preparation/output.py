@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path, refuse_inside

@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.preparation.alignment import Alignment, Field, compare, edge_field
