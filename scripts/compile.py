@@ -53,7 +53,7 @@ def parse_arguments(
 
 def examine(flags: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict[str, Any]:
     """Compile the step, and return its figures."""
-    from compiling import program
+    from compiling import planning, program
     from compiling.estimate import estimate, fit
     from compiling.targets import load_target
 
@@ -66,7 +66,7 @@ def examine(flags: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict
         override(config, key, text)
     package, version = plugins.find_compiler(target.platform, target.name)
     devices = program.find_devices(target, flags.devices, package)
-    planned = program.plan(resolve(config), target, flags.devices, flags.pairs)
+    planned = planning.plan(resolve(config), target, flags.devices, flags.pairs)
     compiled = program.compile_call(planned, devices)
     step: dict[str, Any] = {}
     time: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def examine(flags: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict
             "open_loops": counts.open_loops,
         }
     return {
-        "run": {"config": pathlib.Path(flags.config).stem, **program.describe(planned)},
+        "run": {"config": pathlib.Path(flags.config).stem, **planning.describe(planned)},
         "overrides": dict(overrides),
         "target": dataclasses.asdict(target),
         "compiler": f"jax {metadata.version('jax')}, {package} {version}",

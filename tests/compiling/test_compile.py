@@ -24,16 +24,19 @@ def compile_here(monkeypatch, tmp_path):
 
 
 def test_a_step_is_compiled_without_a_data_set_and_its_figures_are_printed(compile_here, tmp_path):
+    pair = 2 * 18 * 18 * 3  # 16 * 286 / 256
+    share = 12 * pair / (0.75 * 80e9)  # 21 pairs do not fit, 11 on each of two devices do
     status, out, error = compile_here(
-        *("--config", "maps", "--target", "h100", "--devices", 2, "--pairs", 60),
+        *("--config", "maps", "--target", "h100", "--devices", 2, "--pairs", 21),
         *("--config.train.steps_per_call=3", "--json", "figures.json", *TINY),
+        f"--config.data.device_share={share}",
     )
     assert (status, error) == (0, "")
     figures = json.loads((tmp_path / "figures.json").read_text())
     run, memory, step = (figures[name] for name in ("run", "memory", "step"))
     assert figures["overrides"]["train.steps_per_call"] == "3"
-    assert (run["config"], run["devices"], run["pairs"]) == ("maps", 2, 60)
-    assert run["pairs_bytes"] == 60 * 2 * 18 * 18 * 3  # 16 * 286 / 256
+    assert (run["config"], run["devices"], run["pairs"]) == ("maps", 2, 21)
+    assert (run["path"], run["pairs_on_device"], run["pairs_bytes"]) == ("spread", 11, 11 * pair)
     assert memory["arguments"] >= run["pairs_bytes"] + run["state_bytes"]
     assert figures["fit"]["needed_bytes"] == sum(memory.values())
     assert step["convolutions"]["forward"] >= 3  # the discriminator's three, at least
@@ -45,7 +48,7 @@ def test_a_step_is_compiled_without_a_data_set_and_its_figures_are_printed(compi
     for words in (
         "maps for h100 (NVIDIA H100 80GB HBM3): 16x16 pixels, batch 1 per device, float32, 2 dev",
         "stand-in 1.2; nothing was run on a device",
-        "60 pairs (resident)",
+        "11 pairs (spread)",
         "all-reduces",
         "ms of bytes at 3.35 TB/s",
         "estimate, not measured: at least the longest of its parts",
@@ -123,16 +126,3 @@ def test_a_missing_compiler_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(plugins.metadata, "version", without)
     result = run_script("compile", "--config", "maps", "--target", "h100", folder=tmp_path)
     assert refused(result, "is not installed; pip install -e '.[aot]'")
-
-
-def test_pairs_that_do_not_fit_into_each_of_two_devices_are_spread(compile_here, tmp_path):
-    pair = 2 * 18 * 18 * 3
-    share = 12 * pair / (0.75 * 80e9)  # 21 pairs, 11 on one of two devices
-    status, out, error = compile_here(
-        *("--config", "maps", "--target", "h100", "--devices", 2, "--pairs", 21),
-        *(f"--config.data.device_share={share}", "--json", "figures.json", *TINY),
-    )
-    assert (status, error) == (0, "")
-    run = json.loads((tmp_path / "figures.json").read_text())["run"]
-    assert (run["path"], run["pairs_on_device"], run["pairs_bytes"]) == ("spread", 11, 11 * pair)
-    assert "11 pairs (spread)" in out

@@ -2,8 +2,9 @@
 
 import pytest
 from compiling.counts import KINDS
+from compiling.planning import plan
 from compiling.plugins import find_compiler
-from compiling.program import compile_call, count_step, find_devices, plan
+from compiling.program import compile_call, count_step, find_devices
 from compiling.targets import load_target
 
 from pix2pix_jax.core.config_files import load_file, override
