@@ -33,14 +33,14 @@ mkdir -p "$output" || exit 2
 output=$(cd "$output" && pwd)
 export PYTHONPATH="$here:$here/..${PYTHONPATH:+:$PYTHONPATH}"
 
-limit=590 # seconds of a call
+limit=590 patience=1 # seconds of a call; factor of all limits
 size=(--pairs 400 --repetitions 5)
 all=1,16,32 ends=1,32 rows=0,1024
 train=(--config maps --config.data.source=synthetic --config.data.synthetic_pairs=1096,1098,2)
 if [ -n "$pretend" ]; then
     size=(--image_size 32 --base_features 4 --pairs 4 --steps 2 --repetitions 1)
     size+=(--config.train.steps_per_call=2)
-    all=1 ends=1 rows=0
+    all=1 ends=1 rows=0 limit=100000 patience=10 # a busy machine may take its time
     train=(--config demo --config.data.image_size=32 --config.data.synthetic_pairs=4,2,2)
     train+=(--config.model.base_features=4 --config.model.levels=2 --config.train.steps_per_call=1)
 fi
@@ -48,7 +48,7 @@ started=$SECONDS
 
 # once NAME SECONDS COMMAND...: run a command that is not finished yet, if there is time for it.
 once() {
-    local name=$1 seconds=$2 status
+    local name=$1 seconds=$(($2 * patience)) status
     shift 2
     if [ -e "$output/$name.done" ]; then
         echo "$name: finished before"
