@@ -1,9 +1,11 @@
 """Train a generator on image pairs.
 
+    pix2pix-jax train --data my/pairs
     pix2pix-jax train --config maps
     pix2pix-jax train --config my/config.py --workdir runs/mine --config.train.epochs=250
 
-The same command resumes from the newest checkpoint in the workdir. Any key of the config can be set
+--data finds out what a folder holds, says so, and chooses the settings; --dry_run stops there. The
+same command resumes from the newest checkpoint in the workdir. Any key of the config can be set
 with --config.section.key=value; --help_config lists them all, --help_config rate those about rates.
 
 Several processes train together if each gets the address of the first one and its own number, or
@@ -21,9 +23,12 @@ from ml_collections import ConfigDict
 
 import pix2pix_jax
 from pix2pix_jax.commands import cli, config_help, ending, foreign_flags
+from pix2pix_jax.core.choices import DERIVATIONS, DIRECTIONS
 from pix2pix_jax.core.config_files import load_file, override, to_python
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, one_line
 from pix2pix_jax.core.validation import resolve
+
+_SHORT = {"direction": "data.direction", "derive": "derive.kind"}
 
 
 def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
@@ -39,8 +44,13 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[tupl
     _add_flags(parser)
     _add_process_flags(parser)
     flags, overrides = parser.parse_with_overrides(arguments)
-    if flags.config is None and flags.help_config is None:
-        parser.error("the following arguments are required: --config")
+    if flags.help_config is None and (flags.config is None) == (flags.data is None):
+        parser.error("give --data and a folder of pairs, or --config; one of the two")
+    if flags.dry_run and flags.data is None:
+        parser.error("--dry_run goes with --data; --print_config shows what a --config sets")
+    for key in ("direction", "derive"):
+        if getattr(flags, key):
+            overrides.append((_SHORT[key], getattr(flags, key)))
     if flags.deterministic:
         overrides.append(("train.deterministic", "True"))
     return flags, overrides
@@ -51,10 +61,30 @@ def _add_flags(parser: cli.Parser) -> None:
         "--config",
         type=cli.path,
         metavar="CONFIG",
-        help="a config that comes with the package, such as maps, or a Python file",
+        help="a config that comes with the package, such as maps, a Python file, or the "
+        "config.json of a run",
     )
     parser.add_argument(
-        "--workdir", type=cli.path, help="folder of the run (default: runs/<config name>)"
+        "--data",
+        type=cli.filled_path,
+        metavar="DIR",
+        help="a folder of pairs, instead of --config: what it holds decides the settings",
+    )
+    parser.add_argument(
+        "--direction", choices=DIRECTIONS, help="which side is the source: sets data.direction"
+    )
+    parser.add_argument(
+        "--derive",
+        choices=DERIVATIONS,
+        help="how single images get their other side: sets derive.kind",
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="print what --data finds; train nothing"
+    )
+    parser.add_argument(
+        "--workdir",
+        type=cli.path,
+        help="folder of the run (default: runs/<name of the config, or of the folder of --data>)",
     )
     parser.add_argument(
         "--help_config",
@@ -133,21 +163,43 @@ def main() -> int:
     if flags.help_config is not None:
         print(config_help.describe_keys(flags.help_config))
         return 0
-    config = load_file(flags.config)
-    for key, text in overrides:
-        override(config, key, text)
+    trains = not (flags.dry_run or flags.print_config)
+    if trains and flags.data is not None:
+        join_processes(flags)  # before the first process prints
+    config, workdir, lines = _choose_config(flags, overrides)
     if flags.print_config:
         resolve(config)  # it may be used
         print(to_python(config, cli.command_line()), end="")
         return 0
-    join_processes(flags)
-    return _train(config, flags)
+    for line in lines:
+        print(one_line(line))
+    if flags.dry_run:
+        return 0
+    if flags.data is None:
+        join_processes(flags)
+    return _train(config, workdir, flags)
 
 
-def _train(config: ConfigDict, flags: argparse.Namespace) -> int:
+def _choose_config(
+    flags: argparse.Namespace, overrides: list[tuple[str, str]]
+) -> tuple[ConfigDict, pathlib.Path, list[str]]:
+    """Return the configuration, the run's folder, and lines on what was found for `--data`."""
+    if flags.data is not None:
+        from pix2pix_jax.commands.found_config import default_workdir, find_or_resume
+
+        workdir = pathlib.Path(flags.workdir or default_workdir(flags.data))
+        config, lines = find_or_resume(flags.data, workdir, overrides)
+        return config, workdir, lines
+    config = load_file(flags.config)
+    for key, text in overrides:
+        override(config, key, text)
+    workdir = pathlib.Path(flags.workdir or pathlib.Path("runs", pathlib.Path(flags.config).stem))
+    return config, workdir, []
+
+
+def _train(config: ConfigDict, workdir: pathlib.Path, flags: argparse.Namespace) -> int:
     from pix2pix_jax.core import processes
 
-    workdir = flags.workdir or pathlib.Path("runs", pathlib.Path(flags.config).stem)
     with processes.lost_processes_named():
         result = pix2pix_jax.train_and_evaluate(
             config,

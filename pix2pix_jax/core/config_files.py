@@ -130,7 +130,8 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
     """Run a config file's `get_config()`.
 
     Args:
-        path: A Python file, or the name of a config that comes with the package.
+        path: A Python file, the name of a config that comes with the package, or the `config.json`
+            of a run.
 
     Returns:
         Its configuration, locked.
@@ -140,9 +141,13 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
             `get_config()` that returns a configuration; the message has the line of an error.
     """
     file = _find(pathlib.Path(path))
+    if file.suffix == ".json":
+        return load_json(file)
     spec = importlib.util.spec_from_file_location("config_file", file)
     if spec is None or spec.loader is None:
-        raise InputError(f"--config {path}: a config is a Python file (.py)")
+        raise InputError(
+            f"--config {path}: a config is a Python file (.py), or the config.json of a run"
+        )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.core.validation import automatic_load_size
-from pix2pix_jax.data.layouts import build_names
+from pix2pix_jax.data.names import build_names
 from pix2pix_jax.data.own_source import KEY, OwnSource
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs, relative_names

@@ -1,97 +1,14 @@
-"""What the folders of a data set are called, and where the sides of its pairs are.
+"""Where the sides of the pairs of a data set are."""
 
-Names count without regard to upper and lower case.
-"""
-
-import collections
 import dataclasses
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from ml_collections import ConfigDict
-
-from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.names import SEPARATORS, SIDE_NAMES, USUAL, Names, Two, choose_suffixes
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images.listing import has_images, list_images, sub_folders
-
-Two = tuple[str, str]
-_SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-# What A and B are called: of folders, or at the end of a file's name. A is the source unless
-# data.direction says otherwise, so it is the side that such sets translate from.
-SIDE_NAMES: tuple[Two, ...] = (
-    ("a", "b"),
-    *itertools.product(("input", "inputs"), ("target", "targets", "output", "outputs", "gt")),
-    *itertools.product(("source", "sources", "src"), ("target", "targets", "tgt", "dst")),
-    *itertools.product(("label", "labels"), ("photo", "photos")),
-    *itertools.product(("label",), ("img", "image")),  # pix2pixHD translates from labels
-    *itertools.product(
-        ("image", "images", "img", "imgs"),
-        ("mask", "masks", "labels", "annotations", "gt", "segmentation", "segmentations"),
-    ),
-    *itertools.product(("edge", "edges", "sketch", "sketches"), ("photo", "photos")),
-    *itertools.product(("gray", "grey", "bw"), ("color", "colour")),
-    *itertools.product(("rgb", "image", "images"), ("depth", "depths", "nir", "thermal")),
-    *itertools.product(("lr", "lq"), ("hr", "hq", "gt")),
-    *itertools.product(("low",), ("high", "normal")),
-    *itertools.product(("blur", "blurred", "blurry"), ("sharp", "gt")),
-    *itertools.product(("noisy",), ("clean", "gt")),
-    *itertools.product(("hazy",), ("clear", "gt")),
-    ("x", "y"),
-    ("before", "after"),
-    ("day", "night"),
-    ("map", "photo"),
-    ("maps", "photos"),
-    ("sar", "optical"),
-    ("s1", "s2"),
-)
-_SEPARATORS = ("_", "-", ".", " ")
-# The end of one file's name in the pair x.jpg and x_mask.jpg.
-_ADDED = ("mask", "label", "labels", "gt", "target", "output", "seg", "segmentation", "depth")
-
-
-@dataclasses.dataclass(frozen=True)
-class Names:
-    """What the folders and files of a data set are called, where it is not what is usual.
-
-    Attributes:
-        folders: Names of folders A and B (`data.folder_a`, `data.folder_b`); (): the usual ones.
-        splits: Names of the folders of train, val and test (`data.split_names`); (): the usual
-            ones.
-        suffixes: How names of files end in A and in B (`data.pair_by`); (): the usual ways.
-    """
-
-    folders: Two | tuple[()] = ()
-    splits: tuple[str, ...] = ()
-    suffixes: Two | tuple[()] = ()
-
-    def of_split(self, split: str) -> tuple[str, ...]:
-        """Return what the folder of a split may be called, in lower case."""
-        if self.splits:
-            own = self.splits[SPLITS.index(split)].casefold()
-            return (own,) if own else ()
-        return _SPLIT_NAMES[split]
-
-
-USUAL = Names()
-
-
-def build_names(data: ConfigDict) -> Names:
-    """Build the names from the section `data` of a configuration.
-
-    Raises:
-        InputError: Only one of the two folders is named.
-    """
-    folders = (data.folder_a, data.folder_b)
-    if any(folders) and not all(folders):
-        given = "data.folder_a" if data.folder_a else "data.folder_b"
-        other = "data.folder_b" if data.folder_a else "data.folder_a"
-        raise InputError(f"{given}={max(folders)!r}: set {other} as well, or neither")
-    return Names(folders if any(folders) else (), data.split_names, data.pair_by)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,8 +104,7 @@ def _find_two_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
     for two in wanted:
         first, second = (words[word] for word in two)
         for split in ("", *SPLITS):
-            spellings = names.of_split(split) if split else ("",)
-            for form in (form for name in spellings for form in _forms(name)):
+            for form in (form for name in names.of_split(split) for form in _forms(name)):
                 ours, theirs = places.get(form(first), ()), places.get(form(second), ())
                 sides = [Sides(*both) for both in itertools.product(ours, theirs)]
                 filled = [
@@ -213,7 +129,7 @@ def _forms(split: str) -> Iterator:
         return
     yield lambda word: (*word, split)
     yield lambda word: (split, *word)
-    for between in ("", *_SEPARATORS):
+    for between in ("", *SEPARATORS):
         yield lambda word, between=between: (*word[:-1], split + between + word[-1])
         yield lambda word, between=between: (*word[:-1], word[-1] + between + split)
 
@@ -289,41 +205,44 @@ def _stems(folder: pathlib.Path, root: pathlib.Path) -> list[str]:
     return [path.relative_to(root).with_suffix("").as_posix().casefold() for path in files]
 
 
-def choose_suffixes(stems: Iterable[str]) -> Two | tuple[()]:
-    """Find out how names of A and B end in a folder that holds both.
+def find_twins(root: str | pathlib.Path, names: Names = USUAL) -> Two | tuple[()]:
+    """Find two folders of any names whose files have the same names, for a question to the user.
 
     Args:
-        stems: Paths of all files without their suffix, in lower case.
+        root: Folder of the data set.
+        names: What its splits are called.
 
     Returns:
-        Two ends such as `_a` and `_b`, or '' and `_mask`; () unless more than half of the files
-        are in such pairs.
-
-    Raises:
-        InputError: Two kinds of ends account for as many files.
+        The names of the only two folders with images in the root, or in its first split, if more
+        than half of their files have a partner; () otherwise.
     """
-    known = set(stems)
-    by_end = collections.defaultdict(set)
-    for stem in known:
-        place = max(stem.rfind(separator) for separator in _SEPARATORS)
-        if place >= 0:
-            by_end[stem[place:]].add(stem[:place])
-    ends = [(a, b) for a, b in _known_ends() if b in by_end and (not a or a in by_end)]
-    counts = {(a, b): 2 * len(by_end[b] & (by_end[a] if a else known)) for a, b in ends}
-    most = max(counts.values(), default=0)
-    best = [two for two, count in counts.items() if count == most > len(known) / 2]
-    if len(best) > 1:
-        pairs = some_of((f"*{a}.* with *{b}.*" for a, b in best), 2)
-        raise InputError(
-            f"files of one folder could be paired as {pairs}; say which, such as "
-            f"data.pair_by={','.join(best[0])}"
-        )
-    return best[0] if best else ()
+    places = find_split_folders(root, names)
+    root = next(iter(places.values()), pathlib.Path(root))
+    folders = [folder for folder in sub_folders(root) if has_images(folder)]
+    if len(folders) != 2:
+        return ()
+    first, second = (set(_stems(folder, folder)) for folder in folders)
+    if 2 * len(first & second) <= max(len(first), len(second)):
+        return ()
+    return folders[0].name, folders[1].name
 
 
-def _known_ends() -> Iterator[Two]:
-    for separator in _SEPARATORS:
-        for a, b in SIDE_NAMES:
-            yield separator + a, separator + b
-        for word in _ADDED:
-            yield "", separator + word
+def find_lonely(root: str | pathlib.Path, names: Names = USUAL) -> tuple[pathlib.Path, str] | None:
+    """Find a folder that could be one side of pairs, where there is no other side.
+
+    Args:
+        root: Folder of the data set.
+        names: What its folders are called.
+
+    Returns:
+        The folder, and a name that the other one could have; None if there is none.
+    """
+    places = _places(pathlib.Path(root), 2)
+    for two in (names.folders,) if names.folders else SIDE_NAMES:
+        for (word, other), split in itertools.product((two, two[::-1]), ("", *SPLITS)):
+            for form in (form for name in names.of_split(split) for form in _forms(name)):
+                for folder in places.get(form((word.casefold(),)), ()):
+                    if has_images(folder):
+                        other = other.upper() if len(other) == 1 else other
+                        return folder, "/".join(form((other,)))
+    return None

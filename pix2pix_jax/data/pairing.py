@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
-from pix2pix_jax.data.layouts import USUAL, Names, Sides, find_sides, find_split_folders
+from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
+from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.sources import Paths
 from pix2pix_jax.images.listing import find
 

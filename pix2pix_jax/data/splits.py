@@ -83,15 +83,10 @@ def load_splits(
         left -= pairs.gigabytes
         return pairs
 
-    def held_out(split: str) -> Source | None:
-        try:
-            source = build_source(data, form, split, seed=seed, may_be_empty=True, code=code)
-        except MissingDataError:  # the training pairs were found there
-            return None
-        return source if len(source) else None
-
     train_source = build_source(data, form, "train", seed=seed, code=code)
-    val_source, test_source = held_out("val"), held_out("test")
+    val_source, test_source = (
+        build_held_out(data, form, split, seed=seed, code=code) for split in ("val", "test")
+    )
     train = load(train_source, "train pairs", training=True)
     val = None if val_source is None else load(val_source, "val pairs")
     say_values(train, data.workers)
@@ -109,6 +104,31 @@ def load_splits(
         load(test, "test pairs to show") if test is not None else None,
         {"train": len(train), "val": len(val or ()), "test": len(test_source or ())},
     )
+
+
+def build_held_out(
+    data: ConfigDict, form: PairFormat, split: str, *, seed: int, code: OwnCode = NO_OWN_CODE
+) -> Source | None:
+    """Build the source of a held-out split, once the training pairs were found.
+
+    Args:
+        data: As for `build_source`.
+        form: As for `build_source`.
+        split: `val` or `test`.
+        seed: As for `build_source`.
+        code: As for `build_source`.
+
+    Returns:
+        The pairs; None if the data set holds none out.
+
+    Raises:
+        InputError: As for `build_source`, except that there need not be any.
+    """
+    try:
+        source = build_source(data, form, split, seed=seed, may_be_empty=True, code=code)
+    except MissingDataError:
+        return None
+    return source if len(source) else None
 
 
 def _spread(source: Source, count: int) -> Source:

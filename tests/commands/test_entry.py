@@ -15,6 +15,7 @@ ROOT = SCRIPTS.parent
 _SHARED = {
     *("__init__", "allocator", "cli", "config_help", "ending", "entry", "foreign_flags"),
     *("interrupts", "scoring_flags", "surroundings", "terminal", "unknown_flags"),
+    *("finding", "found_config", "found_sides"),
 }
 
 

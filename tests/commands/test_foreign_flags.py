@@ -13,7 +13,7 @@ OF_THE_REFERENCE = re.findall(
     r"\w+",
     """
     dataroot name gpu_ids checkpoints_dir model input_nc output_nc ngf ndf netD netG n_layers_D norm
-    init_type init_gain no_dropout dataset_mode direction serial_batches num_threads batch_size
+    init_type init_gain no_dropout dataset_mode serial_batches num_threads batch_size
     load_size crop_size max_dataset_size preprocess no_flip display_winsize epoch load_iter verbose
     suffix use_wandb wandb_project_name display_freq display_ncols display_id update_html_freq
     print_freq no_html save_latest_freq save_epoch_freq save_by_iter continue_train epoch_count
@@ -70,10 +70,10 @@ def test_a_value_is_quoted_for_the_shell(refusal):
 
 
 def test_all_unknown_flags_are_answered_at_once_and_before_missing_ones(refusal):
-    answer = refusal("--dataroot", "x", "--model", "pix2pix", "--direction", "BtoA", "--name", "y")
+    answer = refusal("--dataroot", "x", "--model", "pix2pix", "--ngf", "32", "--name", "y")
     assert answer == (
         "s --dataroot: did you mean --config.data.root=x; --model: leave it out, as every run is a "
-        "pix2pix run; --direction: did you mean --config.data.direction=BtoA; --name: did you mean "
+        "pix2pix run; --ngf: did you mean --config.model.base_features=32; --name: did you mean "
         "--workdir=runs/y"
     )
 

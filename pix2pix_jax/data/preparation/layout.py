@@ -2,15 +2,20 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
+
+import numpy as np
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.layouts import USUAL, Names, find_sides, find_split_folders
+from pix2pix_jax.data.layouts import find_sides, find_split_folders
+from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.listing import SUFFIXES, find, has_images, list_images
 
 FORMS = ("side_by_side", "folders", "single")  # values of data.source
 WHOLE = "all"  # split of the files of a data set without splits
+_MEASURED = 256  # files whose sizes stand for those of all
 _WIDE = 2  # width to height from which a file could hold a pair
 
 
@@ -94,7 +99,7 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
             unpaired += matched.unpaired
     else:
         items = _find_items(pathlib.Path(root), names)
-        source = source or ("side_by_side" if _mostly_wide(items) else "single")
+        source = source or ("side_by_side" if wide_share(items)[0] > 1 / 2 else "single")
     used = {path for item in items for path in item.paths} | set(unpaired)
     elsewhere = tuple(path for path in found if path not in used)
     left_out = list_images(root).left_out
@@ -147,14 +152,20 @@ def _find_items(root: pathlib.Path, names: Names) -> list[Item]:
     ]
 
 
-def _mostly_wide(items: list[Item]) -> bool:
-    """Return whether most of the readable files are wide enough for a pair."""
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Return a number of items, evenly spread over all."""
+    chosen = np.linspace(0, len(items) - 1, min(most, len(items))).astype(int)
+    return [items[number] for number in chosen.tolist()]
+
+
+def wide_share(items: Sequence[Item]) -> tuple[float, int]:
+    """Return the share of files that are wide enough for a pair, and how many were looked at."""
     wide, readable = 0, 0
-    for item in items:
+    for item in spread(items, _MEASURED):
         try:
             height, width = image_files.size_of(item.paths[0])
         except InputError:
             continue
         readable += 1
         wide += width >= _WIDE * height
-    return wide * 2 > readable
+    return wide / max(readable, 1), readable

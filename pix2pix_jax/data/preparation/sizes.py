@@ -1,0 +1,40 @@
+"""The size that the networks see, for images of some sizes."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+Size = tuple[int, int]
+_LARGEST, _SMALLEST = 256, 16  # sides of what the networks see, unless the user wants others
+_ENLARGED = 1.15  # images may be enlarged by this for the next larger size
+_LONG = 1.25  # longer side to shorter from which the networks see no square
+_ALIKE = 1.1  # proportions that differ less are the same
+
+
+def middle_size(sizes: Iterable[Size]) -> Size:
+    """Return the median of heights and of widths."""
+    heights, widths = zip(*sizes, strict=True)
+    return int(statistics.median_low(heights)), int(statistics.median_low(widths))
+
+
+def choose_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Choose the size that the networks see.
+
+    Args:
+        sizes: Height and width of some images.
+
+    Returns:
+        Height and width. The shorter side is a power of two from 16 to 256 that images need not be
+        enlarged for by more than 15 %. The size is a square, unless all images have about the same
+        proportions, from 1.25 on: then the longer side is a multiple of a quarter of the shorter.
+    """
+    height, width = middle_size(sizes)
+    side = _LARGEST
+    while side > _SMALLEST and side > _ENLARGED * min(height, width):
+        side //= 2
+    ratios = [wide / high for high, wide in sizes]
+    ratio = max(width / height, height / width)
+    if max(ratios) > _ALIKE * min(ratios) or ratio < _LONG:
+        return side, side
+    unit = max(side // 4, _SMALLEST)
+    longer = max(round(side * min(ratio, 4.0) / unit), 1) * unit
+    return (side, longer) if width > height else (longer, side)
