@@ -20,6 +20,7 @@ COMPILATION_CACHE = "~/.cache/pix2pix_jax"
 _MOST_EPOCHS = 10**6
 _EPOCHS = Whole(1, _MOST_EPOCHS)
 _EPOCHS_OR_NEVER = Whole(0, _MOST_EPOCHS)
+_EVALUATIONS = Whole(1, _MOST_EPOCHS)
 _BATCH = Whole(1, 2**16)
 _BATCH_OR_AUTOMATIC = Whole(0, 2**16)
 # An own metric has a name of its own, which `build_metrics` knows once it is loaded.
@@ -77,6 +78,11 @@ TRAINING_KEYS = {
         False,
         Switch(),
         "on a GPU, the same bits every time, for exact resume, but slower; CPUs always give them",
+    ),
+    "train.patience": Key(
+        30,
+        _EVALUATIONS,
+        "evaluations without a better checkpoint.best_metric, after which a run is on a plateau",
     ),
     "train.init_from": Key("", Text(), "folder of a run; a new run starts with its networks"),
     "checkpoint.every_epochs": Key(10, _EPOCHS, "epochs between checkpoints"),

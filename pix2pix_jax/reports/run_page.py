@@ -4,6 +4,7 @@ import datetime
 import pathlib
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.evaluation.watch import settings_of, watch_all
 from pix2pix_jax.reports.pages import render, write_text
 from pix2pix_jax.reports.run_charts import (
     collect_scores,
@@ -53,6 +54,7 @@ def _gather(folder: RunFolder) -> dict[str, object]:
         "run": run,
         "start": run.starts[-1] if run.starts else None,
         "scores": collect_scores(run),
+        "findings": watch_all(run.rows, settings_of(run.config)),
         "samples": [(one, encoded[one.path]) for one in samples if encoded[one.path]],
         "tests": [(one, encoded[one.path]) for one in tests if encoded[one.path]],
         "charts": [

@@ -10,6 +10,7 @@ from pix2pix_jax.core.config import default_config, flatten
 from pix2pix_jax.core.errors import one_line, shown
 from pix2pix_jax.core.files import read_json_object
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.writers import format_cells
 
 Row = dict[str, float]
 
@@ -199,6 +200,11 @@ def read_rows(path: pathlib.Path) -> list[Row]:
     except (OSError, csv.Error):
         return []
     return sorted((row for row in rows if row.get("step", -1) >= 0), key=lambda row: row["step"])
+
+
+def as_read(step: int, values: Mapping[str, float]) -> Row:
+    """Return a row as `read_rows` will read it, when it has been written with `CsvWriter`."""
+    return _parse_cells({"step": step, **format_cells(values)})
 
 
 def _parse_cells(cells: Mapping[str, object]) -> Row:

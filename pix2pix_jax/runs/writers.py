@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -64,8 +65,8 @@ class CsvWriter:
             self._columns += new
             self._rewrite(rows)
         with self._path.open("a", newline="", encoding="utf-8") as file:
-            row = {name: f"{value:.6g}" for name, value in values.items()}
-            csv.DictWriter(file, self._columns, restval="").writerow({"step": step, **row})
+            row = {"step": step, **format_cells(values)}
+            csv.DictWriter(file, self._columns, restval="").writerow(row)
             file.flush()
             os.fsync(file.fileno())
 
@@ -82,6 +83,11 @@ class CsvWriter:
         writer.writerows(rows)
         with atomic_path(self._path, durable=True) as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def format_cells(values: Mapping[str, float]) -> dict[str, str]:
+    """Return numbers as a table has them, with six digits."""
+    return {name: f"{value:.6g}" for name, value in values.items()}
 
 
 def read_table(path: pathlib.Path) -> tuple[list[str], list[dict[str, str]]]:

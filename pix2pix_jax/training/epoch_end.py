@@ -13,6 +13,7 @@ from pix2pix_jax.core.devices import held_here, peak_resident_gigabytes
 from pix2pix_jax.core.errors import NonFiniteError
 from pix2pix_jax.core.processes import is_main
 from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.evaluation.metrics.variation import LEAST_PAIRS, VARIATION
 from pix2pix_jax.evaluation.pictures import sample_grid
 from pix2pix_jax.evaluation.scoring import Scores, evaluate, evaluate_baselines
 from pix2pix_jax.images import files as image_files
@@ -72,8 +73,8 @@ def show_and_evaluate(
         between: Called before and after every batch; what it raises ends the evaluation.
 
     Returns:
-        `val_<metric>` of validation pairs if there are any; `train_<metric>` of training pairs if
-        some are scored.
+        `val_<metric>` of validation pairs if there are any, and `output_variation` if there are
+        enough; `train_<metric>` of training pairs if some are scored.
     """
     between()
     stopwatch = Stopwatch()
@@ -85,7 +86,8 @@ def show_and_evaluate(
     scores: Scores = {}
     for prefix in run.scored:
         found = _evaluate(run, generator, prefix, step, between)
-        scores |= {f"{prefix}_{name}": value for name, value in found.items()}
+        scores |= {f"{prefix}_{name}": found[name] for name in run.metrics}
+        scores |= {name: found[name] for name in found if name not in run.metrics}
     shown = f": {describe_scores(scores)}" if scores else ""
     logger.info("step %d: evaluated in %s%s", step, stopwatch, shown)
     return scores
@@ -129,6 +131,9 @@ def _evaluate(
 ) -> Scores:
     options = eval_options(run)
     wanted = min(len(run.scored[prefix]), options["max_images"] or len(run.scored[prefix]))
+    metrics = dict(run.metrics)
+    if prefix == "val" and wanted >= LEAST_PAIRS:
+        metrics.setdefault(VARIATION.name, VARIATION)  # unless an own metric has its name
     done, minutes = 0, Minutes()
 
     def after_batch(count: int) -> None:
@@ -142,7 +147,7 @@ def _evaluate(
         return evaluate(
             generator,
             run.scored[prefix],
-            run.metrics,
+            metrics,
             mode=run.config.eval.mode,
             resident=run.resident.get(prefix),
             between=after_batch,

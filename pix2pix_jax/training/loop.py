@@ -58,6 +58,7 @@ from pix2pix_jax.training.saving import (
 from pix2pix_jax.training.start_lines import start_lines
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.timing import Stopwatch
+from pix2pix_jax.training.watching import WatchingWriter
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +151,7 @@ def _begin(run: Run, lock: RunLock, command: str) -> None:
 
 def _train_in_folder(run: Run, *, profile: bool) -> Result:
     """Open what the run writes to, and take its steps."""
-    # A row that the run still owes is written again.
-    last_row = run.first_step - (1 if run.unfinished.get("owed") else 0)
-    writer = build_writers(run.folder, last_row, run.given)
+    writer = WatchingWriter(run, build_writers(run.folder, run.last_row, run.given))
     try:
         with (
             out_of_memory_as(_LESS_MEMORY),

@@ -79,6 +79,11 @@ class Run:
     given: ConfigDict
 
     @property
+    def last_row(self) -> int:
+        """Last step whose row is kept when the run goes on; one that it still owes is not."""
+        return self.first_step - (1 if self.unfinished.get("owed") else 0)
+
+    @property
     def generator(self) -> nn.Module:
         """The generator for inference."""
         return self.networks.generator

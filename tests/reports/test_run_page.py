@@ -57,6 +57,21 @@ def test_a_complete_run_has_every_section_and_number(run):
     assert found.text.count(COMMAND) == 2
 
 
+def test_what_was_seen_while_training_has_its_epoch(run):
+    assert "findings" not in report_of(run).ids
+    writer = CsvWriter(run / "metrics.csv", 40)
+    for epoch in range(5, 40):
+        row = {"epoch": epoch, "val_l1": 0.5, "output_variation": 0.01}
+        writer.scalars(1000 * epoch, {name: float(value) for name, value in row.items()})
+    found = report_of(run)
+    assert "findings" in found.ids
+    assert (
+        "Seen while training epoch 6: the outputs ignore their source: from pair to pair they vary "
+        "only 1% as much as the targets."
+    ) in found.text
+    assert "epoch 34: val l1 has not got better for 30 evaluations (best 0.025). " in found.text
+
+
 def test_a_run_in_progress_says_how_far_it_is(tmp_path):
     found = report_of(make_run(tmp_path / "run", epochs=3, complete=False))
     assert "in progress step 30 of 40, epoch 3 of 4;" in found.text
