@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.names import SEPARATORS, SIDE_NAMES, USUAL, Names, Two, choose_suffixes
 from pix2pix_jax.data.sources import SPLITS
-from pix2pix_jax.images.listing import has_images, list_images, sub_folders
+from pix2pix_jax.images.listing import has_images, list_images, say_once, sub_folders
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +90,14 @@ def find_sides(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, Side
         return {}
     folders = _find_two_folders(pathlib.Path(root), names)
     if not folders and not names.folders:
-        return _find_suffixes(pathlib.Path(root), names)
-    return {split: _with_suffixes(sides, names) for split, sides in folders.items()}
+        found = _find_suffixes(pathlib.Path(root), names)
+    else:
+        found = {split: _with_suffixes(sides, names) for split, sides in folders.items()}
+    for sides in found.values():
+        if sides.suffixes and not names.suffixes:
+            ends = ",".join(sides.suffixes)
+            say_once(f"{sides}: paired by how names end (data.pair_by={ends})")
+    return found
 
 
 def _find_two_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:

@@ -180,13 +180,17 @@ def find(folder: str | os.PathLike) -> list[pathlib.Path]:
     """
     found = list_images(folder)
     if found.summary:
-        _say_once(found.summary)
+        say_once(found.summary)
     return list(found.files)
 
 
 @functools.lru_cache(maxsize=1024)
-def _say_once(line: str) -> None:
-    """Log a line, unless it was logged before: a run lists the same folder for several splits."""
+def say_once(line: str) -> None:
+    """Log a line, unless it was logged before: a run lists the same folder for several splits.
+
+    Args:
+        line: The line.
+    """
     logger.info("%s", line)
 
 

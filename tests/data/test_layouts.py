@@ -1,5 +1,7 @@
 """Where the sides of pairs are: what people's folders are called."""
 
+import logging
+
 import pytest
 from support.image_files import LAYOUTS, save, save_folders, save_pair
 
@@ -111,11 +113,13 @@ def test_two_flat_folders_are_divided_by_data_split_as_the_error_says(tmp_path):
 )
 @pytest.mark.parametrize("split", ["", "train"])
 def test_pairs_in_one_folder_are_told_apart_by_how_names_end(
-    tmp_path, first, second, suffixes, split
+    tmp_path, caplog, first, second, suffixes, split
 ):
     ours, theirs = save(tmp_path / split / first), save(tmp_path / split / second)
     folder = tmp_path / split
+    caplog.set_level(logging.INFO)
     assert find_sides(tmp_path) == {split: Sides(folder, folder, suffixes)}
+    assert f"paired by how names end (data.pair_by={','.join(suffixes)})" in caplog.text
     place = "train" if split else "."
     (pair,) = find_folder_pairs(str(tmp_path), (place,), "fail").values()
     assert pair == (ours, theirs)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from pix2pix_jax.data.layouts import find_twins
 from pix2pix_jax.data.pairing import same_name
 from pix2pix_jax.data.preparation.alignment import Alignment
 from pix2pix_jax.data.preparation.layout import Layout, find_layout
@@ -89,6 +90,7 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
         *_find_near(good),
         *_find_misaligned(good),
         _find_near_names(layout),
+        Finding("two folders with files of the same names: pairs?", _find_unnamed(root, layout)),
         Finding("in no split, not used in training", tuple(map(str, layout.elsewhere))),
         Finding("left out", tuple(f"{path}: {why}" for path, why in layout.left_out)),
     ]
@@ -130,6 +132,14 @@ def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:
                 cases.append(f"{title}: {channels} x {kind}, most are {usual} x {dtype}")
         title = f"another kind on side {'AB'[side]}" if len(seen[0].kinds) > 1 else "another kind"
         yield Finding(title, tuple(cases), True)
+
+
+def _find_unnamed(root: str, layout: Layout) -> tuple[str, ...]:
+    """Find two folders of single images that could be A and B under other names."""
+    twins = find_twins(root) if layout.source == "single" else ()
+    if not twins:
+        return ()
+    return (f"set data.source=folders data.folder_a={twins[0]} data.folder_b={twins[1]}",)
 
 
 def _find_near_names(layout: Layout) -> Finding:

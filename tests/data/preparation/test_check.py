@@ -289,3 +289,10 @@ def test_pairs_of_two_files_are_not_called_single_images(tmp_path, first, second
     layout = find_layout(str(tmp_path))
     assert layout.source == "folders"
     assert [item.paths for item in layout.items] == [paths]
+
+
+def test_two_folders_of_unknown_names_are_pointed_out(tmp_path):
+    for folder in ("aerial", "street"):
+        save(tmp_path / folder / "0.png", np.zeros((4, 4, 3), np.uint8))
+    found = findings(tmp_path)["two folders with files of the same names: pairs?"]
+    assert found == ("set data.source=folders data.folder_a=aerial data.folder_b=street",)
