@@ -71,14 +71,15 @@ def down_conv(
     Returns:
         Features of floor(h / 2) x floor(w / 2).
     """
-    library = partial(_library_conv, stride=2, padding=1)
-    product = product_convolutions.product_down_conv
-    pays_off = product_convolutions.pays_off(x, kernel)
-    few_rows = x.shape[0] * (x.shape[1] // 2) * (x.shape[2] // 2) <= MOST_PRODUCT_ROWS
-    on_cpu, elsewhere = (product if better else library for better in (pays_off, few_rows))
-    if on_cpu is elsewhere:
-        return on_cpu(x, kernel)
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
+    product, on_cpu = product_convolutions.product_down_conv, product_convolutions.block_down_conv
+    if product_convolutions.pays_off(x, kernel) or product_convolutions.gathers_less(kernel):
+        on_cpu = product
+    if x.shape[0] * (x.shape[1] // 2) * (x.shape[2] // 2) > MOST_PRODUCT_ROWS:
+        library = partial(_library_conv, stride=2, padding=1)
+        return lax.platform_dependent(x, kernel, cpu=on_cpu, default=library)
+    if on_cpu is product:
+        return product(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=product)
 
 
 def up_conv(

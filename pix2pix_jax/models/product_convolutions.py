@@ -3,7 +3,7 @@
 For the gradients of a convolution, XLA's CPU backend copies the kernel into another layout, as
 libraries of GPUs do. If kernels are larger than images, as inside a U-Net, that takes longer than
 the arithmetic. A product takes the kernel as it is stored, and so do its gradients, which are
-products too. `convolutions` chooses: many of these on the CPU, those of tiny images elsewhere.
+products too. `convolutions` chooses: most of these on the CPU, those of tiny images elsewhere.
 
 Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
 """
@@ -15,11 +15,16 @@ from jaxtyping import Array, Float
 
 
 def pays_off(x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]) -> bool:
-    """Tell whether `product_conv` and `product_down_conv` beat the library's form on the CPU.
+    """Tell whether `product_conv` and `product_down_conv` beat other forms on the CPU.
 
-    The cost of gathering grows with the image, that of the library's layouts with the kernel.
+    The cost of gathering grows with the image, that of other layouts with the kernel.
     """
     return kernel.size > x.size
+
+
+def gathers_less(kernel: Float[Array, "4 4 in out"]) -> bool:
+    """Tell whether `product_down_conv` gathers fewer values than `block_down_conv` adds up."""
+    return 3 * kernel.shape[2] < kernel.shape[3]
 
 
 def is_narrow(kernel: Float[Array, "k k in out"]) -> bool:
@@ -42,6 +47,26 @@ def product_down_conv(
     if x.shape[1:3] == (2, 2):  # the outer taps see nothing but padding
         return product_conv(x, kernel[1:3, 1:3], 0)
     return _product(_windows_of_stride_2(x), kernel)
+
+
+def block_down_conv(
+    x: Float[Array, "n h w in"], kernel: Float[Array, "4 4 in out"]
+) -> Float[Array, "n h2 w2 out"]:
+    """Halve both sides; arguments and result as in `convolutions.down_conv`.
+
+    A window is 2x2 blocks of 2x2 pixels. Each block is multiplied by all four parts of the kernel
+    once, and four products are added up for each window. So the image is not gathered, and its
+    gradients gather the smaller one. The kernel is copied into another layout: for large images.
+    """
+    features_in, features_out = kernel.shape[2:]
+    blocks = _blocks(x).swapaxes(2, 3)  # now the four pixels of a block lie side by side
+    n, rows, columns = blocks.shape[:3]
+    # From (row of blocks, row in it, column of blocks, column in it, in, out).
+    parts = kernel.reshape(2, 2, 2, 2, features_in, features_out).transpose(1, 3, 4, 0, 2, 5)
+    products = blocks.reshape(-1, 4 * features_in) @ parts.reshape(4 * features_in, -1)
+    products = products.reshape(n, rows, columns, 2, 2, features_out)
+    upper = products[:, :-1, :-1, 0, 0] + products[:, :-1, 1:, 0, 1]
+    return upper + products[:, 1:, :-1, 1, 0] + products[:, 1:, 1:, 1, 1]
 
 
 def narrow_conv(
@@ -104,9 +129,15 @@ def _windows_of_stride_2(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 16
     A window is 2x2 blocks of 2x2 pixels, which are views of the image instead of strided reads.
     """
     n, height, width, channels = x.shape
-    # If a side is odd, no window reaches the padding at its end.
-    x = jnp.pad(x, ((0, 0), (1, 1 - height % 2), (1, 1 - width % 2), (0, 0)))
-    blocks = x.reshape(n, height // 2 + 1, 2, width // 2 + 1, 2, channels)
+    blocks = _blocks(x)
     pairs = jnp.stack([blocks[:, :-1], blocks[:, 1:]], axis=2)
     squares = jnp.stack([pairs[..., :-1, :, :], pairs[..., 1:, :, :]], axis=5)
     return jnp.moveaxis(squares, 4, 2).reshape(n, height // 2, width // 2, 16, channels)
+
+
+def _blocks(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 2 w2 2 c"]:
+    """View an image with one pixel of padding as blocks of 2x2 pixels."""
+    n, height, width, channels = x.shape
+    # If a side is odd, no window reaches the padding at its end.
+    x = jnp.pad(x, ((0, 0), (1, 1 - height % 2), (1, 1 - width % 2), (0, 0)))
+    return x.reshape(n, height // 2 + 1, 2, width // 2 + 1, 2, channels)

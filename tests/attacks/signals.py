@@ -21,28 +21,41 @@ from tests.attacks import tiny_run
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SLOW = 10  # seconds from a signal to the end of the process
-_START = 0.25  # seconds in which Python itself starts, on a busy machine
+
+
+def is_heeding(pid):
+    """Tell whether a process has come to the first line of the command: it then handles SIGTERM."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, mask = line.partition(":")
+        if name == "SigCgt":
+            return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
+    return False
 
 
 def send(workdir, home, number, delay):
-    """Send a signal to the run; return its status, what it printed, and how long it took to end."""
-    process = tiny_run.start(workdir, home)
+    """Send a signal to the run.
+
+    Returns:
+        Its status, what it printed, how long it took to end, and whether it heeded signals already.
+    """
+    process, heeding = tiny_run.start(workdir, home), True
     try:
         try:
             process.wait(delay)
         except subprocess.TimeoutExpired:
+            heeding = is_heeding(process.pid)
             process.send_signal(number)
         begun = time.monotonic()
         out, error = process.communicate(timeout=120)
     finally:
         process.kill()
-    return process.returncode, out, error, time.monotonic() - begun
+    return process.returncode, out, error, time.monotonic() - begun, heeding
 
 
-def judge_end(number, delay, status, error, seconds):
+def judge_end(number, status, error, seconds, heeding):
     """Return how a signal was taken, and what is wrong about that, if anything is."""
     lines = error.strip().splitlines()
-    if delay < _START and "pix2pix_jax" not in error and status in (-number, 1, 130):
+    if not heeding and status in (-number, 1, 128 + number):  # Python itself still starts
         return "before the first line", []
     faults = []
     if status not in (0, 128 + number):
@@ -91,8 +104,8 @@ def main():
         for trial in range(flags.trials):
             number, workdir = rng.choice(SIGNALS), home / f"run_{trial}"
             delay = rng.uniform(0, flags.latest or seconds)
-            status, out, error, took = send(workdir, home, number, delay)
-            how, faults = judge_end(number, delay, status, error, took)
+            status, out, error, took, heeding = send(workdir, home, number, delay)
+            how, faults = judge_end(number, status, error, took, heeding)
             if how == "heeded":
                 slowest = max(slowest, took)
                 how = "saved" if "saved step" in out else how

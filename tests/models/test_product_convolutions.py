@@ -1,6 +1,7 @@
 """Convolutions as products against the library's, and which form each platform takes."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +42,7 @@ def product_conv(x, kernel):
 
 FORMS = {
     "down": (products.product_down_conv, library_down_conv),
+    "blocks": (products.block_down_conv, library_down_conv),
     "up": (products.product_up_conv, library_up_conv),
     "same": (product_conv, library_conv),
     "narrow": (narrow_conv, library_conv),
@@ -161,9 +163,24 @@ CONVOLUTIONS, PRODUCTS = (3, 0), (0, 3)
 same_conv = functools.partial(conv, padding=1)
 
 
+@pytest.mark.parametrize(("sides", "features_in"), [((4, 4), 8), ((16, 16), 2), ((16, 16), 4)])
+def test_the_cpu_always_downsamples_by_products(sides, features_in):
+    assert counted(down_conv, sides, features_in, 8, "cpu") == PRODUCTS
+
+
+@pytest.mark.parametrize(("sides", "features_in"), [((4, 4), 8), ((16, 16), 2), ((16, 16), 4)])
+def test_the_cpu_gathers_windows_where_these_are_small_or_the_kernel_is_large(sides, features_in):
+    x = jax.ShapeDtypeStruct((1, *sides, features_in), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((4, 4, features_in, 8), jnp.float32)
+    windows, blocks = (math.prod(side // 2 + more for side in sides) for more in (0, 1))
+    text = lowered(down_conv, x, kernel, platform="cpu")
+    by_blocks = (sides, features_in) == ((16, 16), 4)
+    # One row of the product for each of them.
+    assert f"tensor<{blocks if by_blocks else windows}x" in text
+    assert f"tensor<{windows if by_blocks else blocks}x" not in text
+
+
 def test_the_cpu_takes_products_where_the_kernel_is_larger_than_the_image():
-    assert counted(down_conv, (4, 4), 8, 8, "cpu") == PRODUCTS
-    assert counted(down_conv, (16, 16), 2, 3, "cpu") == CONVOLUTIONS
     assert counted(same_conv, (4, 4), 8, 8, "cpu") == PRODUCTS
     assert counted(same_conv, (16, 16), 4, 4, "cpu") == CONVOLUTIONS
     assert counted(functools.partial(same_conv, stride=2), (4, 4), 8, 8, "cpu") == CONVOLUTIONS

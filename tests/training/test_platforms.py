@@ -49,10 +49,10 @@ def step_on(platform, levels=6, accumulate=1):
 
 
 def test_a_step_lowered_for_the_cpu_has_its_forms():
-    # The generator has 3 down-convolutions with value and gradients, the first without that of the
-    # image; 3 more as products, and 6 up. Of the discriminator's 5 convolutions 2 are products. It
-    # sees the fake and the target with its gradients, and the fake again for the generator's.
-    assert operations(step_on("cpu")) == (8 + 2 * 8 + 6, 3 * 9 + 2 * 6 + 4)
+    # Products alone. The generator has 12 convolutions with value and gradients, the first without
+    # that of the image. The discriminator has 5. It sees the fake and the target with its
+    # gradients, and the fake again for the generator's.
+    assert operations(step_on("cpu")) == (0, 3 * 12 - 1 + 2 * (3 * 5 - 1) + 2 * 5)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
