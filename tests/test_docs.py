@@ -118,7 +118,8 @@ def known():
         helps = [run_script(name, *arguments) for arguments in [("--help",), *subcommands]]
         assert all(status == 0 for status, _, _ in helps)
         found[name] = set().union(*(flags_in(text) for _, text, _ in helps))
-    return found
+    usage = (ROOT / "scripts/benchmarking/first_gpu.sh").read_text().partition("\nset ")[0]
+    return {**found, "first_gpu": flags_in(usage)}
 
 
 @pages
