@@ -32,6 +32,11 @@ class Sides:
         other = "" if self.first == self.second else f"{self.second}/"
         return f"{self.first}/{one} and {other}{two}"
 
+    @property
+    def how(self) -> str:
+        """Say that files are paired by how their names end, and which key says so."""
+        return f"paired by how names end (data.pair_by={','.join(self.suffixes)})"
+
 
 def find_split_folders(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, pathlib.Path]:
     """Return the folders of the splits right below a data set's root.
@@ -91,12 +96,16 @@ def find_sides(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, Side
     folders = _find_two_folders(pathlib.Path(root), names)
     if not folders and not names.folders:
         found = _find_suffixes(pathlib.Path(root), names)
+    elif names.suffixes:
+        ends = _lower(names.suffixes)
+        found = {
+            split: dataclasses.replace(sides, suffixes=ends) for split, sides in folders.items()
+        }
     else:
-        found = {split: _with_suffixes(sides, names) for split, sides in folders.items()}
-    for sides in found.values():
-        if sides.suffixes and not names.suffixes:
-            ends = ",".join(sides.suffixes)
-            say_once(f"{sides}: paired by how names end (data.pair_by={ends})")
+        return folders
+    if not names.suffixes:
+        for sides in found.values():
+            say_once(f"{sides}: {sides.how}")
     return found
 
 
@@ -173,16 +182,6 @@ def _refuse_several(root: pathlib.Path, found: dict[Two, dict[str, list[Sides]]]
         f"{root}: pairs could be in {one}, or in {two}; say which, such as "
         f"data.folder_a={first} data.folder_b={second}"
     )
-
-
-def _with_suffixes(sides: Sides, names: Names) -> Sides:
-    """Add how names of files end, if partners in two folders do not have the same name."""
-    if names.suffixes:
-        return dataclasses.replace(sides, suffixes=_lower(names.suffixes))
-    first, second = (set(_stems(folder, folder)) for folder in (sides.first, sides.second))
-    if first & second:
-        return sides
-    return dataclasses.replace(sides, suffixes=choose_suffixes(first | second))
 
 
 def _lower(suffixes: tuple[str, ...]) -> Two:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
 from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
-from pix2pix_jax.data.names import USUAL, Names
+from pix2pix_jax.data.names import USUAL, Names, Two, choose_suffixes
 from pix2pix_jax.data.sources import Paths
-from pix2pix_jax.images.listing import find
+from pix2pix_jax.images.listing import find, say_once
 
 logger = logging.getLogger(__name__)
 
@@ -148,13 +148,25 @@ def match(sides: Sides) -> StemPairs:
         sides: Where they are.
 
     Returns:
-        The pairs by path without suffix, and without the ends that tell A and B apart.
+        The pairs by path without suffix, and without the ends that tell A and B apart. If no two
+        files of two folders have the same stem, these ends are found out.
 
     Raises:
         InputError: Two files of one side have the same stem.
     """
-    if not sides.suffixes:
-        return pair_by_stem(sides.first, sides.second)
+    if sides.suffixes:
+        return _pair_by_ends(sides)
+    paired = pair_by_stem(sides.first, sides.second)
+    ends = () if paired.pairs else _ends_in(sides, paired)
+    if not ends:
+        return paired
+    sides = dataclasses.replace(sides, suffixes=ends)
+    say_once(f"{sides}: {sides.how}")
+    return _pair_by_ends(sides)
+
+
+def _pair_by_ends(sides: Sides) -> StemPairs:
+    """Pair files by their stems without the ends that tell A and B apart."""
     found: tuple[dict[str, pathlib.Path], ...] = ({}, {})
     alone: list[pathlib.Path] = []
     for number, folder in enumerate(dict.fromkeys((sides.first, sides.second))):
@@ -176,6 +188,16 @@ def match(sides: Sides) -> StemPairs:
         tuple(path for stem, path in theirs.items() if stem not in ours),
         sides.suffixes,
     )
+
+
+def _ends_in(sides: Sides, alone: StemPairs) -> Two | tuple[()]:
+    """Find out how names end in two folders in which no two files have the same stem."""
+    stems = {
+        path.relative_to(folder).with_suffix("").as_posix().casefold()
+        for folder, paths in ((sides.first, alone.only_first), (sides.second, alone.only_second))
+        for path in paths
+    }
+    return choose_suffixes(stems)
 
 
 def find_folder_pairs(

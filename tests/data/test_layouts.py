@@ -11,6 +11,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
 from pix2pix_jax.data.names import Names, build_names
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs
+from pix2pix_jax.data.preparation.layout import find_layout
 
 COMMON = [
     *((layout, "train") for layout in LAYOUTS),
@@ -160,3 +161,11 @@ def test_the_names_come_from_keys_which_a_command_line_can_set():
         build_names(config.data)
     override(config, "data.folder_a", "street")
     assert build_names(config.data).folders == ("street", "aerial")
+
+
+def test_folders_of_single_images_may_have_the_names_of_sides(tmp_path):
+    for name in ("day/0.png", "night/1.png", "before/2.png", "after/3.png"):
+        save(tmp_path / name)
+    with pytest.raises(InputError, match="say which, such as"):
+        find_layout(str(tmp_path))
+    assert len(find_layout(str(tmp_path), "single").items) == 4

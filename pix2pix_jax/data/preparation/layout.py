@@ -82,7 +82,7 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
             same stem.
     """
     found = find_images(root)
-    sides = find_sides(root, names)
+    sides = find_sides(root, names) if source in ("", "folders") else {}
     if source == "folders" and not sides:
         raise InputError(
             f"{root}: has no folders of pairs; expected A/train and B/train, trainA and trainB, or "

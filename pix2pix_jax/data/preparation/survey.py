@@ -100,7 +100,8 @@ def survey(
         raise InputError(
             f"{root}: {len(layout.unpaired)} files have no partner of the same name "
             f"({some_of(layout.unpaired)}); add them, or leave these out with "
-            "--config.data.unpaired=skip"
+            "--config.data.unpaired=skip; if the folders are no sides of pairs, say so with "
+            "--config.data.source=single"
         )
     if not layout.items:
         raise InputError(f"{root}: its folders of pairs hold no pair, {some_of(layout.unpaired)}")
