@@ -32,7 +32,8 @@ JITTER_SIDES = ("source", "target", "both")
 
 GAN_LOSSES = ("hinge", "lsgan", "none", "vanilla", "wgangp")
 RECONSTRUCTION_LOSSES = ("charbonnier", "l1", "l2")
-SCHEDULES = ("constant", "cosine", "linear", "step")
+SCHEDULES = ("constant", "cosine", "linear", "plateau", "step")
+ENDINGS = ("plateau",)
 
 EVAL_MODES = ("deterministic", "paper")
 # Of flags of `sample`.

@@ -112,6 +112,13 @@ def wait_for_all(place: str) -> None:
         multihost_utils.sync_global_devices(place)
 
 
+def from_main(values: np.ndarray) -> np.ndarray:
+    """Return what the first process has, in every process; all must call this at the same place."""
+    if jax.process_count() == 1:
+        return values
+    return np.array(multihost_utils.broadcast_one_to_all(values))
+
+
 class Agreement:
     """Tells all processes, at the same call of the step, that one of them was asked to stop.
 

@@ -8,6 +8,7 @@ from pix2pix_jax.core.rules import (
     WEIGHT,
     Choice,
     Key,
+    Number,
     Several,
     Switch,
     Text,
@@ -57,6 +58,19 @@ TRAINING_KEYS = {
         _EPOCHS_OR_NEVER,
         "linear: length of the decay at the end; step: epochs between drops; 0: never",
     ),
+    "lr.plateau_patience": Key(
+        5,
+        _EVALUATIONS,
+        "plateau: evaluations without a better checkpoint.best_metric, after which the rate drops",
+    ),
+    "lr.plateau_factor": Key(
+        0.2,
+        Number(0, 1, open_low=True, open_high=True),
+        "plateau: what the learning rates are multiplied by at each drop",
+    ),
+    "lr.warmup_steps": Key(
+        0, COUNT, "steps over which the learning rates rise from near 0 at the start; 0: none"
+    ),
     "train.batch_size": Key(1, _BATCH, "pairs per device and step"),
     "train.global_batch_size": Key(
         0, Whole(0, 2**20), "pairs per step over all devices; 0: train.batch_size * devices"
@@ -78,6 +92,12 @@ TRAINING_KEYS = {
         False,
         Switch(),
         "on a GPU, the same bits every time, for exact resume, but slower; CPUs always give them",
+    ),
+    "train.stop_when": Key(
+        "",
+        Choice(choices.ENDINGS, or_empty=True),
+        "plateau: end the run once its scores have not got better for train.patience evaluations; "
+        "'': never",
     ),
     "train.patience": Key(
         30,

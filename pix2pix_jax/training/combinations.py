@@ -4,6 +4,7 @@ import logging
 
 from ml_collections import ConfigDict
 
+from pix2pix_jax.core.config import get
 from pix2pix_jax.core.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,21 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
             "(train.batch_size)"
         )
+
+
+def refuse_plateaus_without_scores(config: ConfigDict, validation_pairs: int) -> None:
+    """Raise InputError if a run is to act on scores that it does not have.
+
+    Args:
+        config: A resolved configuration.
+        validation_pairs: Number of validation pairs.
+    """
+    for key in ("train.stop_when", "lr.schedule"):
+        if get(config, key) == "plateau" and not validation_pairs:
+            raise InputError(
+                f"{key}='plateau': there are no validation pairs, and so no scores; hold some out "
+                "with data.split=0.8,0.1,0.1, or choose another value"
+            )
 
 
 def choose_global_batch(train: ConfigDict, device_count: int) -> int:

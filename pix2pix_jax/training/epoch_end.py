@@ -26,16 +26,17 @@ from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import example_keys
 from pix2pix_jax.training.timing import Minutes, Stopwatch
+from pix2pix_jax.training.watching import WatchingWriter
 
 logger = logging.getLogger(__name__)
 
 _TRAINING_PAIRS = 8  # pairs in the picture of the first training pairs
 
 
-def position(run: Run, step: int) -> Scores:
+def position(run: Run, step: int, rate_factor: float) -> Scores:
     """Return epoch and learning rate after a step, as metrics.csv has them."""
     epoch = float(run.timeline.epochs_done(step))
-    return {"epoch": epoch, "learning_rate": float(run.schedule(step - 1))}
+    return {"epoch": epoch, "learning_rate": float(run.schedule(step - 1)) * rate_factor}
 
 
 def eval_options(run: Run) -> dict[str, Any]:
@@ -177,17 +178,21 @@ def show_training_pairs(run: Run) -> None:
     image_files.write(run.folder.training_pairs_file, picture)
 
 
-def log_row(run: Run, step: int, writer: Writer, progress: Progress) -> None:
+def log_row(run: Run, step: int, writer: WatchingWriter, progress: Progress) -> None:
     """Write the row of a step between halts into the tables."""
     with progress.owing("row"):
-        writer.scalars(step, {**position(run, step), **progress.row()})
+        at = position(run, step, writer.plateaus.rate_factor)
+        writer.scalars(step, {**at, **progress.row()})
 
 
-def log_halt(run: Run, step: int, writer: Writer, progress: Progress, scores: Scores) -> None:
+def log_halt(
+    run: Run, step: int, writer: WatchingWriter, progress: Progress, scores: Scores
+) -> None:
     """Write a halt's row into the tables, and log its line."""
     losses, speed = progress.epoch(), progress.images_per_second
     timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
-    writer.scalars(step, {**position(run, step), **progress.row(), **scores, **timing})
+    at = position(run, step, writer.plateaus.rate_factor)
+    writer.scalars(step, {**at, **progress.row(), **scores, **timing})
     shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
     speed_now = f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
     line = "; ".join(part for part in (shown, speed_now, progress.shown.time_left(step)) if part)
@@ -216,9 +221,15 @@ def summarise(
     for name, value in scores.items():
         side, _, metric = name.partition("_")
         sides.setdefault(side, {})[metric] = value
+    config = run.config
+    plateau = (
+        f"plateau: val {config.checkpoint.best_metric} has not got better for "
+        f"{config.train.patience} evaluations"
+    )
     return {
         "steps": step,
         "epochs": run.timeline.epochs_done(step),
+        **({"ended_by": plateau} if step < run.halts.stop else {}),
         "images_per_second": round(progress.images_per_second, 2),
         "seconds_per_1000_steps": round(progress.seconds_per_step * 1e3, 2),
         "data_wait_share": round(progress.data_wait, 4),
@@ -238,4 +249,5 @@ def last_line(run: Run, summary: dict[str, Any]) -> str:
     else:
         scores = "no pairs were held out to score"
     epochs, seconds = summary["epochs"], summary["seconds"]
-    return f"done: {epochs} epochs in {seconds:.0f} s; {scores}; see {run.folder.samples}"
+    ended = f", ended by a {summary['ended_by']}" if "ended_by" in summary else ""
+    return f"done: {epochs} epochs in {seconds:.0f} s{ended}; {scores}; see {run.folder.samples}"

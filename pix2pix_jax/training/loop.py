@@ -29,11 +29,10 @@ from pix2pix_jax.core.processes import Agreement, is_main
 from pix2pix_jax.core.signals import StopRequest
 from pix2pix_jax.evaluation.scoring import Scores
 from pix2pix_jax.reports.run_page import write_report
-from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.lock import RunLock
-from pix2pix_jax.runs.writers import Writer, build_writers
+from pix2pix_jax.runs.writers import build_writers
 from pix2pix_jax.training.epoch_end import (
     baseline_scores,
     checkpoint_metrics,
@@ -46,6 +45,7 @@ from pix2pix_jax.training.epoch_end import (
     summarise,
 )
 from pix2pix_jax.training.feeding import Call, build_feed
+from pix2pix_jax.training.plateaus import Plateaus
 from pix2pix_jax.training.progress import Progress, Trace
 from pix2pix_jax.training.run import Run, prepare_run
 from pix2pix_jax.training.saving import (
@@ -54,6 +54,7 @@ from pix2pix_jax.training.saving import (
     rescue,
     save_planned,
     save_stopped,
+    write_start,
 )
 from pix2pix_jax.training.start_lines import start_lines
 from pix2pix_jax.training.state import TrainState
@@ -118,16 +119,17 @@ def train_and_evaluate(
         if is_main() and pathlib.Path(workdir).is_dir():
             lock.take()
         run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
-        folder = run.folder
-        if run.first_step >= run.halts.stop and folder.summary_file.exists():
-            done = run.first_step
-            logger.info("%s: complete at step %d; raise train.epochs to go on", folder, done)
+        folder, done, plateaus = run.folder, run.first_step, Plateaus(run)
+        ended = plateaus.end_at(done)
+        if (done >= run.halts.stop or ended) and folder.summary_file.exists():
+            way = "set train.stop_when=''" if ended else "raise train.epochs"
+            logger.info("%s: complete at step %d; %s to go on", folder, done, way)
             return Result(done, {})
         if is_main():
-            _begin(run, lock, command)
+            write_start(run, lock, command)
         for line in start_lines(run):
             logger.info("%s", line)
-        result = _train_in_folder(run, profile=profile)
+        result = _train_in_folder(run, plateaus, profile=profile)
         if result.stopped_by is None and is_main():
             result.summary["seconds"] = round(time.monotonic() - started, 1)
             write_json(folder.summary_file, result.summary)
@@ -137,21 +139,10 @@ def train_and_evaluate(
         return result
 
 
-def _begin(run: Run, lock: RunLock, command: str) -> None:
-    """Write the first files of a start: only now is the run known to be possible."""
-    folder = run.folder
-    folder.path.mkdir(parents=True, exist_ok=True)
-    lock.take()
-    if not run.first_step and steps_in(folder.checkpoints):
-        raise InputError(f"{folder}: another process has trained there meanwhile; start again")
-    folder.sweep()
-    folder.record_start(run.given, first_step=run.first_step, command=command)
-    folder.summary_file.unlink(missing_ok=True)
-
-
-def _train_in_folder(run: Run, *, profile: bool) -> Result:
+def _train_in_folder(run: Run, plateaus: Plateaus, *, profile: bool) -> Result:
     """Open what the run writes to, and take its steps."""
-    writer = WatchingWriter(run, build_writers(run.folder, run.last_row, run.given))
+    writers = build_writers(run.folder, run.last_row, run.given)
+    writer = WatchingWriter(run, writers, plateaus)
     try:
         with (
             out_of_memory_as(_LESS_MEMORY),
@@ -168,7 +159,7 @@ class _Stopped(Exception):  # noqa: N818  it is no error
 
 
 def _train(
-    run: Run, checkpoints: Checkpoints, writer: Writer, stop: StopRequest, *, profile: bool
+    run: Run, checkpoints: Checkpoints, writer: WatchingWriter, stop: StopRequest, *, profile: bool
 ) -> Result:
     """Take the run's steps, with everything that happens between them."""
     state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
@@ -178,11 +169,13 @@ def _train(
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.
     trace = Trace(run.folder.profile if profile else None, step, last)
-    call, calls = _compile(run, state, trace)
+    state, last = writer.plateaus.steer(state), writer.plateaus.last_step(step)
+    call, calls = _compile(run, state, trace) if step < last else (None, iter(()))
     agreement, stopping = Agreement(), False
     stop.listen()  # before this there is nothing to save, and a signal ends the program
     try:
         while step < last and not stopping:
+            state = writer.plateaus.steer(state)
             begin, end = step, run.halts.next_halt(step)
             release_free_memory()  # left by an evaluation or a save
             progress.start()
@@ -212,6 +205,7 @@ def _train(
             if step == end:
                 heed = functools.partial(_heed, agreement, stop)
                 scores = _halt(run, checkpoints, writer, state, step, progress, heed)
+                last = writer.plateaus.last_step(step)
         if step < last:
             raise _Stopped
         show_test_pairs(run, state, step)
@@ -232,7 +226,11 @@ def _train(
 
 
 def _before_the_steps(
-    run: Run, checkpoints: Checkpoints, writer: Writer, state: TrainState, progress: Progress
+    run: Run,
+    checkpoints: Checkpoints,
+    writer: WatchingWriter,
+    state: TrainState,
+    progress: Progress,
 ) -> Scores:
     """Do what a stopped run still owes; or the first or last evaluation, if it is at that step."""
     step, owed = run.first_step, run.unfinished.get("owed")
@@ -242,7 +240,7 @@ def _before_the_steps(
         return _halt(run, checkpoints, writer, state, step, progress)
     if owed == "row":
         log_row(run, step, writer, progress)
-    due = step == 0 or step >= run.halts.stop
+    due = step == 0 or step >= writer.plateaus.last_step(step)
     return show_and_evaluate(run, state, step, writer) if due else {}
 
 
@@ -255,7 +253,7 @@ def _heed(agreement: Agreement, stop: StopRequest) -> None:
 def _halt(
     run: Run,
     checkpoints: Checkpoints,
-    writer: Writer,
+    writer: WatchingWriter,
     state: TrainState,
     step: int,
     progress: Progress,
@@ -269,7 +267,8 @@ def _halt(
     with progress.owing("halt"):
         scores = show_and_evaluate(run, state, step, writer, between) if due else {}
         log_halt(run, step, writer, progress, scores)
-        if run.halts.save_is_due(step):
+        writer.plateaus.agree()
+        if run.halts.save_is_due(step) or writer.plateaus.end_at(step):
             save_planned(run, checkpoints, state, step, checkpoint_metrics(run, step, scores))
         if due and run.config.log.report and is_main():
             write_report(run.folder.path)
@@ -277,9 +276,7 @@ def _halt(
 
 
 def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[Call]]:
-    """Compile the step, and return it with all its calls; there are none if the run is complete."""
-    if run.first_step >= run.halts.stop:
-        return None, iter(())
+    """Compile the step, and return it with all its calls."""
     feed = build_feed(run)
     calls = feed.calls(
         run.first_step,

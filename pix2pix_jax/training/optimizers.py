@@ -56,6 +56,7 @@ SCHEDULES = {
     "constant": constant_factor,
     "cosine": cosine_factor,
     "linear": linear_factor,
+    "plateau": constant_factor,  # its drops depend on scores, see `watching`
     "step": step_factor,
 }
 
@@ -67,9 +68,10 @@ def build_schedule(
     epochs: int,
     decay_epochs: int,
     *,
+    warmup_steps: int = 0,
     code: OwnCode = NO_OWN_CODE,
 ) -> Schedule:
-    """Build a schedule. All schedules change between epochs only.
+    """Build a schedule. After the warm-up, all schedules change between epochs only.
 
     Args:
         name: One of `SCHEDULES`, or a reference to an own function like them.
@@ -77,6 +79,7 @@ def build_schedule(
         epoch_of: Maps a step to its epoch, from 0.
         epochs: Length of the run.
         decay_epochs: Means something else to each schedule.
+        warmup_steps: First steps of the run, over which the rate rises linearly from nearly 0.
         code: What may run of own code.
 
     Returns:
@@ -91,7 +94,13 @@ def build_schedule(
         factor = SCHEDULES[name]
     else:
         raise InputError(f"lr.schedule={name!r}: choose from {', '.join(sorted(SCHEDULES))}")
-    return lambda step: learning_rate * factor(epoch_of(step), epochs, decay_epochs)
+
+    def rate(step: Any) -> Any:
+        return learning_rate * factor(epoch_of(step), epochs, decay_epochs)
+
+    if not warmup_steps:
+        return rate
+    return lambda step: rate(step) * jnp.minimum((jnp.float32(step) + 1) / warmup_steps, 1)
 
 
 def build_schedules(
@@ -110,7 +119,13 @@ def build_schedules(
     """
     g_schedule, d_schedule = (
         build_schedule(
-            config.lr.schedule, rate, timeline.epoch, epochs, config.lr.decay_epochs, code=code
+            config.lr.schedule,
+            rate,
+            timeline.epoch,
+            epochs,
+            config.lr.decay_epochs,
+            warmup_steps=config.lr.warmup_steps,
+            code=code,
         )
         for rate in (
             config.optimizer.learning_rate,

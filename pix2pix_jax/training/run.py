@@ -27,7 +27,11 @@ from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
-from pix2pix_jax.training.combinations import choose_global_batch, refuse_impossible
+from pix2pix_jax.training.combinations import (
+    choose_global_batch,
+    refuse_impossible,
+    refuse_plateaus_without_scores,
+)
 from pix2pix_jax.training.fitting import refuse_too_large
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
@@ -192,6 +196,7 @@ def prepare_run(
 
     # 3. The data, and what depends on the number of pairs.
     splits = _load_splits(config, form, code)
+    refuse_plateaus_without_scores(config, splits.counts["val"])
     timeline = Timeline(len(splits.train), global_batch, config.seed)
     if meta is not None:
         fixed = _fixed(config)

@@ -6,8 +6,10 @@ import jax
 
 from pix2pix_jax.core.devices import hold, on_cpu
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.lock import RunLock
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.start import with_networks_of
@@ -15,6 +17,27 @@ from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.timing import Stopwatch
 
 logger = logging.getLogger(__name__)
+
+
+def write_start(run: Run, lock: RunLock, command: str) -> None:
+    """Write the first files of a start: only now is the run known to be possible.
+
+    Args:
+        run: The run.
+        lock: The lock of its folder.
+        command: Command line, for the record.
+
+    Raises:
+        InputError: Another process trains there, or has done so meanwhile.
+    """
+    folder = run.folder
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock.take()
+    if not run.first_step and steps_in(folder.checkpoints):
+        raise InputError(f"{folder}: another process has trained there meanwhile; start again")
+    folder.sweep()
+    folder.record_start(run.given, first_step=run.first_step, command=command)
+    folder.summary_file.unlink(missing_ok=True)
 
 
 def open_checkpoints(run: Run) -> Checkpoints:

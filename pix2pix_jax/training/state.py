@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jaxtyping import PyTree
 
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.initial import draw_variables
@@ -36,6 +37,8 @@ class TrainState(struct.PyTreeNode):
             discriminator.
         d_batch_stats: Running statistics of the discriminator's batch norms.
         d_opt_state: State of the discriminator's optimiser.
+        rate_factor: Factor of both learning rates, float32; empty unless it depends on scores. No
+            checkpoint holds it: it follows from the scores, see `watching`.
     """
 
     step: Any
@@ -47,6 +50,13 @@ class TrainState(struct.PyTreeNode):
     d_params: Any
     d_batch_stats: Any
     d_opt_state: Any
+    rate_factor: Any = ()
+
+    def scaled(self, updates: PyTree) -> PyTree:
+        """Return an optimiser's updates times `rate_factor`."""
+        if isinstance(self.rate_factor, tuple):
+            return updates
+        return jax.tree.map(lambda update: update * self.rate_factor, updates)
 
     def items(self) -> dict[str, dict[str, Any]]:
         """Return the state as the items of a checkpoint: `generator`, `discriminator`, `training`.

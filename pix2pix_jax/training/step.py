@@ -285,7 +285,7 @@ def _update_discriminator(state: TrainState, parts: StepParts, grads: PyTree) ->
     grads = _mean_over(parts.axis_name, grads)
     updates, opt_state = parts.d_tx.update(grads, state.d_opt_state, state.d_params)
     return state.replace(
-        d_params=optax.apply_updates(state.d_params, updates), d_opt_state=opt_state
+        d_params=optax.apply_updates(state.d_params, state.scaled(updates)), d_opt_state=opt_state
     )
 
 
@@ -293,7 +293,7 @@ def _update_generator(state: TrainState, parts: StepParts, grads: PyTree) -> Tra
     """Average the generator's gradients over the devices, apply them, and move the average."""
     grads = _mean_over(parts.axis_name, grads)
     updates, opt_state = parts.g_tx.update(grads, state.g_opt_state, state.g_params)
-    params = optax.apply_updates(state.g_params, updates)
+    params = optax.apply_updates(state.g_params, state.scaled(updates))
     ema: PyTree = {}
     if parts.ema_decay:
         ema = optax.incremental_update(params, state.g_ema, 1 - parts.ema_decay)

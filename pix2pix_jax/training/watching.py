@@ -9,6 +9,7 @@ from pix2pix_jax.core.config import flatten
 from pix2pix_jax.evaluation.watch import Watch, settings_of
 from pix2pix_jax.runs.record import as_read, read_rows
 from pix2pix_jax.runs.writers import Scalars, Writer
+from pix2pix_jax.training.plateaus import Plateaus
 from pix2pix_jax.training.run import Run
 
 logger = logging.getLogger(__name__)
@@ -19,16 +20,21 @@ class WatchingWriter:
 
     All that it knows is in the rows that `metrics.csv` keeps. A run that goes on thus finds what it
     would have found without the stop, and a report finds the same.
+
+    Attributes:
+        plateaus: What the run does by its scores.
     """
 
-    def __init__(self, run: Run, writer: Writer) -> None:
+    def __init__(self, run: Run, writer: Writer, plateaus: Plateaus) -> None:
         """Judge the rows that the run keeps from its earlier starts, without a word.
 
         Args:
             run: The run.
             writer: Its writers, already open.
+            plateaus: What the run does by its scores, as far as it has got.
         """
         self._writer = writer
+        self.plateaus = plateaus
         self._watch = Watch(settings_of(flatten(run.given)))
         for row in read_rows(run.folder.metrics_file):
             if row["step"] <= run.last_row:
@@ -37,8 +43,10 @@ class WatchingWriter:
     def scalars(self, step: int, values: Scalars) -> None:
         """Write a row, and judge it."""
         self._writer.scalars(step, values)
-        for finding in self._watch.add(as_read(step, values)):
+        row = as_read(step, values)
+        for finding in self._watch.add(row):
             logger.warning("%s", finding)
+        self.plateaus.add(row)
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w 3"]) -> None:
         """Hand a picture on."""

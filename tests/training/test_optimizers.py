@@ -114,6 +114,13 @@ def test_a_step_schedule_without_a_period_never_falls():
     assert float(rate(19)) == pytest.approx(0.2)
 
 
+def test_a_warm_up_rises_step_by_step_to_the_schedules_rate():
+    rate = build_schedule("step", 0.2, lambda step: step // 3, 20, 2, warmup_steps=4)
+    expected = [0.05, 0.1, 0.15, 0.2, 0.2, 0.2, 0.02]  # it drops after two epochs of three steps
+    np.testing.assert_allclose([rate(step) for step in range(7)], expected, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(rate))(jnp.arange(7)), expected, rtol=1e-6)
+
+
 def test_an_unknown_schedule_names_the_choices():
     with pytest.raises(InputError, match=r"lr.schedule='linaer': choose from constant, cosine"):
         build_schedule("linaer", 0.2, lambda step: step, 20, 8)

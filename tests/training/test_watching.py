@@ -4,6 +4,7 @@ import logging
 import pytest
 
 from pix2pix_jax import train_and_evaluate
+from pix2pix_jax.training.plateaus import Plateaus
 from pix2pix_jax.training.run import prepare_run
 from pix2pix_jax.training.watching import WatchingWriter
 
@@ -29,7 +30,8 @@ class Kept:
 def test_rows_go_on_to_the_writers_and_what_they_show_is_logged_once(tiny_config, tmp_path, caplog):
     tiny_config.train.patience = 2
     kept = Kept()
-    writer = WatchingWriter(prepare_run(tiny_config, tmp_path / "run"), kept)
+    run = prepare_run(tiny_config, tmp_path / "run")
+    writer = WatchingWriter(run, kept, Plateaus(run))
     for epoch in range(1, 7):
         writer.scalars(3 * epoch, {"epoch": float(epoch), "val_l1": 0.1234567})
     assert kept.rows[-1] == (18, {"epoch": 6.0, "val_l1": 0.1234567})
