@@ -170,7 +170,7 @@ def _train(
     # Compiled after the first evaluation, so that the two do not need memory at the same time.
     trace = Trace(run.folder.profile if profile else None, step, last)
     state, last = writer.plateaus.steer(state), writer.plateaus.last_step(step)
-    call, calls = _compile(run, state, trace) if step < last else (None, iter(()))
+    call, calls = _compile(run, state, trace, last)
     agreement, stopping = Agreement(), False
     stop.listen()  # before this there is nothing to save, and a signal ends the program
     try:
@@ -275,8 +275,10 @@ def _halt(
     return scores
 
 
-def _compile(run: Run, state: TrainState, trace: Trace) -> tuple[Any, Iterator[Call]]:
-    """Compile the step, and return it with all its calls."""
+def _compile(run: Run, state: TrainState, trace: Trace, last: int) -> tuple[Any, Iterator[Call]]:
+    """Compile the step, and return it with all its calls; there are none if the run is complete."""
+    if run.first_step >= last:
+        return None, iter(())
     feed = build_feed(run)
     calls = feed.calls(
         run.first_step,
