@@ -22,7 +22,6 @@ import sys
 import tempfile
 
 from pix2pix_jax.commands import entry
-from pix2pix_jax.runs.checkpoints import Checkpoints
 from tests.attacks import tiny_run
 
 MODES = {"kill": 1, "full disk": 2, "failed operation": 3, "short write": 4}
@@ -75,12 +74,8 @@ def train(workdir, log, begin=None):
 
 def outcome(workdir):
     """Return what the run has left; the digests of a checkpoint stand for its bits."""
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        for step in checkpoints.steps:
-            checkpoints.verify(step)
-        digests = {step: meta["digests"] for step, meta in checkpoints.metas.items()}
     return {
-        "state": digests,
+        "state": tiny_run.digests_of(workdir),
         "table": tiny_run.table_of(workdir),
         "files": tiny_run.files_of(workdir),
         "pictures": [path.read_bytes() for path in sorted((workdir / "samples").iterdir())],

@@ -100,7 +100,7 @@ def attempt(name, harm, victim, home, wanted):
     print(f"  checkpoints there: {sorted(steps_in(workdir))}")
     for line in end(start(workdir, home), time.monotonic()):
         print(f"  again, {line}")
-    same = tiny_run.digest_of_state(workdir) == wanted
+    same = tiny_run.digests_of(workdir) == wanted
     print(f"  ends with the bits of a run where nothing happened: {same}", flush=True)
 
 
@@ -117,7 +117,7 @@ def main():
         home = pathlib.Path(folder)
         for line in end(start(home / "whole", home), time.monotonic()):
             print(f"nothing happens: {line}", flush=True)
-        wanted = tiny_run.digest_of_state(home / "whole")
+        wanted = tiny_run.digests_of(home / "whole")
         for victim in (0, 1):
             attempt(f"process {victim} is killed", kill, victim, home, wanted)
         attempt("process 1 is stopped for a minute", pause, 1, home, wanted)

@@ -85,6 +85,14 @@ def digest_of_state(workdir):
     return step, digest.hexdigest()
 
 
+def digests_of(workdir):
+    """Return the digests of each checkpoint's items by its step, after a look at the bits."""
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        for step in checkpoints.steps:
+            checkpoints.verify(step)
+        return {step: meta["digests"] for step, meta in checkpoints.metas.items()}
+
+
 def table_of(workdir):
     """Return the rows of metrics.csv without what measures time."""
     with (pathlib.Path(workdir) / "metrics.csv").open(newline="") as file:
