@@ -180,12 +180,15 @@ def benchmark(flags: argparse.Namespace, root: pathlib.Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    # So that the measured programs end too.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     flags = parse_arguments(sys.argv[1:])
     check(flags)
-    with tempfile.TemporaryDirectory(prefix="pix2pix_benchmark_") as folder:
-        results = benchmark(flags, pathlib.Path(folder, "pairs"))
+    # So that the measured programs end too.
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with tempfile.TemporaryDirectory(prefix="pix2pix_benchmark_") as folder:
+            results = benchmark(flags, pathlib.Path(folder, "pairs"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(render(results))
     if flags.output:
         print(f"written to {flags.output}")

@@ -4,10 +4,14 @@ import gc
 import os
 import pathlib
 import resource
+import signal
 
 # Before JAX starts: eight virtual CPU devices, so that one machine tests data parallelism.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Compiling takes most of the tests' time, and few depend on how well XLA does it: modules that
+# compare programs bit by bit, or with other packages, ask for `optimized`.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 import jax
 import numpy as np
@@ -20,6 +24,9 @@ from pix2pix_jax.core.devices import enable_compilation_cache, release_free_memo
 _MOST_BYTES = 1.5e9  # that a process of the tests keeps between modules
 
 enable_compilation_cache(tiny.CACHE)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    # Under nohup, all programs that tests start would ignore it too. They do not inherit a handler.
+    signal.signal(signal.SIGHUP, lambda *_: None)
 # Arrays whose ranks or types differ are a mistake more often than a wish.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -35,6 +42,14 @@ def bounded_memory():
         jax.clear_caches()
         gc.collect()
         release_free_memory()
+
+
+@pytest.fixture(scope="module")
+def optimized():
+    """Let XLA optimise the programs of a module as it does for users."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

@@ -288,7 +288,7 @@ warnings.warn("old", DeprecationWarning)
     ],
 )
 def test_a_system_that_is_too_narrow_is_refused_in_one_line(before, line, tmp_path):
-    command = f'{before}; exec {sys.executable} "{ROOT / "scripts" / "prepare.py"}" --version'
+    command = f'{before}; exec {sys.executable} "{ROOT / "scripts" / "prepare.py"}" check .'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True

@@ -17,6 +17,8 @@ from pix2pix_jax.training.step import StepParts, make_train_step
 functional = torch.nn.functional
 SIZE, FEATURES, LEVELS, RATE = 64, 16, 6, 1e-3
 # Without decay its trace is the gradient itself.
+pytestmark = pytest.mark.usefixtures("optimized")
+
 SGD = optax.sgd(RATE, momentum=0.0)
 
 

@@ -13,6 +13,8 @@ from pix2pix_jax.training.calls import CallMetrics
 from pix2pix_jax.training.feeding import Feed, build_feed, choose_loop
 from pix2pix_jax.training.run import Run, prepare_run
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def changed(config, **changes):
     config = config.copy_and_resolve_references()

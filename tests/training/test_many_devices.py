@@ -7,6 +7,8 @@ import pytest
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
 from pix2pix_jax.training.combinations import choose_global_batch
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def test_a_run_on_eight_devices_trains_resumes_and_samples(tiny_config, tmp_path):
     tiny_config.data.synthetic_pairs = (17, 3, 0)
