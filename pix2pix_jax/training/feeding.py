@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 # Steps in a call unless the config asks for another number: enough to hide the host's work, few
 # enough to react to a signal soon (some tens of milliseconds at 256 pixels on an accelerator). All
 # processes must make the same calls.
-_STEPS_PER_CALL = 20
+STEPS_PER_CALL = 20
 _MOST_BYTES_PER_CALL = 2**28  # fewer steps if streamed pairs are large
 
 Call = tuple[int, Batch]
@@ -239,10 +239,10 @@ def _automatic_steps(run: Run) -> int:
     if on_cpu():
         return 1
     if run.splits.train.arrays is not None:
-        return _STEPS_PER_CALL
+        return STEPS_PER_CALL
     sides = run.examples.example(run.first_step, run.examples.places.start)
     bytes_per_step = len(run.examples.places) * sum(side.nbytes for side in sides)
-    return max(1, min(_STEPS_PER_CALL, _MOST_BYTES_PER_CALL // bytes_per_step))
+    return max(1, min(STEPS_PER_CALL, _MOST_BYTES_PER_CALL // bytes_per_step))
 
 
 def _spans(

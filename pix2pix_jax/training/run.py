@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import DEVICES, fits_on_device
-from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import exactness_of
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
@@ -25,7 +24,6 @@ from pix2pix_jax.data.resident import ResidentPairs, Storage, choose_storage, pl
 from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
-from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.training.combinations import (
     choose_global_batch,
@@ -38,9 +36,8 @@ from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
 from pix2pix_jax.training.start import (
     adopt_levels,
-    check_init_from,
+    find_start,
     refuse_going_back,
-    refuse_other_networks,
     resume_timeline,
 )
 from pix2pix_jax.training.state import TrainState, create_train_state
@@ -192,7 +189,7 @@ def prepare_run(
     refuse_too_large(config, networks, global_batch // jax.device_count())
 
     # 2. The run that is in the folder, or the one whose networks this one starts with.
-    step, meta = _find_start(folder, given, networks)
+    step, meta = find_start(folder, given, networks)
 
     # 3. The data, and what depends on the number of pairs.
     splits = _load_splits(config, form, code)
@@ -241,39 +238,6 @@ def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
 def _fixed(config: ConfigDict) -> dict[str, Any]:
     """Return what must stay the same when a run goes on, besides its timeline."""
     return {key: get(config, key) for key in _FIXED}
-
-
-def _find_start(
-    folder: RunFolder, config: ConfigDict, networks: Networks
-) -> tuple[int, dict[str, Any] | None]:
-    """Find the checkpoint that a run goes on from.
-
-    Args:
-        folder: The run's folder.
-        config: Its configuration as the user gave it.
-        networks: Its networks.
-
-    Returns:
-        Step and meta of the newest whole checkpoint; 0 and None for a new run.
-
-    Raises:
-        InputError: The folder holds something else or only damaged checkpoints, or the networks do
-            not fit those of the checkpoint or of `train.init_from`.
-    """
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        step = checkpoints.choose("latest") if checkpoints.steps else None
-        meta = None if step is None else checkpoints.restore_meta(step)
-    if meta is not None and "imported" in meta:
-        raise InputError(
-            f"{folder}: holds imported weights, not a run that could go on; choose another "
-            f"--workdir, and start from them with --config.train.init_from={folder}"
-        )
-    if meta is not None:
-        refuse_other_networks(folder, config, networks)
-    elif config.train.init_from:
-        other = RunFolder(config.train.init_from, trust_code=folder.code.trusts)
-        check_init_from(other, config, networks)
-    return step or 0, meta
 
 
 def build_parts(

@@ -48,6 +48,39 @@ _DISCRIMINATOR_KEYS = (
 _OWN_KEYS = ("model.", "data.image_size")  # what own networks are built from
 
 
+def find_start(
+    folder: RunFolder, config: ConfigDict, networks: Networks
+) -> tuple[int, dict[str, Any] | None]:
+    """Find the checkpoint that a run goes on from.
+
+    Args:
+        folder: The run's folder.
+        config: Its configuration as the user gave it.
+        networks: Its networks.
+
+    Returns:
+        Step and meta of the newest whole checkpoint; 0 and None for a new run.
+
+    Raises:
+        InputError: The folder holds something else or only damaged checkpoints, or the networks do
+            not fit those of the checkpoint or of `train.init_from`.
+    """
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
+        step = checkpoints.choose("latest") if checkpoints.steps else None
+        meta = None if step is None else checkpoints.restore_meta(step)
+    if meta is not None and "imported" in meta:
+        raise InputError(
+            f"{folder}: holds imported weights, not a run that could go on; choose another "
+            f"--workdir, and start from them with --config.train.init_from={folder}"
+        )
+    if meta is not None:
+        refuse_other_networks(folder, config, networks)
+    elif config.train.init_from:
+        other = RunFolder(config.train.init_from, trust_code=folder.code.trusts)
+        check_init_from(other, config, networks)
+    return step or 0, meta
+
+
 def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:
     """Raise InputError if a folder holds a run whose networks have other shapes.
 

@@ -17,13 +17,12 @@ from pix2pix_jax.data.resident import Storage, choose_storage, pairs_of_each
 from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.runs.folder import format_of
 from pix2pix_jax.training.combinations import choose_global_batch, refuse_impossible
+from pix2pix_jax.training.feeding import STEPS_PER_CALL
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.optimizers import build_schedules
 from pix2pix_jax.training.run import build_parts
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import TrainStep, make_step
-
-_STEPS_PER_CALL = 20  # as train.steps_per_call=0 on accelerators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Planned:
     @property
     def steps_per_call(self) -> int:
         """Steps of a call."""
-        steps: int = self.config.train.steps_per_call or _STEPS_PER_CALL
+        steps: int = self.config.train.steps_per_call or STEPS_PER_CALL
         return steps
 
     @property
