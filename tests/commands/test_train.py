@@ -70,8 +70,8 @@ def test_compiled_programs_are_kept_in_the_users_home(trained, home):
 def test_sigterm_saves_and_the_same_command_resumes(trained, home, tmp_path):
     arguments = demo(
         "--config.data.synthetic_pairs=50,2,2",
-        "--config.train.epochs=40",  # seconds, in which the signal comes
-        "--config.checkpoint.every_epochs=40",
+        "--config.train.epochs=16",  # seconds, in which the signal comes
+        "--config.checkpoint.every_epochs=16",
         "--config.eval.every_epochs=0",
         "--config.log.every_steps=5",
         *("--workdir", "run"),
@@ -88,11 +88,11 @@ def test_sigterm_saves_and_the_same_command_resumes(trained, home, tmp_path):
     assert process.returncode == 143, error
     assert f"saved step {saved_step(tmp_path)} in run" in out
     saved = saved_step(tmp_path)
-    assert 5 <= saved < 2000
+    assert 5 <= saved < 800
     status, out, error = run_process("train", *arguments, folder=tmp_path, home=home)
     assert status == 0, error
-    assert f"from step {saved} (epoch {saved // 50 + 1} of 40)" in out
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 2000
+    assert f"from step {saved} (epoch {saved // 50 + 1} of 16)" in out
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 800
 
 
 def saved_step(folder):
