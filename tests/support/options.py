@@ -97,7 +97,7 @@ def draw_rows():
 def few_rows():
     """Return five of the combinations, with as many different choices as such have.
 
-    All others, and those whose step takes longest to compile, are left to `python -m tests.options`.
+    The others, and those that take longest to compile, are left to `python -m tests.options`.
     """
     slow = {("loss.gan", "wgangp"), ("train.accumulate", 2)}
     rows = [row for row in draw_rows() if not slow <= row.items()]
