@@ -45,7 +45,7 @@ def conv(
         return library(x, kernel)
     if product_convolutions.is_narrow(kernel):
         on_cpu = partial(product_convolutions.narrow_conv, padding=padding)
-    elif product_convolutions.pays_off(x, kernel):
+    elif product_convolutions.pays_off(x[:1], kernel):
         on_cpu = partial(product_convolutions.product_conv, padding=padding)
     else:
         return library(x, kernel)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 
 def pays_off(x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]) -> bool:
-    """Tell whether `product_conv` and `product_down_conv` beat other forms on the CPU.
+    """Tell whether gathering windows beats other forms on the CPU.
 
     The cost of gathering grows with the image, that of other layouts with the kernel.
     """
@@ -36,8 +36,13 @@ def is_narrow(kernel: Float[Array, "k k in out"]) -> bool:
 def product_conv(
     x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"], padding: int
 ) -> Float[Array, "n h2 w2 out"]:
-    """Convolve with stride 1; arguments and result as in `convolutions.conv`."""
-    return _product(_windows(x, kernel.shape[0], padding), kernel)
+    """Convolve with stride 1; arguments and result as in `convolutions.conv`.
+
+    Of a large batch, the windows of some images at a time are gathered: they take memory.
+    """
+    count = min(len(x), -(-x.size // kernel.size))
+    parts = [_windows(part, kernel.shape[0], padding) for part in jnp.array_split(x, count)]
+    return jnp.concatenate([_product(windows, kernel) for windows in parts])
 
 
 def product_down_conv(
@@ -45,7 +50,7 @@ def product_down_conv(
 ) -> Float[Array, "n h2 w2 out"]:
     """Halve both sides; arguments and result as in `convolutions.down_conv`."""
     if x.shape[1:3] == (2, 2):  # the outer taps see nothing but padding
-        return product_conv(x, kernel[1:3, 1:3], 0)
+        return _product(_windows(x, 2, 0), kernel[1:3, 1:3])
     return _product(_windows_of_stride_2(x), kernel)
 
 
