@@ -3,7 +3,9 @@
 import configparser
 import pathlib
 import re
+import subprocess
 
+import pytest
 from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -55,3 +57,9 @@ def test_every_extra_is_in_the_table_of_the_docs():
     table = (ROOT / "docs" / "install.md").read_text()
     rows = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     assert rows == set(SETUP["options.extras_require"])
+
+
+@pytest.mark.parametrize("script", [".ci/run", "scripts/benchmarking/first_gpu.sh"])
+def test_a_script_of_the_shell_has_no_error_of_syntax(script):
+    checked = subprocess.run(["bash", "-n", ROOT / script], capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
