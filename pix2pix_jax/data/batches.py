@@ -11,6 +11,7 @@ import numpy as np
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.order import TrainingOrder
 from pix2pix_jax.data.pairs import Chosen, PairBatch, Pairs
+from pix2pix_jax.data.selection import spread_evenly
 from pix2pix_jax.data.sources import Pair
 from pix2pix_jax.images import pixels as images
 
@@ -153,9 +154,9 @@ def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarr
         mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)
     else:
         held = len(pairs) if pairs.cached is not None else min(most, len(pairs))
-        chosen = np.linspace(0, len(pairs) - 1, held).astype(int)
+        chosen = spread_evenly(len(pairs), held)
         mean = np.zeros(())
-        for _, target in stream(Chosen(pairs, chosen.tolist()), 8, workers):
+        for _, target in stream(Chosen(pairs, chosen), 8, workers):
             mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
     mean = images.resize(mean.astype(np.float32), pairs.size)
     return np.asarray(pairs.form.target.to_network(mean))

@@ -16,6 +16,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.memory import available_bytes
 from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
 from pix2pix_jax.data.pairs import SKIP_HINT, Pairs, read_pair
+from pix2pix_jax.data.selection import spread_evenly
 from pix2pix_jax.data.sources import Pair, Source
 from pix2pix_jax.images.encoding import WrongDtypeError
 
@@ -163,7 +164,7 @@ def _estimate(source: Source, shaping: Shaping, sample: Pair) -> float:
 
 def _some_areas(source: Source, shaping: Shaping) -> list[int]:
     """Return the pixels of some pairs, evenly spread, without those that cannot be read."""
-    chosen = np.linspace(0, len(source) - 1, min(_SIZES, len(source))).astype(int).tolist()
+    chosen = spread_evenly(len(source), _SIZES)
     areas = []
     for index in chosen:
         try:
@@ -276,7 +277,7 @@ def _explain(error: InputError, source: Source, read: Callable[[int], Pair]) -> 
     """Say what to do about the first pair: skip it, unless some more hold another dtype too."""
     if not isinstance(error, WrongDtypeError):
         return InputError(f"{error}; {SKIP_HINT}")
-    for index in np.linspace(0, len(source) - 1, min(_ALIKE, len(source))).astype(int).tolist():
+    for index in spread_evenly(len(source), _ALIKE):
         try:
             read(index)
         except WrongDtypeError as other:

@@ -23,6 +23,11 @@ _MOST_PATCHES = 10**7  # their places alone take a gigabyte
 _HELD = 4  # whole pairs kept in memory, to cut patches from
 
 
+def spread_evenly(count: int, most: int) -> list[int]:
+    """Return some of the numbers from 0 to `count`, evenly spread: all, or `most` of them."""
+    return np.linspace(0, count - 1, min(most, count)).astype(int).tolist()
+
+
 @dataclasses.dataclass(frozen=True)
 class Subset:
     """Some pairs of a source.

@@ -14,7 +14,7 @@ from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.loading import build_pairs
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
-from pix2pix_jax.data.selection import Subset
+from pix2pix_jax.data.selection import Subset, spread_evenly
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
 from pix2pix_jax.data.sources import Source
 from pix2pix_jax.data.values import say_values
@@ -133,8 +133,7 @@ def build_held_out(
 
 def _spread(source: Source, count: int) -> Source:
     """Return a number of pairs, evenly spread over the source."""
-    chosen = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
-    return Subset(source, chosen.tolist())
+    return Subset(source, spread_evenly(len(source), count))
 
 
 def warn_of_leaks(train: Pairs, val: Pairs, workers: int) -> None:
@@ -158,7 +157,7 @@ def _hash_some(pairs: Pairs, workers: int) -> tuple[Hashes, list[str]] | None:
     in_memory = pairs.arrays is not None or pairs.cached is not None
     if not in_memory or any(side.dtype != np.uint8 for side in pairs[0]):
         return None
-    chosen = np.linspace(0, len(pairs) - 1, min(_COMPARED, len(pairs))).astype(int).tolist()
+    chosen = spread_evenly(len(pairs), _COMPARED)
     with ThreadPoolExecutor(workers) as pool:
         hashes = list(pool.map(lambda i: [perceptual_hash(side) for side in pairs[i]], chosen))
     return np.array(hashes, np.uint64), [pairs.names[i] for i in chosen]

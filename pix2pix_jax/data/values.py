@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.data.selection import spread_evenly
 from pix2pix_jax.images.pixels import Stored
 
 logger = logging.getLogger(__name__)
@@ -202,7 +203,7 @@ def say_values(pairs: Pairs, workers: int) -> None:
     most = _FLOATS if any(one.dtype == "float32" for one in encodings) else _INTEGERS
     if pairs.arrays is None and pairs.cached is None:
         most = _STREAMED
-    chosen = np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int).tolist()
+    chosen = spread_evenly(len(pairs), most)
     with ThreadPoolExecutor(workers) as pool:
         measured = list(pool.map(lambda index: tuple(map(measure, pairs[index])), chosen))
     for number, (side, encoding) in enumerate(zip(SIDES, encodings, strict=True)):

@@ -4,12 +4,11 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.layouts import find_sides, find_split_folders
 from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
+from pix2pix_jax.data.selection import spread_evenly
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.listing import SUFFIXES, find, has_images, list_images
 
@@ -154,8 +153,7 @@ def _find_items(root: pathlib.Path, names: Names) -> list[Item]:
 
 def spread(items: Sequence[Item], most: int) -> list[Item]:
     """Return a number of items, evenly spread over all."""
-    chosen = np.linspace(0, len(items) - 1, min(most, len(items))).astype(int)
-    return [items[number] for number in chosen.tolist()]
+    return [items[number] for number in spread_evenly(len(items), most)]
 
 
 def wide_share(items: Sequence[Item]) -> tuple[float, int]:
