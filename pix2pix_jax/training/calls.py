@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from pix2pix_jax.core.devices import DEVICES
-from pix2pix_jax.data.resident import Shape, take, take_spread
+from pix2pix_jax.data.resident import Shape, Storage, take, take_spread
 from pix2pix_jax.training.objectives import Metrics
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import Batch, TrainStep
@@ -116,6 +116,16 @@ def make_looped_call(
         return state, _pack(names, total / count.astype(jnp.float32), first_bad)
 
     return call
+
+
+def argument_axes(storage: Storage | None) -> dict[str, int | None]:
+    """Return the axis of the devices in each argument of a call of many steps.
+
+    Args:
+        storage: How the pairs are kept on the devices; None: those of a call are copied there.
+    """
+    of_pairs = None if storage == "copy" else 0
+    return {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
 
 
 def _stack(metrics: Metrics) -> Float[Array, " losses"]:

@@ -18,6 +18,7 @@ from pix2pix_jax.data.order import TrainingOrder
 from pix2pix_jax.data.resident import Storage, as_stored, place_sides, stored_flat
 from pix2pix_jax.training.calls import (
     CallMetrics,
+    argument_axes,
     compile_train_step,
     make_looped_call,
     make_single_call,
@@ -216,8 +217,6 @@ def _programs(run: Run, loop: Loop, steps: int, storage: Storage | None) -> dict
     devices = jax.local_devices()
     if loop == "none":
         return {1: compile_train_step(make_single_call(run.train_step), devices)}
-    of_pairs = None if storage == "copy" else 0
-    axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
     shapes = None
     if storage is not None and run.splits.train.arrays is not None:
         source, target = run.splits.train.arrays
@@ -228,7 +227,7 @@ def _programs(run: Run, loop: Loop, steps: int, storage: Storage | None) -> dict
         count: compile_train_step(
             make_looped_call(run.train_step, steps=length, shapes=shapes, spread_over=spread_over),
             devices,
-            axes,
+            argument_axes(storage),
         )
         for count, length in lengths.items()
     }

@@ -6,7 +6,6 @@ import numpy as np
 from pix2pix_jax.core.devices import hold
 from pix2pix_jax.core.processes import from_main
 from pix2pix_jax.evaluation.watch import Patience, Row
-from pix2pix_jax.runs.record import read_rows
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
 
@@ -36,9 +35,8 @@ class Plateaus:
         self._factor = config.lr.plateau_factor
         # Last step at which patience was at an end; number of drops.
         self._found = np.zeros(2, np.int32)
-        for row in read_rows(run.folder.metrics_file):
-            if row["step"] <= run.last_row:
-                self.add(row)
+        for row in run.kept_rows:
+            self.add(row)
         self.agree()
 
     def add(self, row: Row) -> None:

@@ -25,6 +25,7 @@ from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.folder import RunFolder, format_of
+from pix2pix_jax.runs.record import read_rows
 from pix2pix_jax.training.combinations import (
     choose_global_batch,
     refuse_impossible,
@@ -84,6 +85,12 @@ class Run:
         """Last step whose row is kept when the run goes on; one that it still owes is not."""
         return self.first_step - (1 if self.unfinished.get("owed") else 0)
 
+    @functools.cached_property
+    def kept_rows(self) -> list[dict[str, float]]:
+        """The rows of `metrics.csv` that earlier starts wrote, up to `last_row`."""
+        rows = read_rows(self.folder.metrics_file)
+        return [row for row in rows if row["step"] <= self.last_row]
+
     @property
     def generator(self) -> nn.Module:
         """The generator for inference."""
@@ -125,14 +132,7 @@ class Run:
 
     def create_state(self) -> TrainState:
         """Create the state of step 0."""
-        return create_train_state(
-            self.networks,
-            self.parts.g_tx,
-            self.parts.d_tx,
-            seed=self.config.seed,
-            initializer=self.config.model.initializer,
-            with_ema=self.config.train.ema_decay > 0,
-        )
+        return create_state(self.config, self.networks, self.parts)
 
     def names_of(self, step: int) -> list[str]:
         """Return the names of the pairs that a step has seen; steps are counted from 1."""
@@ -238,6 +238,18 @@ def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
 def _fixed(config: ConfigDict) -> dict[str, Any]:
     """Return what must stay the same when a run goes on, besides its timeline."""
     return {key: get(config, key) for key in _FIXED}
+
+
+def create_state(config: ConfigDict, networks: Networks, parts: StepParts) -> TrainState:
+    """Create the state of step 0 of the run of a resolved configuration."""
+    return create_train_state(
+        networks,
+        parts.g_tx,
+        parts.d_tx,
+        seed=config.seed,
+        initializer=config.model.initializer,
+        with_ema=config.train.ema_decay > 0,
+    )
 
 
 def build_parts(

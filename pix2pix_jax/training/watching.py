@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.evaluation.watch import Watch, settings_of
-from pix2pix_jax.runs.record import as_read, read_rows
+from pix2pix_jax.runs.record import as_read
 from pix2pix_jax.runs.writers import Scalars, Writer
 from pix2pix_jax.training.plateaus import Plateaus
 from pix2pix_jax.training.run import Run
@@ -36,9 +36,8 @@ class WatchingWriter:
         self._writer = writer
         self.plateaus = plateaus
         self._watch = Watch(settings_of(flatten(run.given)))
-        for row in read_rows(run.folder.metrics_file):
-            if row["step"] <= run.last_row:
-                self._watch.add(row)
+        for row in run.kept_rows:
+            self._watch.add(row)
 
     def scalars(self, step: int, values: Scalars) -> None:
         """Write a row, and judge it."""

@@ -20,8 +20,8 @@ from pix2pix_jax.training.combinations import choose_global_batch, refuse_imposs
 from pix2pix_jax.training.feeding import STEPS_PER_CALL
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.optimizers import build_schedules
-from pix2pix_jax.training.run import build_parts
-from pix2pix_jax.training.state import TrainState, create_train_state
+from pix2pix_jax.training.run import build_parts, create_state
+from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step import TrainStep, make_step
 
 
@@ -111,15 +111,6 @@ def plan(config: ConfigDict, target: Target, devices: int, count: int | None) ->
         build_parts(config, augment, losses, networks, schedules, code, number)
         for number in (devices, 1)
     )
-    create = partial(
-        create_train_state,
-        networks,
-        parts.g_tx,
-        parts.d_tx,
-        seed=config.seed,
-        initializer=config.model.initializer,
-        with_ema=config.train.ema_decay > 0,
-    )
     accumulate = config.train.accumulate
     return Planned(
         config=config,
@@ -129,7 +120,7 @@ def plan(config: ConfigDict, target: Target, devices: int, count: int | None) ->
         timeline=timeline,
         step=make_step(parts, accumulate=accumulate),
         lone_step=make_step(lone, accumulate=accumulate),
-        state=jax.eval_shape(create),
+        state=jax.eval_shape(partial(create_state, config, networks, parts)),
     )
 
 

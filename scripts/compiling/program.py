@@ -21,7 +21,7 @@ from compiling.planning import Planned
 from compiling.plugins import cuda_major
 from compiling.targets import Target
 from pix2pix_jax.core.devices import DEVICES
-from pix2pix_jax.training.calls import compile_train_step, make_looped_call
+from pix2pix_jax.training.calls import argument_axes, compile_train_step, make_looped_call
 
 _ON_CHIP = "S(1)"  # layouts of arrays in a TPU's memory on the chip
 
@@ -109,8 +109,7 @@ def _call(planned: Planned, devices: Sequence[Any]) -> tuple[Any, PyTree, PyTree
     if planned.devices == 1:
         placed = _placed((planned.state, arguments), SingleDeviceSharding(devices[0]))
         return compile_train_step(call, devices), *placed
-    of_pairs = None if planned.storage == "copy" else 0
-    axes = {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
+    axes = argument_axes(planned.storage)
     mesh = Mesh(np.array(devices), (DEVICES,))
     state = _placed(planned.state, NamedSharding(mesh, PartitionSpec()))
     spread = {
