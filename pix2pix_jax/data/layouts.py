@@ -119,7 +119,7 @@ def _find_two_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
     for two in wanted:
         first, second = (words[word] for word in two)
         for split in ("", *SPLITS):
-            for form in (form for name in names.of_split(split) for form in _forms(name)):
+            for form in _forms_of(split, names):
                 ours, theirs = places.get(form(first), ()), places.get(form(second), ())
                 sides = [Sides(*both) for both in itertools.product(ours, theirs)]
                 filled = [
@@ -135,6 +135,11 @@ def _find_two_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
         for split, sides in splits.items()
         if split or len(splits) == 1
     }
+
+
+def _forms_of(split: str, names: Names) -> Iterator:
+    """Yield what `_forms` does, for all that a split may be called."""
+    return itertools.chain.from_iterable(map(_forms, names.of_split(split)))
 
 
 def _forms(split: str) -> Iterator:
@@ -245,7 +250,7 @@ def find_lonely(root: str | pathlib.Path, names: Names = USUAL) -> tuple[pathlib
     places = _places(pathlib.Path(root), 2)
     for two in (names.folders,) if names.folders else SIDE_NAMES:
         for (word, other), split in itertools.product((two, two[::-1]), ("", *SPLITS)):
-            for form in (form for name in names.of_split(split) for form in _forms(name)):
+            for form in _forms_of(split, names):
                 for folder in places.get(form((word.casefold(),)), ()):
                     if has_images(folder):
                         other = other.upper() if len(other) == 1 else other

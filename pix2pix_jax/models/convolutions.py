@@ -45,7 +45,7 @@ def conv(
         return library(x, kernel)
     if product_convolutions.is_narrow(kernel):
         on_cpu = partial(product_convolutions.narrow_conv, padding=padding)
-    elif product_convolutions.pays_off(x[:1], kernel):
+    elif product_convolutions.pays_off(x.shape[1:], kernel):
         on_cpu = partial(product_convolutions.product_conv, padding=padding)
     else:
         return library(x, kernel)
@@ -72,7 +72,7 @@ def down_conv(
         Features of floor(h / 2) x floor(w / 2).
     """
     product, on_cpu = product_convolutions.product_down_conv, product_convolutions.block_down_conv
-    if product_convolutions.pays_off(x, kernel) or product_convolutions.gathers_less(kernel):
+    if product_convolutions.pays_off(x.shape, kernel) or product_convolutions.gathers_less(kernel):
         on_cpu = product
     if x.shape[0] * (x.shape[1] // 2) * (x.shape[2] // 2) > MOST_PRODUCT_ROWS:
         library = partial(_library_conv, stride=2, padding=1)

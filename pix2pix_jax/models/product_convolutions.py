@@ -8,18 +8,24 @@ products too. `convolutions` chooses: most of these on the CPU, those of tiny im
 Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype of their arguments.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 
-def pays_off(x: Float[Array, "n h w in"], kernel: Float[Array, "k k in out"]) -> bool:
+def pays_off(shape: tuple[int, ...], kernel: Float[Array, "k k in out"]) -> bool:
     """Tell whether gathering windows beats other forms on the CPU.
 
     The cost of gathering grows with the image, that of other layouts with the kernel.
+
+    Args:
+        shape: Of what is gathered at once.
+        kernel: Weights.
     """
-    return kernel.size > x.size
+    return kernel.size > math.prod(shape)
 
 
 def gathers_less(kernel: Float[Array, "4 4 in out"]) -> bool:
