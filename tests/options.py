@@ -9,6 +9,7 @@ import time
 import traceback
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # as in the suite
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import jax
@@ -20,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", type=int, nargs="*", default=(), help="numbers of rows")
     flags = parser.parse_args()
-    jax.config.update("jax_numpy_rank_promotion", "raise")  # as in the suite
+    jax.config.update("jax_numpy_rank_promotion", "raise")  # these too
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     rows = [*draw_rows(), *refused_rows()]
     counts = {"trained": 0, "refused": 0, "failed": 0}

@@ -6,11 +6,9 @@ all of its state is equal to the last bit, whatever the options are. (With sever
 holds for the same number of devices.)
 """
 
-import contextlib
 import csv
 import shutil
 
-import jax
 import numpy as np
 from PIL import Image
 from support import tiny
@@ -161,17 +159,6 @@ def _noise(seed, height, width, channels, dtype):
     return values if dtype == "float32" else (values * np.iinfo(dtype).max).astype(dtype)
 
 
-@contextlib.contextmanager
-def quick_compiler():
-    """Let XLA compile without most of its optimisations, which take longer than these runs."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
-
-
 def try_row(row, folder):
     """Train, go on and translate with a combination; raise if anything is not as it should be.
 
@@ -180,8 +167,7 @@ def try_row(row, folder):
     """
     config, whole = build_config(row, folder / "data"), folder / "whole"
     try:
-        with quick_compiler():
-            result = train_and_evaluate(config, whole)
+        result = train_and_evaluate(config, whole)
     except InputError as error:
         return str(error)
     assert result.step == 3
@@ -200,8 +186,7 @@ def _go_on(config, whole, parts):
     shutil.copytree(whole, parts)
     shutil.rmtree(parts / "checkpoints" / "3")
     (parts / "summary.json").unlink()
-    with quick_compiler():
-        assert train_and_evaluate(config, parts).step == 3
+    assert train_and_evaluate(config, parts).step == 3
     assert_bit_equal(final_state(parts), final_state(whole))
 
 
@@ -210,15 +195,14 @@ def _translate(row, whole):
     generator = load_generator(whole, "latest")
     form = generator.form
     sizes = [(SIDE, SIDE), (SIDE + 4, SIDE - 4)]
-    with quick_compiler():
-        for height, width in sizes if generator.fit == "resize" else sizes[:1]:
-            image = _noise(0, height, width, form.source.channels, form.source.dtype)
-            if form.source.classes:
-                image = image % 5
-            # The batch size of the evaluation, whose program is compiled already.
-            (fake,) = translate(generator, [image], mode=row["eval.mode"], batch_size=2)
-            assert fake.dtype == form.target.dtype
-            assert fake.shape == (height, width, form.target.channels)
-            assert np.isfinite(fake).all()
+    for height, width in sizes if generator.fit == "resize" else sizes[:1]:
+        image = _noise(0, height, width, form.source.channels, form.source.dtype)
+        if form.source.classes:
+            image = image % 5
+        # The batch size of the evaluation, whose program is compiled already.
+        (fake,) = translate(generator, [image], mode=row["eval.mode"], batch_size=2)
+        assert fake.dtype == form.target.dtype
+        assert fake.shape == (height, width, form.target.channels)
+        assert np.isfinite(fake).all()
     with Image.open(next((whole / "samples").glob("*.png"))) as picture:
         picture.verify()
