@@ -13,6 +13,7 @@ from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.sources import Pair, check_sizes
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
+from pix2pix_jax.images.opening import File
 
 Size = tuple[int, int]
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
@@ -139,25 +140,27 @@ class PairFormat:
         return self.source.check(pair[0], name), self.target.check(pair[1], name)
 
     def read_source(
-        self, path: pathlib.Path, *, derive: bool = False, size: Size | None = None
+        self, file: File, *, derive: bool = False, size: Size | None = None, name: str = ""
     ) -> Image:
         """Read a source from a user's file, or the image that it is derived from.
 
         Args:
-            path: An image file.
+            file: The path of an image file, or a binary file.
             derive: Whether to derive the source even if the file could be a source itself.
             size: Height and width at which to derive it, as in training; None for the file's own.
+            name: Name of the image, for messages; a path needs none. The part of it after the last
+                slash also decides the place of a hole.
 
         Returns:
             The source as stored.
         """
-        derivation = self.derivation
+        derivation, what = self.derivation, name or file
         if derivation is None or not self._derives(derive):
-            return self.source.read(path)
-        image = self.single.read(path)
+            return self.source.read(file, name=what)
+        image = self.single.read(file, name=what)
         if size is not None and derivation.kind not in _ALWAYS_DERIVED:
             image = self.single.resize(image, size)
-        return derivation(image, path.name)[0]
+        return derivation(image, pathlib.PurePath(str(what)).name)[0]
 
     def check_source(self, path: pathlib.Path, *, derive: bool = False) -> None:
         """Raise InputError for a file that `read_source` would refuse, as far as its header tells.

@@ -1,7 +1,9 @@
 """Image files: read and write them, without losing bits or channels."""
 
+import io
 import math
 import os
+import pathlib
 
 import numpy as np
 from jaxtyping import Shaped
@@ -171,20 +173,24 @@ def _to_stored(pixels: np.ndarray) -> Stored:
     return pixels.astype(np.float32)
 
 
-def size_of(path: str | os.PathLike) -> tuple[int, int]:
+def size_of(file: File, *, name: object = None) -> tuple[int, int]:
     """Return height and width of an image file, upright; only its header is read.
+
+    Args:
+        file: As for `read_picture`.
+        name: As for `read_picture`.
 
     Raises:
         InputError: The file is missing, or its header is broken.
     """
-    with naming(path), open_file(path) as file:
-        start = _start(file)
+    with naming(file if name is None else name), open_file(file) as opened:
+        start = _start(opened)
         if start.startswith(npy_files.MAGIC):
-            height, width = npy_files.read_header(file)[0][:2]
+            height, width = npy_files.read_header(opened)[0][:2]
             return height, width
         if start.startswith(tiff_files.MAGIC):
-            return size_of_tiff(file)
-        return size_of_picture(file)
+            return size_of_tiff(opened)
+        return size_of_picture(opened)
 
 
 def suffix_of(dtype: str, channels: int, kind: str = "") -> str:
@@ -207,19 +213,35 @@ def write(path: str | os.PathLike, image: Stored, kind: str = "") -> None:
         image: Pixels.
         kind: As for `suffix_of`.
     """
+    with atomic_path(path) as temporary:
+        _save(temporary, image, kind)
+
+
+def to_bytes(image: Stored, kind: str = "") -> bytes:
+    """Return the content of the file that `write` writes.
+
+    Args:
+        image: Pixels.
+        kind: As for `suffix_of`.
+    """
+    memory = io.BytesIO()
+    _save(memory, image, kind)
+    return memory.getvalue()
+
+
+def _save(file: pathlib.Path | io.BytesIO, image: Stored, kind: str) -> None:
     channels = image.shape[-1]
     flat = image[..., 0] if channels == 1 else image
-    with atomic_path(path) as temporary:
-        if suffix_of(str(image.dtype), channels, kind) == ".png":
-            Image.fromarray(flat).save(temporary, format="PNG")
-        else:
-            import tifffile
+    if suffix_of(str(image.dtype), channels, kind) == ".png":
+        Image.fromarray(flat).save(file, format="PNG")
+        return
+    import tifffile
 
-            tifffile.imwrite(
-                temporary,
-                flat,
-                photometric="rgb" if channels in (3, 4) and kind != "bands" else "minisblack",
-                planarconfig="contig" if flat.ndim == 3 else None,
-                extrasamples=["unassalpha"] if kind in WITH_ALPHA else None,
-                compression="zlib",
-            )
+    tifffile.imwrite(
+        file,
+        flat,
+        photometric="rgb" if channels in (3, 4) and kind != "bands" else "minisblack",
+        planarconfig="contig" if flat.ndim == 3 else None,
+        extrasamples=["unassalpha"] if kind in WITH_ALPHA else None,
+        compression="zlib",
+    )

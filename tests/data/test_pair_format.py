@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from support.sources import format_of
@@ -230,3 +232,6 @@ def test_a_hole_depends_on_the_files_name_without_its_folder():
     np.testing.assert_array_equal(*sources)
     other = form.shape((image, image), shaping, "k/b.png")[0]
     assert (other != sources[0]).any()
+    content = io.BytesIO(image_files.to_bytes(image))
+    read = form.read_source(content, derive=True, name="some/a.png")
+    np.testing.assert_array_equal(read, sources[0])

@@ -233,12 +233,22 @@ def test_errors_call_a_binary_file_by_the_given_name(tmp_path):
     expected = image_files.read_stored(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     np.testing.assert_array_equal(image_files.read_stored(io.BytesIO(content)), expected)
+    assert image_files.size_of(io.BytesIO(content)) == (32, 20)
     with (tmp_path / "a.png").open("rb") as file:
         np.testing.assert_array_equal(image_files.read(file, name="set/7"), expected)
     with pytest.raises(InputError, match=r"^set/7 \(image\): cannot be read"):
         image_files.read_stored(io.BytesIO(content[:500]), name="set/7 (image)")
     with pytest.raises(InputError, match=r"^set/7: 3 channels of uint8; class indices"):
         label_files.read_labels(io.BytesIO(content), name="set/7")
+    with pytest.raises(InputError, match=r"^set/7: not an image file"):
+        image_files.size_of(io.BytesIO(b"not pixels"), name="set/7")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_an_image_in_memory_has_the_content_of_its_file(tmp_path, dtype):
+    image = noise(6, 9, 3, dtype=dtype)
+    image_files.write(tmp_path / "image", image)
+    assert image_files.to_bytes(image) == (tmp_path / "image").read_bytes()
 
 
 def test_gray_and_rgb_are_converted_into_each_other_on_request(tmp_path):
