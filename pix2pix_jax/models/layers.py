@@ -48,6 +48,11 @@ class InstanceNorm(nn.Module):
         return y
 
 
+def group_count(channels: int) -> int:
+    """Return the groups of group norm: 32, or fewer if 32 does not divide the channels."""
+    return math.gcd(channels, _GROUPS)
+
+
 class GroupNorm(nn.Module):
     """Group norm (Wu & He, 2018) with 32 groups, or fewer if 32 does not divide the channels.
 
@@ -60,9 +65,8 @@ class GroupNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> Float[Array, "n h w c"]:
         """Normalise each group of channels of each image; `train` changes nothing."""
-        groups = math.gcd(x.shape[-1], _GROUPS)
         layer = nn.GroupNorm(
-            groups,
+            group_count(x.shape[-1]),
             epsilon=EPSILON,
             use_fast_variance=False,
             scale_init=SCALE,

@@ -8,8 +8,8 @@ from support.scripts import refused, run_script
 from support.torch_twins import UNetTwin, torch
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.commands.export import describe_flags
 from pix2pix_jax.core import weight_files
+from pix2pix_jax.deployment.torch_file import describe_flags
 from pix2pix_jax.models.reference_layers import Architecture
 
 

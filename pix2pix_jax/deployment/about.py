@@ -1,0 +1,67 @@
+"""What a file of another program says about the generator in it: its contract and its origin."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from pix2pix_jax.core.version import __version__
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.runs.digests import digest_of
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import Generator
+
+MODE = "deterministic"
+
+
+def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
+    """Describe a run's generator to other programs.
+
+    Args:
+        folder: The run's folder.
+        generator: Its generator.
+
+    Returns:
+        Values of JSON by name: `network` and `norm`; `mode`; `image_size` (height, width) of the
+        training, `multiple` of which the sides of an image must be, and `fit`, what this package
+        does with other images; `source` and `target`, how pixels are stored; `color`, `lab` if
+        these are lightness and colour of CIE Lab, else `as stored`; `step`, `weights_sha256`, `run`
+        (a digest of the run's configuration) and `pix2pix_jax` (the version). Nothing in it tells
+        about the machine.
+    """
+    model = folder.settings.model
+    return {
+        "network": type(generator.module).__name__,
+        "norm": model.norm,
+        "mode": MODE,
+        "image_size": list(generator.image_size),
+        "multiple": generator.multiple,
+        "fit": generator.fit,
+        "source": _describe_side(generator.form.source),
+        "target": _describe_side(generator.form.target),
+        "color": "lab" if generator.form.is_lab else "as stored",
+        "step": generator.step,
+        "weights_sha256": digest_of(generator.variables),
+        "run": folder.hash,
+        "pix2pix_jax": __version__,
+    }
+
+
+def _describe_side(side: Encoding) -> dict[str, Any]:
+    described: dict[str, Any] = {"channels": side.channels, "dtype": side.dtype}
+    return described | (
+        {"classes": side.classes} if side.classes else {"range": [side.low, side.high]}
+    )
+
+
+def in_float32(generator: Generator) -> Generator:
+    """Return a generator that computes in float32 whatever the run did, as exported files do.
+
+    Recomputing blocks to save memory, which is for training, is switched off too.
+    """
+    there = {field.name for field in dataclasses.fields(generator.module)}
+    wanted: dict[str, Any] = {"dtype": jnp.dtype("float32"), "remat": False}
+    changes = {name: value for name, value in wanted.items() if name in there}
+    module: nn.Module = generator.module.clone(**changes)
+    return dataclasses.replace(generator, module=module)

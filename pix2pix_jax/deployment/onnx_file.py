@@ -1,0 +1,102 @@
+"""An ONNX file: from images as stored to images as stored."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from pix2pix_jax.core.errors import require
+from pix2pix_jax.deployment.onnx_graph import Graph
+from pix2pix_jax.deployment.onnx_network import add_network
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.pixels import white
+from pix2pix_jax.runs.generator import Generator
+
+SOURCE, FAKE = "source", "fake"  # names of the input and the output
+Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
+
+
+def write(
+    path: pathlib.Path, generator: Generator, about: dict[str, Any], *, weights: str = "float32"
+) -> None:
+    """Write a generator as an ONNX file.
+
+    Its input `source` and its output `fake` are images as stored (batch, height, width, channels),
+    of any batch, height and width that the network takes. Its mode is `deterministic`.
+
+    Args:
+        path: The file.
+        generator: The generator; it computes in float32.
+        about: The file's metadata, see `about.describe`.
+        weights: `float32`, or `float16` for a file of half the size, whose kernels are rounded.
+
+    Raises:
+        InputError: A package is missing, the network has a part that ONNX cannot hold, or it is too
+            large.
+    """
+    form, size = generator.form, generator.image_size
+    graph = Graph(weights)
+    source = _add_reading(graph, form.source)
+    shape = (*size, form.source.depth)
+    fake = add_network(graph, generator.module, generator.variables, source, shape)
+    _add_writing(graph, form.target, fake)
+    axes = ("batch", "height", "width")
+    content = graph.model(
+        {SOURCE: (form.source.dtype, (*axes, form.source.channels))},
+        {FAKE: (form.target.dtype, (*axes, form.target.channels))},
+        {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in {**about, "weights": weights}.items()
+        },
+    )
+    path.write_bytes(content)
+
+
+def load(path: pathlib.Path) -> Translate:
+    """Return what runs an ONNX file on the CPU.
+
+    Raises:
+        InputError: The package onnxruntime is not installed.
+    """
+    session = require("onnxruntime", "onnx").InferenceSession(
+        path.read_bytes(), providers=["CPUExecutionProvider"]
+    )
+
+    def translate(source: np.ndarray) -> np.ndarray:
+        (fake,) = session.run([FAKE], {SOURCE: source})
+        return np.asarray(fake)
+
+    return translate
+
+
+def _add_reading(graph: Graph, side: Encoding) -> str:
+    """Add what `Encoding.to_network` does; return the name of images in [-1, 1], NCHW."""
+    if side.classes:
+        numbers = np.arange(side.classes, dtype=np.int32).reshape(1, 1, 1, -1)
+        matches = graph.add("Equal", graph.cast(SOURCE, "int32"), graph.constant(numbers))
+        x, half = graph.cast(matches, "float32"), 0.5
+    else:
+        x, half = graph.cast(SOURCE, "float32"), (side.high - side.low) / 2
+        x = graph.add("Sub", x, graph.constant(side.low))
+    x = graph.add("Div", x, graph.constant(half))
+    x = graph.add("Sub", x, graph.constant(1.0))
+    return graph.add("Transpose", x, perm=[0, 3, 1, 2])
+
+
+def _add_writing(graph: Graph, side: Encoding, x: str) -> None:
+    """Add what `Encoding.from_network` does; the result is the output."""
+    x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
+    x = graph.add("Mul", graph.add("Add", x, graph.constant(1.0)), _half(graph, side))
+    if side.dtype == "float32":
+        graph.add("Add", x, graph.constant(side.low), name=FAKE)
+        return
+    x = graph.add("Round", graph.add("Add", x, graph.constant(side.low)))  # halves to even: as rint
+    limits = graph.constant(0.0), graph.constant(white(np.dtype(side.dtype)))
+    graph.cast(graph.add("Clip", x, *limits), side.dtype, name=FAKE)
+
+
+def _half(graph: Graph, side: Encoding) -> str:
+    return graph.constant((side.high - side.low) / 2)

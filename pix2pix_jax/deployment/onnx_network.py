@@ -1,0 +1,121 @@
+"""A generator as ONNX operations, found by tracing the module itself.
+
+A generator is blocks (`models.blocks.ConvBlock`) with a few operations between them: additions,
+concatenations, a tanh. JAX traces the module, and each block is one opaque operation of the trace.
+So the graph follows from the code of the networks, also from own networks that are made of these
+blocks, and there is no second description of a network that could differ from the first.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+from jaxtyping import Array, PyTree
+
+from pix2pix_jax.deployment.onnx_blocks import Arrays, add_block, refuse
+from pix2pix_jax.deployment.onnx_graph import Graph
+from pix2pix_jax.models.blocks import ConvBlock
+
+_block = core.Primitive("block")
+_block.def_abstract_eval(lambda x, *, shape, number: x.update(shape=shape))
+_Block = tuple[ConvBlock, Arrays, Arrays]  # with its parameters and its statistics
+_AXES = {0: 0, 1: 2, 2: 3, 3: 1}  # of NHWC, in NCHW
+
+
+def add_network(
+    graph: Graph,
+    module: nn.Module,
+    variables: PyTree,
+    source: str,
+    shape: tuple[int, int, int],
+) -> str:
+    """Add the operations of a generator in the mode `deterministic`.
+
+    Dropout is off. Instance and group norm use the statistics of each image, batch norm the running
+    ones.
+
+    Args:
+        graph: The graph.
+        module: The generator; it computes in float32.
+        variables: Its `params` and `batch_stats`.
+        source: Name of the images in [-1, 1], NCHW.
+        shape: Height, width and channels of an image that the network takes. The graph takes all
+            sizes that the network does.
+
+    Returns:
+        The name of the result, in [-1, 1], NCHW.
+
+    Raises:
+        InputError: The network has an operation that is not known here; the message has its name.
+    """
+    trace, blocks = _trace(module, variables, shape)
+    names: dict[object, str] = {trace.invars[0]: source}
+    for equation in _needed(trace):
+        if not all(isinstance(each, core.Var) and each in names for each in equation.invars):
+            raise refuse(f"{_name(equation)} with a constant")
+        inputs = [names[each] for each in equation.invars]
+        if equation.primitive is _block:
+            result = add_block(graph, inputs[0], *blocks[equation.params["number"]])
+        else:
+            result = _add_between(graph, equation, inputs)
+        names[equation.outvars[0]] = result
+    return names[trace.outvars[0]]
+
+
+def _trace(
+    module: nn.Module, variables: PyTree, shape: tuple[int, int, int]
+) -> tuple[core.Jaxpr, list[_Block]]:
+    """Trace a generator; return the trace, and the blocks by their numbers in it."""
+    blocks: list[_Block] = []
+
+    def stand_in(
+        call: Callable[..., Array],
+        arguments: Any,
+        named: Any,
+        context: nn.module.InterceptorContext,
+    ) -> Array:
+        result = call(*arguments, **named)  # what it does inside is not needed, only its shape
+        block = context.module
+        if not isinstance(block, ConvBlock) or context.method_name != "__call__":
+            return result
+        found = block.variables
+        blocks.append((block, found.get("params", {}), found.get("batch_stats", {})))
+        stands: Array = _block.bind(*arguments, shape=result.shape, number=len(blocks) - 1)
+        return stands
+
+    def apply(source: Array) -> Any:
+        with nn.intercept_methods(stand_in):
+            return module.apply(variables, source, train=False)
+
+    closed = jax.make_jaxpr(apply)(jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    return closed.jaxpr, blocks
+
+
+def _needed(trace: core.Jaxpr) -> list[core.JaxprEqn]:
+    """Return the equations that the result depends on: not those inside of blocks."""
+    needed = {each for each in trace.outvars if isinstance(each, core.Var)}
+    equations = []
+    for equation in reversed(trace.eqns):
+        if needed.intersection(equation.outvars):
+            equations.append(equation)
+            needed |= {each for each in equation.invars if isinstance(each, core.Var)}
+    return equations[::-1]
+
+
+def _add_between(graph: Graph, equation: core.JaxprEqn, inputs: list[str]) -> str:
+    """Add an operation between blocks."""
+    name = equation.primitive.name
+    if name == "add":
+        return graph.add("Add", *inputs)
+    if name == "tanh":
+        return graph.add("Tanh", *inputs)
+    if name == "concatenate":
+        return graph.add("Concat", *inputs, axis=_AXES[equation.params["dimension"]])
+    raise refuse(_name(equation))
+
+
+def _name(equation: core.JaxprEqn) -> str:
+    return str(equation.params.get("name", equation.primitive.name))

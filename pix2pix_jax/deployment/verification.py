@@ -1,0 +1,139 @@
+"""An exported file against the run itself, on the same images."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Shaped
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.deployment.about import MODE
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.pixels import white
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import translate
+
+Image = Shaped[np.ndarray, "_ _ _"]
+Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
+MOST_IMAGES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """Images to compare on.
+
+    Attributes:
+        images: Sources as stored, all of the training's size.
+        kind: What they are, in words.
+    """
+
+    images: Sequence[Image]
+    kind: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How far a file is from the run.
+
+    Attributes:
+        difference: Largest difference of a value as stored.
+        allowed: Largest one that counts as equal: one 8-bit level.
+        unit: What values as stored are, in words.
+        milliseconds: Of the file, for each image; the least of the images.
+        ours: The same of this package.
+        sources: What they were compared on.
+    """
+
+    difference: float
+    allowed: float
+    unit: str
+    milliseconds: float
+    ours: float
+    sources: Sources
+
+    def __str__(self) -> str:
+        return (
+            f"compared on {len(self.sources.images)} {self.sources.kind}: largest difference "
+            f"{self.difference:.3g} {self.unit}; {self.milliseconds:.1f} ms an image (this "
+            f"package: {self.ours:.1f} ms)"
+        )
+
+
+def sources_of(folder: RunFolder, generator: Generator, most: int = MOST_IMAGES) -> Sources:
+    """Return held-out sources of a run, or random ones if its data is not there.
+
+    Args:
+        folder: The run's folder.
+        generator: Its generator.
+        most: Largest number of images.
+
+    Returns:
+        The first validation sources; if they cannot be read, noise of the training's size, and
+        `kind` says why.
+    """
+    try:
+        pairs = folder.load_pairs("val", cache=False)
+        images = [pairs[number][0] for number in range(min(most, len(pairs)))]
+    except InputError as error:
+        rng = np.random.default_rng(0)
+        images = [_noise(generator, rng) for _ in range(most)]
+        return Sources(images, f"random images, as there are no validation pairs ({error})")
+    return Sources(images, "validation images")
+
+
+def _noise(generator: Generator, rng: np.random.Generator) -> Image:
+    """Draw an image that may be stored as a source."""
+    side = generator.form.source
+    shape = (*generator.image_size, side.channels)
+    if side.classes:
+        return rng.integers(0, side.classes, shape).astype(side.dtype)
+    values = rng.uniform(side.low, side.high, shape)
+    return values.astype(side.dtype)
+
+
+def compare(file: Translate, generator: Generator, sources: Sources) -> Comparison:
+    """Translate images by a file and by this package.
+
+    Args:
+        file: Translates images as stored; see `onnx_file.load`.
+        generator: The generator, which computes as the file does.
+        sources: What to translate.
+
+    Returns:
+        The largest difference, and the times.
+    """
+    side = generator.form.written
+    ours, ours_seconds = _timed(lambda image: _translated(generator, image), sources.images)
+    theirs, seconds = _timed(lambda image: file(image[None])[0], sources.images)
+    finished = map(generator.form.finish, sources.images, theirs)
+    difference = max(
+        float(np.abs(our.astype(np.float64) - their).max())
+        for our, their in zip(ours, finished, strict=True)
+    )
+    allowed, unit = _one_level(side)
+    return Comparison(difference, allowed, unit, 1000 * seconds, 1000 * ours_seconds, sources)
+
+
+def _translated(generator: Generator, image: Image) -> Image:
+    return translate(generator, [image], mode=MODE, batch_size=1)[0]
+
+
+def _timed(call: Callable[[Image], Image], images: Sequence[Image]) -> tuple[list[Image], float]:
+    """Return the results of a call for each image, and the least seconds of one."""
+    call(images[0])  # compiles, or allocates
+    results, seconds = [], []
+    for image in images:
+        start = time.perf_counter()
+        results.append(call(image))
+        seconds.append(time.perf_counter() - start)
+    return results, min(seconds)
+
+
+def _one_level(side: Encoding) -> tuple[float, str]:
+    """Return an 8-bit level in values as stored, and what these values are."""
+    if side.dtype == "float32":
+        return (side.high - side.low) / 255, f"in a range of {side.low:g} to {side.high:g}"
+    top = white(np.dtype(side.dtype))
+    return top / 255, f"of {top:.0f} levels"

@@ -1,0 +1,148 @@
+"""ONNX files of all networks and all their variants, by what onnxruntime makes of images."""
+
+import flax.linen as nn
+import numpy as np
+import pytest
+from support.generators import SIDE, drawn_generator
+
+from pix2pix_jax import InputError
+from pix2pix_jax.core.choices import ACTIVATIONS, NORMS, UPSAMPLINGS
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.deployment import onnx_file
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.models.blocks import ConvBlock, leaky_relu
+from pix2pix_jax.models.convolutions import down_conv, up_conv
+from pix2pix_jax.models.hybrid import Hybrid
+from pix2pix_jax.models.resnet import ResNet
+from pix2pix_jax.models.unet import UNet
+from pix2pix_jax.runs.translation import translate
+
+# Values as the network gives them, so that rounding to levels hides nothing.
+FLOATS = PairFormat(Encoding(2, "float32", -1.0, 3.0), Encoding(1, "float32", 0.0, 1.0))
+UNET = UNet(levels=2, base_features=4)
+RESNET = ResNet(blocks=1, base_features=4)
+HYBRID = Hybrid(blocks=1, downsamplings=2, base_features=4)
+# Every norm, activation and upsampling, and each network with most of them.
+VARIANTS = [
+    (UNET, "instance", "relu", "transposed"),
+    (UNET, "batch", "swish", "pixel_shuffle"),
+    (UNET.clone(unet_skips=False), "none", "mish", "nearest"),
+    (RESNET, "batch", "relu", "transposed"),
+    (RESNET, "instance_affine", "gelu", "nearest"),
+    (RESNET, "none", "leaky_relu", "pixel_shuffle"),
+    (HYBRID, "instance", "gelu", "pixel_shuffle"),
+    (HYBRID, "group", "mish", "transposed"),
+    (HYBRID.clone(base_features=6), "group", "swish", "nearest"),
+]
+
+
+def written(generator, folder, **options):
+    """Write a file; return what runs it."""
+    onnx_file.write(folder / "generator.onnx", generator, {}, **options)
+    return onnx_file.load(folder / "generator.onnx")
+
+
+def draw(side, *shape):
+    """Draw images as they are stored."""
+    rng = np.random.default_rng(1)
+    if side.dtype == "float32":
+        return rng.uniform(side.low, side.high, (*shape, side.channels)).astype("float32")
+    high = side.classes or np.iinfo(side.dtype).max + 1
+    return rng.integers(0, high, (*shape, side.channels)).astype(side.dtype)
+
+
+@pytest.fixture(autouse=True)
+def quick(one_device):
+    """Compile for one device only."""
+
+
+def ours(generator, sources):
+    """Translate by this package."""
+    return np.stack(translate(generator, list(sources), mode="deterministic", batch_size=1))
+
+
+@pytest.mark.parametrize(("module", "norm", "activation", "upsample"), VARIANTS)
+def test_a_file_computes_what_the_network_does(tmp_path, module, norm, activation, upsample):
+    changes = {"norm": norm, "activation": activation, "upsample": upsample, "out_channels": 1}
+    generator = drawn_generator(module.clone(**changes), form=FLOATS)
+    sources = draw(FLOATS.source, 2, SIDE, 2 * SIDE)
+    expected = ours(generator, sources)
+    assert np.ptp(expected) > 0.1  # of a range of 1
+    # Both round float32 sums of some hundred terms, in another order.
+    np.testing.assert_allclose(written(generator, tmp_path)(sources), expected, atol=2e-5)
+
+
+def test_the_variants_are_all_that_there_are():
+    _, *columns = zip(*VARIANTS, strict=True)
+    for choices, column in zip((NORMS, ACTIVATIONS, UPSAMPLINGS), columns, strict=True):
+        assert set(column) == set(choices)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (Encoding(), Encoding()),
+        (Encoding(1), Encoding()),  # gray to RGB
+        (Encoding(4, "uint16", 100.0, 5000.0), Encoding(2, "uint16", 0.0, 65535.0)),
+        (Encoding(1, classes=5), Encoding()),
+        (Encoding(1, "uint16", classes=300), Encoding(1, "uint8", 0.0, 100.0)),
+    ],
+)
+def test_pixels_are_read_and_written_as_stored(tmp_path, source, target):
+    form = PairFormat(source, target)
+    module = UNET.clone(out_channels=target.channels, activation="swish")
+    generator = drawn_generator(module, form=form)
+    sources = draw(source, 3, SIDE, SIDE)
+    if source.classes == 5:
+        sources[0, :4] = 255  # pixels without a class
+    fakes = written(generator, tmp_path)(sources)
+    expected = ours(generator, sources)
+    assert (fakes.dtype, fakes.shape) == (target.dtype, expected.shape)
+    # A value may lie between two levels; in 16 bits, float32 itself is some levels off.
+    allowed = 4 if target.dtype == "uint16" else 1
+    difference = np.abs(fakes.astype(int) - expected)
+    assert difference.max() <= allowed
+    assert np.mean(difference == 0) > 0.7
+    assert np.ptp(expected) > 50
+
+
+def test_half_the_digits_of_kernels_make_half_a_file(tmp_path):
+    generator = drawn_generator(UNET.clone(base_features=16))
+    sources = draw(generator.form.source, 1, SIDE, SIDE)
+    whole = written(generator, tmp_path)(sources).astype(int)
+    bytes_of_whole = (tmp_path / "generator.onnx").stat().st_size
+    half = written(generator, tmp_path, weights="float16")(sources)
+    assert (tmp_path / "generator.onnx").stat().st_size < 0.6 * bytes_of_whole
+    assert 0 < np.abs(half - whole).max() <= 2
+
+
+class OwnBlocks(nn.Module):
+    """An own network that is made of the package's blocks."""
+
+    @nn.compact
+    def __call__(self, source, *, train, dropout_keys=None):
+        down = ConvBlock(4, down_conv, train, after=leaky_relu, spectral_norm=True, name="a")(
+            source
+        )
+        return nn.tanh(ConvBlock(3, up_conv, train, norm="none", name="b")(down))
+
+
+class OwnLayers(nn.Module):
+    """An own network with a layer of flax."""
+
+    @nn.compact
+    def __call__(self, source, *, train, dropout_keys=None):
+        return nn.tanh(nn.Conv(3, (3, 3))(source))
+
+
+def test_an_own_network_of_known_blocks_becomes_a_file(tmp_path):
+    generator = drawn_generator(OwnBlocks(), multiple=2)
+    sources = draw(generator.form.source, 1, SIDE, SIDE)
+    fakes = written(generator, tmp_path)(sources)
+    assert np.abs(fakes.astype(int) - ours(generator, sources)).max() <= 1
+
+
+def test_an_own_network_that_onnx_cannot_hold_is_told_what_can(tmp_path):
+    with pytest.raises(InputError, match=r"conv_general_dilated.*--format stablehlo"):
+        written(drawn_generator(OwnLayers()), tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,26 @@
+"""Generators with drawn weights, which no run has trained."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from support.networks import variables_of
+
+from pix2pix_jax.data.pair_format import PHOTOS
+from pix2pix_jax.runs.generator import Generator
+
+SIDE = 16
+
+
+def drawn_generator(module, *, form=PHOTOS, multiple=4):
+    """Return a generator whose every parameter and statistic has an effect.
+
+    Initial values do not show whether biases, scales and statistics are used: they are 0 or 1.
+    """
+    variables = variables_of(module, np.zeros((1, SIDE, SIDE, form.source.depth)))
+    rng = np.random.default_rng(0)
+    drawn = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.2, leaf.shape), variables)
+    statistics = jax.tree.map(np.abs, drawn["batch_stats"])  # variances are positive
+    variables = {"params": drawn["params"], "batch_stats": statistics}
+    as_float32 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), variables)
+    size = (SIDE, SIDE)
+    return Generator(module, as_float32, size, form, multiple=multiple, fit="pad")
