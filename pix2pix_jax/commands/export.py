@@ -4,6 +4,7 @@
     pix2pix-jax export --workdir runs/maps --format torch --output latest_net_G.pth
 
 onnx: one file from images as stored to images as stored, of any size that the network takes.
+stablehlo: the same for JAX on a CPU, a GPU or a TPU, without this package.
 torch: the state_dict that the PyTorch reference loads, as .pth, .safetensors or .npz.
 """
 
@@ -14,7 +15,7 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.files import refuse_unwritable
 
-FORMATS = ("onnx", "torch")
+FORMATS = ("onnx", "stablehlo", "torch")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -65,8 +66,8 @@ def main() -> None:
         for line in torch_file.write(folder, flags.checkpoint, flags.network, output):
             say(line)
         return
-    check_path(output)
+    check_path(output, flags.format)
     generator = generator_of(folder, flags.checkpoint)
-    found = export(folder, generator, output, weights=flags.weights)
+    found = export(folder, generator, output, flags.format, weights=flags.weights)
     say(str(found))
     say(f"step {generator.step}: {output.stat().st_size:,} bytes in {output}")

@@ -6,6 +6,7 @@ longer for the gradient of the kernel. Where platforms need different forms, the
 is lowered for decides, not the machine that traces it. They agree to rounding.
 """
 
+import math
 from functools import partial
 
 import jax
@@ -74,7 +75,8 @@ def down_conv(
     product, on_cpu = product_convolutions.product_down_conv, product_convolutions.block_down_conv
     if product_convolutions.pays_off(x.shape, kernel) or product_convolutions.gathers_less(kernel):
         on_cpu = product
-    if x.shape[0] * (x.shape[1] // 2) * (x.shape[2] // 2) > MOST_PRODUCT_ROWS:
+    rows = x.shape[0] * (x.shape[1] // 2) * (x.shape[2] // 2)
+    if not product_convolutions.at_most(rows, MOST_PRODUCT_ROWS):
         library = partial(_library_conv, stride=2, padding=1)
         return lax.platform_dependent(x, kernel, cpu=on_cpu, default=library)
     if on_cpu is product:
@@ -109,7 +111,7 @@ def up_conv(
     missing = 4 - kernel.shape[0]
     kernel = jnp.pad(kernel, ((missing, 0), (missing, 0), (0, 0), (0, 0)))
     product = product_convolutions.product_up_conv
-    if x.shape[0] * x.shape[1] * x.shape[2] <= MOST_PRODUCT_ROWS:
+    if product_convolutions.at_most(math.prod(x.shape[:3]), MOST_PRODUCT_ROWS):
         return product(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=product, tpu=_up_on_tpu, default=_up_on_gpu)
 

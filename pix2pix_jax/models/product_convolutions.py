@@ -9,14 +9,17 @@ Arrays are NHWC; kernels are (height, width, in, out). All compute in the dtype 
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+Count = Any  # a whole number; in a program for images of any size, a formula of JAX
 
-def pays_off(shape: tuple[int, ...], kernel: Float[Array, "k k in out"]) -> bool:
+
+def pays_off(shape: tuple[Count, ...], kernel: Float[Array, "k k in out"]) -> bool:
     """Tell whether gathering windows beats other forms on the CPU.
 
     The cost of gathering grows with the image, that of other layouts with the kernel.
@@ -24,8 +27,21 @@ def pays_off(shape: tuple[int, ...], kernel: Float[Array, "k k in out"]) -> bool
     Args:
         shape: Of what is gathered at once.
         kernel: Weights.
+
+    Returns:
+        False if the shape is not known yet, as in a program for images of any size.
     """
-    return kernel.size > math.prod(shape)
+    return at_most(math.prod(shape), kernel.size - 1)
+
+
+def at_most(count: Count, limit: int) -> bool:
+    """Tell whether a count is known, and not above a limit.
+
+    Args:
+        count: Of pixels or values.
+        limit: The largest that is taken for few.
+    """
+    return isinstance(count, int) and count <= limit
 
 
 def gathers_less(kernel: Float[Array, "4 4 in out"]) -> bool:
@@ -89,7 +105,7 @@ def narrow_conv(
     """
     side = kernel.shape[0]
     height, width = (length + 2 * padding - side + 1 for length in x.shape[1:3])
-    y = jax.ShapeDtypeStruct((len(x), height, width, kernel.shape[3]), x.dtype)
+    y = jax.ShapeDtypeStruct((x.shape[0], height, width, kernel.shape[3]), x.dtype)
     scatter = jax.linear_transpose(lambda y: _windows(y, side, side - 1 - padding), y)
     return scatter(_reversed_products(x, kernel))[0]
 

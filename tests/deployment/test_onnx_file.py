@@ -3,7 +3,7 @@
 import flax.linen as nn
 import numpy as np
 import pytest
-from support.generators import SIDE, drawn_generator
+from support.generators import SIDE, draw, drawn_generator, ours
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core.choices import ACTIVATIONS, NORMS, UPSAMPLINGS
@@ -15,7 +15,6 @@ from pix2pix_jax.models.convolutions import down_conv, up_conv
 from pix2pix_jax.models.hybrid import Hybrid
 from pix2pix_jax.models.resnet import ResNet
 from pix2pix_jax.models.unet import UNet
-from pix2pix_jax.runs.translation import translate
 
 # Values as the network gives them, so that rounding to levels hides nothing.
 FLOATS = PairFormat(Encoding(2, "float32", -1.0, 3.0), Encoding(1, "float32", 0.0, 1.0))
@@ -42,23 +41,9 @@ def written(generator, folder, **options):
     return onnx_file.load(folder / "generator.onnx")
 
 
-def draw(side, *shape):
-    """Draw images as they are stored."""
-    rng = np.random.default_rng(1)
-    if side.dtype == "float32":
-        return rng.uniform(side.low, side.high, (*shape, side.channels)).astype("float32")
-    high = side.classes or np.iinfo(side.dtype).max + 1
-    return rng.integers(0, high, (*shape, side.channels)).astype(side.dtype)
-
-
 @pytest.fixture(autouse=True)
 def quick(one_device):
     """Compile for one device only."""
-
-
-def ours(generator, sources):
-    """Translate by this package."""
-    return np.stack(translate(generator, list(sources), mode="deterministic", batch_size=1))
 
 
 @pytest.mark.parametrize(("module", "norm", "activation", "upsample"), VARIANTS)

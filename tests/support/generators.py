@@ -7,6 +7,7 @@ from support.networks import variables_of
 
 from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import translate
 
 SIDE = 16
 
@@ -24,3 +25,17 @@ def drawn_generator(module, *, form=PHOTOS, multiple=4):
     as_float32 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), variables)
     size = (SIDE, SIDE)
     return Generator(module, as_float32, size, form, multiple=multiple, fit="pad")
+
+
+def draw(side, *shape):
+    """Draw images as they are stored."""
+    rng = np.random.default_rng(1)
+    if side.dtype == "float32":
+        return rng.uniform(side.low, side.high, (*shape, side.channels)).astype("float32")
+    high = side.classes or np.iinfo(side.dtype).max + 1
+    return rng.integers(0, high, (*shape, side.channels)).astype(side.dtype)
+
+
+def ours(generator, sources):
+    """Translate by this package."""
+    return np.stack(translate(generator, list(sources), mode="deterministic", batch_size=1))
