@@ -4,11 +4,11 @@ from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv
-from pix2pix_jax.models.layers import Dtype, dropout
+from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
 from pix2pix_jax.models.normalization import widen
 
 
@@ -53,7 +53,7 @@ class Hybrid(nn.Module):
         source: Float[Array, "n h w c"],
         *,
         train: bool,
-        dropout_keys: Key[Array, " n"] | None = None,
+        dropout_keys: DropoutKeys = None,
     ) -> Float[Array, "n h w out"]:
         """Translate images; arguments and result as in `UNet`."""
         steps = range(self.downsamplings + 1)

@@ -1,21 +1,34 @@
 """Layers shared by the networks: norms and dropout.
 
+Large images are translated in tiles, which must not differ in what a layer takes from the whole
+image. So norms can keep the statistics of a first call for further ones, and dropout masks can
+belong to places of the image: see `STATISTICS` and `PlacedKeys`.
+
 Arrays are NHWC. Parameters and norm statistics are float32; `dtype` is the dtype of computation.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax import struct
 from jax import lax
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from pix2pix_jax.core.choices import NORMS
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.initial import ONES, SCALE, ZEROS
-from pix2pix_jax.models.normalization import EPSILON, by_channel, normalize, widen
+from pix2pix_jax.models.normalization import (
+    EPSILON,
+    by_channel,
+    normalize,
+    normalize_by,
+    statistics,
+    widen,
+)
 
 Dtype = Any
 # A norm that adds an offset makes the bias of the convolution before it redundant.
@@ -24,6 +37,22 @@ NORMS_WITH_OFFSET = ("batch", "group", "instance_affine")
 # (Batch norm does so only in training; group norm does not if a group has several channels.)
 NORMS_WITHOUT_CONSTANTS = ("instance", "instance_affine")
 _GROUPS = 32  # Wu & He, 2018
+# The collection in which norms write the statistics of their features when it is mutable, and which
+# they normalise by when it is given. Only those norms take part that use an image's own statistics.
+STATISTICS = "statistics"
+
+Statistics = tuple[Array, Array]  # mean and biased variance
+
+
+def _kept_statistics(layer: nn.Module, measure: Callable[[], Statistics]) -> Statistics | None:
+    """Return the statistics that a norm writes or is given; None in ordinary calls."""
+    names = ("mean", "variance")
+    if layer.is_mutable_collection(STATISTICS) and not layer.is_initializing():
+        for name, values in zip(names, measure(), strict=True):
+            layer.put_variable(STATISTICS, name, values)
+    elif not layer.has_variable(STATISTICS, names[0]):
+        return None
+    return layer.get_variable(STATISTICS, "mean"), layer.get_variable(STATISTICS, "variance")
 
 
 class InstanceNorm(nn.Module):
@@ -44,6 +73,9 @@ class InstanceNorm(nn.Module):
         if self.affine:
             scale = self.param("scale", SCALE, (x.shape[-1],))
             bias = self.param("bias", ZEROS, (x.shape[-1],))
+        kept = _kept_statistics(self, lambda: statistics(x, (1, 2)))
+        if kept is not None:
+            return normalize_by(x, *kept, self.dtype, scale, bias)
         y, _, _ = normalize((1, 2), None, self.dtype, x, scale, bias)
         return y
 
@@ -72,7 +104,20 @@ class GroupNorm(nn.Module):
             scale_init=SCALE,
             bias_init=ZEROS,
         )
+        kept = _kept_statistics(self, lambda: _group_statistics(x))
+        if kept is not None:
+            params = layer.variables["params"]
+            return normalize_by(x, *kept, self.dtype, params["scale"], params["bias"])
         return layer(widen(x)).astype(self.dtype)
+
+
+def _group_statistics(x: Float[Array, "n h w c"]) -> Statistics:
+    """Return the statistics of groups of channels, for each of their channels."""
+    groups = group_count(x.shape[-1])
+    of_groups = statistics(x.reshape(*x.shape[:3], groups, -1), (1, 2, 4))
+    each = x.shape[-1] // groups
+    mean, variance = (jnp.repeat(part[..., 0], each, axis=-1) for part in of_groups)
+    return mean, variance
 
 
 class BatchNorm(nn.Module):
@@ -105,6 +150,9 @@ class BatchNorm(nn.Module):
             factor = by_channel(lax.rsqrt(running_var.value + EPSILON) * scale)
             y = (widen(x) - by_channel(running_mean.value)) * factor + by_channel(bias)
             return y.astype(self.dtype)
+        kept = _kept_statistics(self, lambda: statistics(x, (0, 1, 2), self.axis_name))
+        if kept is not None:
+            return normalize_by(x, *kept, self.dtype, scale, bias)
         y, mean, var = normalize((0, 1, 2), self.axis_name, self.dtype, x, scale, bias)
         if not self.is_initializing() and self.is_mutable_collection("batch_stats"):
             devices = 1 if self.axis_name is None else lax.axis_size(self.axis_name)
@@ -141,8 +189,52 @@ def make_norm(kind: str, *, axis_name: str | None, dtype: Dtype, name: str) -> n
     raise InputError(f"norm {kind!r}: choose from {choices}")
 
 
+@struct.dataclass
+class PlacedKeys:
+    """Keys for dropout masks of a tile that agree with those of other tiles of its image.
+
+    Attributes:
+        keys: One key per example, the same one for all tiles of an image.
+        top: Row of the image, in pixels, at which the tile starts. It is a multiple of what the
+            network's sides are multiples of.
+        left: Column of the image at which the tile starts, likewise.
+        height: Height of the tile in pixels; features of h rows have one for height / h pixels.
+    """
+
+    keys: Key[Array, " n"]
+    top: Int[Array, ""]
+    left: Int[Array, ""]
+    height: int = struct.field(pytree_node=False)
+
+    def draw(self, rate: float, layer: int, shape: tuple[int, ...]) -> Bool[Array, "n h w c"]:
+        """Return which values are kept: each place of the whole image has a draw of its own.
+
+        Args:
+            rate: Share of values that are not kept.
+            layer: Number of the layer.
+            shape: Height, width and channels of the features.
+        """
+        stride = self.height // shape[0]
+        rows, columns = (
+            start // stride + jnp.arange(length)
+            for start, length in zip((self.top, self.left), shape, strict=False)
+        )
+
+        def draw(key: Key[Array, ""], row: Array, column: Array) -> Array:
+            key = jax.random.fold_in(jax.random.fold_in(key, row), column)
+            return jax.random.bernoulli(key, 1 - rate, shape[2:])
+
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, layer))(self.keys)
+        along_row = jax.vmap(draw, (None, None, 0))
+        of_example = jax.vmap(along_row, (None, 0, None))
+        return jax.vmap(of_example, (0, None, None))(keys, rows, columns)
+
+
+DropoutKeys = Key[Array, " n"] | PlacedKeys | None
+
+
 def dropout(
-    x: Float[Array, "n h w c"], rate: float, keys: Key[Array, " n"] | None, place: int
+    x: Float[Array, "n h w c"], rate: float, keys: DropoutKeys, place: int
 ) -> Float[Array, "n h w c"]:
     """Zero a share of each example's values (Srivastava et al., 2014), drawn by the example's key.
 
@@ -152,7 +244,7 @@ def dropout(
     Args:
         x: Features.
         rate: Share of values set to zero, in [0, 1); the others are scaled by 1 / (1 - rate).
-        keys: One random key per example; None switches dropout off.
+        keys: One random key per example, or those of a tile; None switches dropout off.
         place: Number of the layer in its network, so that no two share a mask.
 
     Returns:
@@ -164,5 +256,8 @@ def dropout(
     def draw(key: Key[Array, ""]) -> Array:
         return jax.random.bernoulli(jax.random.fold_in(key, place), 1 - rate, x.shape[1:])
 
-    keep = jax.vmap(draw)(keys)
+    if isinstance(keys, PlacedKeys):
+        keep = keys.draw(rate, place, x.shape[1:])
+    else:
+        keep = jax.vmap(draw)(keys)
     return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)

@@ -45,7 +45,16 @@ def _one_pass(x: Array, axes: Axes) -> tuple[Array, Array]:
     return mean, jnp.maximum(square - jnp.square(mean), 0)
 
 
-def _statistics(x: Array, axes: Axes, axis_name: str | None) -> tuple[Array, Array]:
+def statistics(
+    x: Float[Array, "n *shape"], axes: Axes, axis_name: str | None = None
+) -> tuple[Float[Array, "m *ones"], Float[Array, "m *ones"]]:
+    """Return mean and biased variance of features along some axes, which are kept with length 1.
+
+    Args:
+        x: Features.
+        axes: The axes.
+        axis_name: Mapped axis over which the devices share a batch; None on one device.
+    """
     careful, quick = partial(_two_passes, axes=axes), partial(_one_pass, axes=axes)
     wide = widen(x)
     if wide.dtype == x.dtype:
@@ -97,11 +106,38 @@ def _forward(
     bias: Array | None,
 ) -> tuple[Results, tuple[Array | None, ...]]:
     wide = widen(x)
-    mean, variance = _statistics(x, axes, axis_name)
+    mean, variance = statistics(x, axes, axis_name)
     inverse = lax.rsqrt(variance + EPSILON)
-    y = (wide - mean) * (inverse if scale is None else inverse * by_channel(scale))
-    y = y if bias is None else y + by_channel(bias)
+    y = _scaled(wide - mean, inverse, scale, bias)
     return (y.astype(dtype), mean, variance), (x, scale, mean, inverse)
+
+
+def _scaled(
+    centred: Array, inverse: Array, scale: Array | None, bias: Array | None
+) -> Float[Array, "n h w c"]:
+    y = centred * (inverse if scale is None else inverse * by_channel(scale))
+    return y if bias is None else y + by_channel(bias)
+
+
+def normalize_by(
+    x: Float[Array, "n h w c"],
+    mean: Float[Array, "m 1 1 c"],
+    variance: Float[Array, "m 1 1 c"],
+    dtype: Any,
+    scale: Float[Array, " c"] | None = None,
+    bias: Float[Array, " c"] | None = None,
+) -> Float[Array, "n h w c"]:
+    """Do what `normalize` does, by given statistics, which are constants for the gradient too.
+
+    Args:
+        x: Features.
+        mean: Mean of each channel.
+        variance: Biased variance of each channel.
+        dtype: Dtype of the result.
+        scale: Factor of each channel; None for 1.
+        bias: Offset of each channel; None for 0. Needs a scale.
+    """
+    return _scaled(widen(x) - mean, lax.rsqrt(variance + EPSILON), scale, bias).astype(dtype)
 
 
 def _backward(

@@ -4,11 +4,11 @@ from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
 from pix2pix_jax.models.convolutions import down_conv
-from pix2pix_jax.models.layers import Dtype, dropout
+from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
 from pix2pix_jax.models.normalization import widen
 
 DROPOUT_PLACEMENTS = ("paper", "reference")
@@ -73,14 +73,14 @@ class UNet(nn.Module):
         source: Float[Array, "n h w c"],
         *,
         train: bool,
-        dropout_keys: Key[Array, " n"] | None = None,
+        dropout_keys: DropoutKeys = None,
     ) -> Float[Array, "n h w out"]:
         """Translate images.
 
         Args:
             source: Images in [-1, 1].
             train: Whether batch norm uses the statistics of the batch (True) or running ones.
-            dropout_keys: One key per example; None switches dropout off.
+            dropout_keys: One key per example, or those of a tile; None switches dropout off.
 
         Returns:
             Images in [-1, 1], float32.

@@ -12,8 +12,10 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.models.layers import (
     NORMS,
     NORMS_WITH_OFFSET,
+    STATISTICS,
     BatchNorm,
     InstanceNorm,
+    PlacedKeys,
     dropout,
     make_norm,
 )
@@ -172,3 +174,40 @@ def test_dropout_zeroes_its_rate_and_keeps_the_mean(rate):
     y = np.asarray(drop(jnp.ones((4, 32, 32, 4)), rate, 0, 3))
     assert abs(np.mean(y == 0) - rate) < 0.01
     np.testing.assert_allclose(y.max(), 1 / (1 - rate), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", REAL_NORMS)
+def test_a_norm_that_is_given_an_images_statistics_treats_a_part_like_the_whole(kind):
+    layer, x = norm_of(kind), draw(0, 1, 8, 6, 6)
+    params = jax.tree.map(jnp.asarray, jax.tree.map(np.cos, initial(layer, x, train=True)))
+    whole, found = layer.apply(params, x, train=True, mutable=[STATISTICS])
+    np.testing.assert_allclose(whole, apply(layer, params, x, train=True), atol=1e-6)
+    part = apply(layer, {**params, **found}, x[:, :4, 2:5], train=True)
+    np.testing.assert_allclose(part, whole[:, :4, 2:5], atol=1e-6)
+    assert not np.allclose(part, apply(layer, params, x[:, :4, 2:5], train=True), atol=0.1)
+
+
+def test_running_statistics_are_kept_whatever_an_images_own_are():
+    layer, x = norm_of("batch"), draw(0, 1, 8, 6, 3)
+    variables = initial(layer, x, train=True)
+    _, found = layer.apply(variables, x, train=True, mutable=[STATISTICS, "batch_stats"])
+    given = {**variables, STATISTICS: found[STATISTICS]}
+    plain = apply(layer, variables, x, train=False)
+    np.testing.assert_array_equal(apply(layer, given, x, train=False), plain)
+    _, changed = layer.apply(given, x, train=True, mutable=["batch_stats"])
+    for ours, theirs in zip(*map(jax.tree.leaves, (changed, variables)), strict=False):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_dropout_of_a_tile_is_that_of_its_place_in_the_image():
+    keys, x = jax.random.split(jax.random.key(0), 1), jnp.ones((1, 8, 6, 5))
+
+    def masks(features, top, left, height, layer=1):
+        placed = PlacedKeys(keys, jnp.int32(top), jnp.int32(left), height=height)
+        return np.asarray(dropout(features, 0.5, placed, layer))[0] > 0
+
+    whole = masks(x, 0, 0, 16)  # features of half the image's size
+    np.testing.assert_array_equal(masks(x[:, 2:6, 3:], 4, 6, 8), whole[2:6, 3:])
+    assert 0.4 < whole.mean() < 0.6
+    assert np.any(masks(x, 0, 0, 16, layer=2) != whole)
+    assert len(np.unique(whole.reshape(-1, 5), axis=0)) > 16  # of 32 that there are
