@@ -1,18 +1,30 @@
 """What a file of another program says about the generator in it: its contract and its origin."""
 
 import dataclasses
+import json
+import logging
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 
+from pix2pix_jax.core.config import default_config
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.version import __version__
 from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.palettes import load_palette
+from pix2pix_jax.runs.bundle import origin_of
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 
+logger = logging.getLogger(__name__)
+
 MODE = "deterministic"
+
+
+# Metrics of images that are label maps, each class in its own colour.
+_OF_LABELS = ("class_accuracy", "class_iou", "pixel_accuracy")
 
 
 def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
@@ -27,11 +39,11 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
         training, `multiple` of which the sides of an image must be, and `fit`, what this package
         does with other images; `source` and `target`, how pixels are stored; `color`, `lab` if
         these are lightness and colour of CIE Lab, else `as stored`; `step`, `weights_sha256`, `run`
-        (a digest of the run's configuration) and `pix2pix_jax` (the version). Nothing in it tells
-        about the machine.
+        (a digest of the run's configuration) and `pix2pix_jax` (the version); and `palette`, the
+        colours of classes, if targets are label maps. Nothing in it tells about the machine.
     """
     model = folder.settings.model
-    return {
+    about = {
         "network": type(generator.module).__name__,
         "norm": model.norm,
         "mode": MODE,
@@ -43,9 +55,33 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
         "color": "lab" if generator.form.is_lab else "as stored",
         "step": generator.step,
         "weights_sha256": digest_of(generator.variables),
-        "run": folder.hash,
+        "run": origin_of(folder),
         "pix2pix_jax": __version__,
     }
+    palette = _palette(folder)
+    return about if palette is None else about | {"palette": palette}
+
+
+def as_texts(about: dict[str, Any]) -> dict[str, str]:
+    """Return values for metadata that can only be text: what is no text becomes JSON."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in about.items()
+    }
+
+
+def _palette(folder: RunFolder) -> dict[str, list[int]] | None:
+    """Return the colours of the classes of a run's label maps; None if it has no label maps."""
+    name, metrics = folder.settings.eval.palette, folder.settings.eval.metrics
+    if name == default_config().eval.palette and not set(_OF_LABELS).intersection(metrics):
+        return None
+    try:
+        palette = load_palette(name)
+    except InputError as error:
+        logger.warning("%s; the metadata will have no palette", error)
+        return None
+    colours = palette.colours[: len(palette.classes)].tolist()
+    return dict(zip(palette.classes, colours, strict=True))
 
 
 def _describe_side(side: Encoding) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """An ONNX file: from images as stored to images as stored."""
 
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import require
+from pix2pix_jax.deployment.about import as_texts
 from pix2pix_jax.deployment.onnx_graph import Graph
 from pix2pix_jax.deployment.onnx_network import add_network
 from pix2pix_jax.images.encoding import Encoding
@@ -47,10 +47,7 @@ def write(
     content = graph.model(
         {SOURCE: (form.source.dtype, (*axes, form.source.channels))},
         {FAKE: (form.target.dtype, (*axes, form.target.channels))},
-        {
-            name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in {**about, "weights": weights}.items()
-        },
+        as_texts(about | {"weights": weights}),
     )
     path.write_bytes(content)
 

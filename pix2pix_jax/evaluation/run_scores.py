@@ -20,6 +20,7 @@ from pix2pix_jax.evaluation.scorecard import (
 )
 from pix2pix_jax.evaluation.scoring import evaluate
 from pix2pix_jax.images.sheets import Picture
+from pix2pix_jax.runs.bundle import is_bundle, step_of
 from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
@@ -55,6 +56,8 @@ def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
         InputError: The folder does not hold a run, or has no checkpoints.
     """
     folder.settings  # noqa: B018 - refuses a folder without a run
+    if is_bundle(folder):
+        return {step_of(folder, "latest"): None}
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("latest", [])
         return {step: _epoch(meta, step) for step, meta in checkpoints.metas.items()}
@@ -67,6 +70,8 @@ def whole_checkpoints(folder: RunFolder) -> list[int]:
         InputError: The folder does not hold a run, has no checkpoints, or only damaged ones.
     """
     folder.settings  # noqa: B018 - refuses a folder without a run
+    if is_bundle(folder):
+        return [step_of(folder, "latest")]
     whole = []
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         checkpoints.choose("latest", ["generator"])
@@ -90,6 +95,8 @@ def choose_step(folder: RunFolder, checkpoint: str) -> int:
     Raises:
         InputError: There is no such checkpoint.
     """
+    if is_bundle(folder):
+        return step_of(folder, checkpoint)
     with Checkpoints(folder.path, read_only=True) as checkpoints:
         return checkpoints.choose(checkpoint, ["generator"])
 

@@ -13,6 +13,7 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import USUAL, Exactness, exactness_of
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.models.build import Networks, size_multiple
+from pix2pix_jax.runs.bundle import is_bundle, read_bundle
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -66,7 +67,7 @@ def load_generator(
     """Load a run's generator; the run's folder is all that is needed.
 
     Args:
-        workdir: The run's folder.
+        workdir: The run's folder, or a bundle, see `runs.bundle`.
         checkpoint: `best` (by the run's `checkpoint.best_metric`), `latest`, or a step.
         seed: Seed of dropout in mode `paper`; None: the run's.
         fit: `resize` or `pad`, see `Generator`; '': `resize` if the run resized its images.
@@ -93,13 +94,7 @@ def generator_of(
     fit = fit or ("resize" if settings.data.resize in ("resize", "resize_and_crop") else "pad")
     if fit not in FITS:
         raise InputError(f"fit {shown(fit)}: choose from {', '.join(FITS)}")
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        step, variables = checkpoints.use(
-            str(checkpoint),
-            lambda step: restore_generator(
-                checkpoints, step, folder.networks, with_ema=settings.train.ema_decay > 0
-            ),
-        )
+    step, variables = _restore(folder, str(checkpoint))
     size = settings.data.image_size
     return Generator(
         module=folder.networks.generator,
@@ -113,6 +108,18 @@ def generator_of(
         multiple=size_multiple(settings.model, size),
         exactness=exactness_of(settings),
     )
+
+
+def _restore(folder: RunFolder, checkpoint: str) -> tuple[int, PyTree]:
+    """Return the step and the variables of a generator, of a run or of a bundle."""
+    with_ema = folder.settings.train.ema_decay > 0  # first: refuses a folder without a run
+    if is_bundle(folder):
+        return read_bundle(folder, checkpoint)
+    with Checkpoints(folder.path, read_only=True) as checkpoints:
+        return checkpoints.use(
+            checkpoint,
+            lambda step: restore_generator(checkpoints, step, folder.networks, with_ema=with_ema),
+        )
 
 
 def restore_generator(

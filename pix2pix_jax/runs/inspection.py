@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pix2pix_jax.core.config_files import load_json
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import read_json
+from pix2pix_jax.runs.bundle import WEIGHTS_FILE, is_bundle, read_bundle
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import read_table
@@ -44,6 +45,9 @@ def inspect_run(folder: RunFolder) -> Iterator[Finding]:
     if not folder.config_file.exists():
         folder.config  # noqa: B018 - refuses a folder that holds no run at all
     yield _try(folder.config_file, lambda: _describe_config(folder))
+    if is_bundle(folder):
+        yield _try(folder.path / WEIGHTS_FILE, lambda: _describe_weights(folder))
+        return
     yield _try(folder.record_file, lambda: _count(read_json(folder.record_file)["starts"], "start"))
     yield _try(folder.metrics_file, lambda: _describe_table(folder.metrics_file))
     if folder.summary_file.exists():
@@ -70,6 +74,11 @@ def _try(path: pathlib.Path, describe: Callable[[], str]) -> Finding:
 def _describe_config(folder: RunFolder) -> str:
     load_json(folder.config_file)  # not folder.config: a checkpoint can stand in for the file
     return f"hash {folder.hash}"
+
+
+def _describe_weights(folder: RunFolder) -> str:
+    step, _ = read_bundle(folder, "latest")
+    return f"step {step}, equal to its digest"
 
 
 def _count(things: list[object], what: str) -> str:

@@ -3,9 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from support import tiny
 from support.networks import variables_of
 
+from pix2pix_jax.core.config_files import save_json
 from pix2pix_jax.data.pair_format import PHOTOS
+from pix2pix_jax.runs.bundle import write_bundle
+from pix2pix_jax.runs.digests import digest_of
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import translate
 
@@ -25,6 +30,23 @@ def drawn_generator(module, *, form=PHOTOS, multiple=4):
     as_float32 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), variables)
     size = (SIDE, SIDE)
     return Generator(module, as_float32, size, form, multiple=multiple, fit="pad")
+
+
+def drawn_bundle(folder, *, factor=1.0, **changes):
+    """Write a bundle whose weights are drawn: what stands for a run, without any training.
+
+    `model__norm="batch"` changes the key model.norm; `factor` is that of all parameters.
+    """
+    small = {"data.image_size": SIDE, "data.synthetic_pairs": (2, 2, 2)}
+    keys = {key.replace("__", "."): value for key, value in changes.items()}
+    config = tiny.tiny_config(small | keys)
+    folder.mkdir(parents=True)
+    save_json(config, folder / "config.json")
+    variables = drawn_generator(RunFolder(folder).networks.generator).variables
+    variables["params"] = jax.tree.map(lambda leaf: factor * leaf, variables["params"])
+    about = {"step": "7", "weights_sha256": digest_of(variables)}
+    write_bundle(folder, config, variables, about)
+    return folder
 
 
 def draw(side, *shape):

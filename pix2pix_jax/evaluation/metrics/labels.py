@@ -12,8 +12,8 @@ all classes.
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
-from pix2pix_jax.evaluation.metrics.palettes import Palette
 from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
+from pix2pix_jax.images.palettes import Palette
 
 # Rows are the target's classes, columns the fake's; the last column is void.
 Confusion = Integer[np.ndarray, "*batch classes columns"]

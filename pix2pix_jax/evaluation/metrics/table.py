@@ -24,9 +24,9 @@ from pix2pix_jax.evaluation.metrics.matching import (
     keypoint_ratio,
     template_matching,
 )
-from pix2pix_jax.evaluation.metrics.palettes import Palette, load_palette
 from pix2pix_jax.evaluation.metrics.pixel import Images, l1, l2, psnr
 from pix2pix_jax.evaluation.metrics.structural import ms_ssim, ssim
+from pix2pix_jax.images.palettes import Palette, load_palette
 
 Direction = Literal["high", "low"]
 # What a metric measures in a batch: an array with one entry per image, of values or of counts.

@@ -15,9 +15,9 @@ from pix2pix_jax.evaluation.metrics.labels import (
     nearest_class,
     pixel_accuracy,
 )
-from pix2pix_jax.evaluation.metrics.palettes import CITYSCAPES, load_palette
 from pix2pix_jax.evaluation.metrics.table import METRICS, choose_metrics
 from pix2pix_jax.evaluation.scoring import Tally
+from pix2pix_jax.images.palettes import CITYSCAPES, load_palette
 
 SCORES = (pixel_accuracy, class_accuracy, class_iou)
 NAMES = [score.__name__ for score in SCORES]

@@ -9,7 +9,6 @@ from pix2pix_jax.core import errors
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode
-from pix2pix_jax.evaluation.metrics.palettes import load_palette
 from pix2pix_jax.evaluation.metrics.table import (
     METRICS,
     best_of,
@@ -17,6 +16,7 @@ from pix2pix_jax.evaluation.metrics.table import (
     choose_metrics,
     names_per,
 )
+from pix2pix_jax.images.palettes import load_palette
 
 NOISE = np.random.default_rng(0).uniform(-1, 1, (3, 6, 5, 3)).astype(np.float32)
 NEED_OPENCV = ("keypoint_ratio",)

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.evaluation.metrics.palettes import load_palette
+from pix2pix_jax.images.palettes import load_palette
 
 
 def test_a_palette_file_keeps_its_order_and_its_void(tmp_path):
