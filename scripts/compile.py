@@ -57,11 +57,11 @@ def examine(flags: argparse.Namespace, overrides: list[tuple[str, str]]) -> dict
     from compiling.estimate import estimate, fit
     from compiling.targets import load_target
 
-    from pix2pix_jax.core.config_files import load_file, override
+    from pix2pix_jax.core.config_files import load_config, override
     from pix2pix_jax.core.validation import resolve
 
     target = load_target(flags.target)
-    config = load_file(flags.config)
+    config = load_config(flags.config)
     for key, text in overrides:
         override(config, key, text)
     package, version = plugins.find_compiler(target.platform, target.name)

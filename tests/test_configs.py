@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pix2pix_jax import InputError, train_and_evaluate
-from pix2pix_jax.core.config_files import load_file
+from pix2pix_jax.core.config_files import load_config
 from pix2pix_jax.core.validation import validate
 from pix2pix_jax.images import files as image_files
 
@@ -89,7 +89,7 @@ def shrink(config, cache, root):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.usefixtures("one_device")
 def test_a_config_takes_a_step(path, tmp_path, tiny_config):
-    config = load_file(str(path))
+    config = load_config(str(path))
     validate(config)
     if config.data.source != "synthetic":
         write_files(config, tmp_path / "data")
@@ -103,7 +103,7 @@ def test_a_config_takes_a_step(path, tmp_path, tiny_config):
 def test_a_config_of_the_package_is_found_by_its_name(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "maps").mkdir()  # a data set may have the same name
-    assert load_file(name).data.source == "pix2pix:maps"
+    assert load_config(name).data.source == "pix2pix:maps"
 
 
 def test_a_file_comes_before_a_config_of_the_package(tmp_path, monkeypatch):
@@ -111,8 +111,8 @@ def test_a_file_comes_before_a_config_of_the_package(tmp_path, monkeypatch):
     (tmp_path / "configs").mkdir()
     text = (CONFIGS[0].parent / "maps.py").read_text().replace("pix2pix:maps", "pix2pix:facades")
     (tmp_path / "configs" / "maps.py").write_text(text)
-    assert load_file("configs/maps.py").data.source == "pix2pix:facades"
-    assert load_file("maps").data.source == "pix2pix:maps"
+    assert load_config("configs/maps.py").data.source == "pix2pix:facades"
+    assert load_config("maps").data.source == "pix2pix:maps"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_missing_config_is_refused_with_the_choices(name, message, tmp_path, m
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "other.py").write_text("")
     with pytest.raises(InputError, match=message):
-        load_file(name)
+        load_config(name)
 
 
 def test_every_config_is_known():
@@ -140,7 +140,7 @@ def test_every_config_is_known():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_has_the_settings_it_is_known_by(path):
-    config = load_file(str(path))
+    config = load_config(str(path))
     for key, value in KNOWN_BY[path.stem].items():
         assert value_of(config, key) == value
     assert config.model.norm == ("batch" if path.stem == "maps_to_satellite" else "instance")

@@ -53,7 +53,8 @@ def _start(main: Callable[[], int | None], *, prints_results: bool = True) -> No
 
 def _run(name: str) -> int | None:
     """Import a command and run it."""
-    from pix2pix_jax.commands import allocator, cli, surroundings
+    from pix2pix_jax.commands import cli, surroundings
+    from pix2pix_jax.core import allocator
 
     if sys.argv[1:] == ["--version"]:
         print(cli.version())

@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 import pix2pix_jax
 from pix2pix_jax.commands import cli, config_help, ending, foreign_flags
 from pix2pix_jax.core.choices import DERIVATIONS, DIRECTIONS
-from pix2pix_jax.core.config_files import load_file, override, to_python
+from pix2pix_jax.core.config_files import load_config, override, to_python
 from pix2pix_jax.core.errors import InputError, one_line
 from pix2pix_jax.core.validation import resolve
 
@@ -190,7 +190,7 @@ def _choose_config(
         workdir = pathlib.Path(flags.workdir or default_workdir(flags.data))
         config, lines = find_or_resume(flags.data, workdir, overrides)
         return config, workdir, lines
-    config = load_file(flags.config)
+    config = load_config(flags.config)
     for key, text in overrides:
         override(config, key, text)
     workdir = pathlib.Path(flags.workdir or pathlib.Path("runs", pathlib.Path(flags.config).stem))

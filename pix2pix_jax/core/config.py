@@ -5,12 +5,13 @@ sets what its experiment needs. A key that does not exist cannot be set.
 """
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
-from pix2pix_jax.core.errors import InputError, one_line, shown
-from pix2pix_jax.core.keys import KEYS
+from pix2pix_jax.core.errors import InputError, one_line
+from pix2pix_jax.core.keys import KEYS, given
 
 
 class UnknownKeyError(InputError, AttributeError):
@@ -27,8 +28,9 @@ def _unknown(key: str) -> UnknownKeyError:
 class Config(ConfigDict):
     """A configuration, or a section of it. A locked one refuses keys that do not exist.
 
-    Values of any type can be set: `config_files.from_values` and `validation.resolve` judge them,
-    where a message can say what the key may be.
+    A key takes a value that `core.keys.convert` takes, or the text that stands for it on the
+    command line; it then holds the value in its own type. Ranges, and what does not go together,
+    are checked where the configuration is used.
     """
 
     def __init__(
@@ -45,13 +47,30 @@ class Config(ConfigDict):
             return
         if self.is_locked and key not in self:
             raise _unknown(self._full(key))
-        try:
-            super().__setitem__(key, value)
-        except OverflowError:  # a whole number for a float
-            raise InputError(f"config.{self._full(key)}={shown(value)}: is too large") from None
+        if self._full(key) in KEYS and not isinstance(value, FieldReference):
+            value = given(self._full(key), value)
+        super().__setitem__(key, value)
         stored = self._fields[key]
         if isinstance(stored, Config):
             object.__setattr__(stored, "_section", self._full(key))
+
+    def update(self, *other: Any, **more: Any) -> None:
+        """Set several keys.
+
+        Args:
+            *other: One mapping of keys, with their section as in `{"train.epochs": 3}`, or with one
+                mapping for each section.
+            **more: More sections or keys.
+
+        Raises:
+            InputError: There is no such key, or a value is not allowed.
+        """
+        for values in (*other, more):
+            for key, value in values.items():
+                if isinstance(value, Mapping | ConfigDict) and isinstance(self.get(key), Config):
+                    self[key].update(value)
+                else:
+                    self[key] = value
 
     def __getattr__(self, name: str) -> Any:
         try:

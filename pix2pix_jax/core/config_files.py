@@ -1,11 +1,9 @@
 """Configurations from outside: config files, overrides on the command line, a run's JSON."""
 
-import ast
 import importlib.util
 import json
 import os
 import pathlib
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,15 +13,11 @@ from pix2pix_jax.core import keys
 from pix2pix_jax.core.config import default_config, flatten, get
 from pix2pix_jax.core.errors import InputError, one_line, shown, some_of
 from pix2pix_jax.core.files import atomic_path
-from pix2pix_jax.core.own_code_files import describe_failure_in, is_own
-from pix2pix_jax.core.rules import Several, Switch, Text
+from pix2pix_jax.core.own_code_files import describe_failure_in
 
-# What ast.literal_eval raises for texts that are no literals.
-_NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 _PACKAGE = pathlib.Path(__file__).parents[1]
 # An installed package contains the configs; in a checkout they are next to it.
 _SHIPPED = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
-_BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def set_value(config: ConfigDict, key: str, value: Any) -> None:
@@ -48,39 +42,13 @@ def override(config: ConfigDict, key: str, text: str) -> None:
     Args:
         config: Configuration to change.
         key: Key with its section.
-        text: Value in Python's syntax; quotes of strings and brackets of tuples may be omitted.
+        text: See `keys.parse`.
 
     Raises:
         InputError: There is no such key, or the text is not of the key's type.
     """
     get(config, key)  # it exists
-    rule = keys.RULES[key]
-    value: Any = text
-    if isinstance(rule, Switch):
-        value = _BOOLS.get(text.lower(), text)
-    elif isinstance(rule, Several) and _needs_no_quotes(rule, text):
-        value = tuple(part.strip() for part in text.split(","))
-    elif not isinstance(rule, Text) or text[:1] in ("'", '"'):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Python's compiler, about odd literals
-                value = ast.literal_eval(text)
-        except _NO_LITERAL:
-            raise InputError(f"config.{key}={shown(text)}: {rule.expected}") from None
-    set_value(config, key, value)
-
-
-def _needs_no_quotes(rule: Several, text: str) -> bool:
-    """Return whether a text is a tuple of texts without quotes and brackets."""
-    parts = [part.strip() for part in text.split(",")]
-    if type(rule.each) is Text and text:  # any text, not only names
-        return text[0] not in "([\"'"
-    return all(map(_is_word, parts))
-
-
-def _is_word(text: str) -> bool:
-    """Return whether a text needs no quotes in a tuple: a name, or a reference to own code."""
-    return text.isidentifier() or (is_own(text) and text.rpartition(":")[2].isidentifier())
+    set_value(config, key, keys.parse(key, text))
 
 
 def from_values(values: ConfigDict | Mapping[Any, Any], where: str = "") -> ConfigDict:
@@ -126,7 +94,7 @@ def _leaves(
             yield str(key), value
 
 
-def load_file(path: str | os.PathLike) -> ConfigDict:
+def load_config(path: str | os.PathLike) -> ConfigDict:
     """Run a config file's `get_config()`.
 
     Args:
@@ -146,17 +114,17 @@ def load_file(path: str | os.PathLike) -> ConfigDict:
     spec = importlib.util.spec_from_file_location("config_file", file)
     if spec is None or spec.loader is None:
         raise InputError(
-            f"--config {path}: a config is a Python file (.py), or the config.json of a run"
+            f"config {path}: a config is a Python file (.py), or the config.json of a run"
         )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
         config = module.get_config() if hasattr(module, "get_config") else None
     except (Exception, SystemExit) as error:  # the user's code: whatever is wrong there is theirs
-        raise InputError(f"--config {describe_failure_in(str(file), error)}") from error
+        raise InputError(f"config {describe_failure_in(str(file), error)}") from error
     if not isinstance(config, ConfigDict):
-        raise InputError(f"--config {path}: has no get_config() that returns a configuration")
-    return from_values(config, f"--config {path}")
+        raise InputError(f"config {path}: has no get_config() that returns a configuration")
+    return from_values(config, f"config {path}")
 
 
 def _shipped() -> dict[str, pathlib.Path]:
@@ -178,7 +146,7 @@ def to_python(config: ConfigDict, title: str) -> str:
         title: What the first line says of it.
 
     Returns:
-        Lines of Python that `load_file` reads, with every key.
+        Lines of Python that `load_config` reads, with every key.
     """
     lines = [
         f"# {one_line(title)}",
@@ -200,7 +168,7 @@ def _find(path: pathlib.Path) -> pathlib.Path:
         if path.is_file():
             return path
     except OSError as error:  # such as a name that is too long
-        raise InputError(f"--config {shown(str(path))}: {error.strerror}") from None
+        raise InputError(f"config {shown(str(path))}: {error.strerror}") from None
     shipped = _shipped()
     stem = path.name.removesuffix(".py")
     if stem in shipped and str(path.parent) in (".", "configs"):
@@ -209,7 +177,7 @@ def _find(path: pathlib.Path) -> pathlib.Path:
     beside = [] if folder == pathlib.Path() else sorted(folder.glob("*.py"))
     choices = some_of(beside, 20) or ", ".join([*shipped, "or the path of a file"])
     what = "this is a folder" if path.is_dir() else "there is no such file"
-    raise InputError(f"--config {path}: {what}; choose {choices}")
+    raise InputError(f"config {path}: {what}; choose {choices}")
 
 
 def save_json(config: ConfigDict, path: pathlib.Path) -> None:

@@ -187,18 +187,20 @@ def log_row(run: Run, step: int, writer: WatchingWriter, progress: Progress) -> 
 
 def log_halt(
     run: Run, step: int, writer: WatchingWriter, progress: Progress, scores: Scores
-) -> None:
-    """Write a halt's row into the tables, and log its line."""
+) -> Scores:
+    """Write a halt's row into the tables, and log its line; return the row."""
     losses, speed = progress.epoch(), progress.images_per_second
     timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
     at = position(run, step, writer.plateaus.rate_factor)
-    writer.scalars(step, {**at, **progress.row(), **scores, **timing})
+    row = {**at, **progress.row(), **scores, **timing}
+    writer.scalars(step, row)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
     speed_now = f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
     line = "; ".join(part for part in (shown, speed_now, progress.shown.time_left(step)) if part)
     epoch, epochs = run.timeline.epochs_done(step), run.halts.epochs
     logger.info("epoch %s/%d, step %d: %s", epoch, epochs, step, line)
     progress.shown.told()
+    return row
 
 
 def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:

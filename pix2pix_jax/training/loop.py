@@ -24,7 +24,7 @@ from pix2pix_jax.core.devices import (
     release_free_memory,
 )
 from pix2pix_jax.core.errors import InputError, NonFiniteError
-from pix2pix_jax.core.files import write_json
+from pix2pix_jax.core.files import read_json_object, write_json
 from pix2pix_jax.core.processes import Agreement, is_main
 from pix2pix_jax.core.signals import StopRequest
 from pix2pix_jax.evaluation.scoring import Scores
@@ -33,6 +33,7 @@ from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.lock import RunLock
 from pix2pix_jax.runs.writers import build_writers
+from pix2pix_jax.training.callbacks import Callback, CallbackError, Callbacks
 from pix2pix_jax.training.epoch_end import (
     baseline_scores,
     checkpoint_metrics,
@@ -47,6 +48,7 @@ from pix2pix_jax.training.epoch_end import (
 from pix2pix_jax.training.feeding import Call, build_feed
 from pix2pix_jax.training.plateaus import Plateaus
 from pix2pix_jax.training.progress import Progress, Trace
+from pix2pix_jax.training.result import Result
 from pix2pix_jax.training.run import Run, prepare_run
 from pix2pix_jax.training.saving import (
     first_state,
@@ -69,21 +71,6 @@ _LESS_MEMORY = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """How a run ended.
-
-    Attributes:
-        step: Number of steps taken.
-        summary: Content of `summary.json`; empty if the run was stopped before its end.
-        stopped_by: Signal that stopped the run; None if it reached its end.
-    """
-
-    step: int
-    summary: dict[str, Any]
-    stopped_by: signal.Signals | None = None
-
-
 def train_and_evaluate(
     config: ConfigDict,
     workdir: str | pathlib.Path,
@@ -92,6 +79,8 @@ def train_and_evaluate(
     profile: bool = False,
     command: str = "",
     trust_code: bool = False,
+    on_step: Callback | None = None,
+    on_epoch: Callback | None = None,
 ) -> Result:
     """Train from the newest checkpoint in `workdir`, or from the start, to the end of the config.
 
@@ -102,34 +91,42 @@ def train_and_evaluate(
         profile: Whether a `jax.profiler` trace of ten steps is written to `workdir/profile`.
         command: Command line, for the record.
         trust_code: Whether own code that is kept in the folder may run if its file is gone.
+        on_step: Called as `on_step(step, losses)`, see `callbacks.Callbacks`.
+        on_epoch: Called as `on_epoch(step, values)`. What a callback raises ends the run, after its
+            state is saved; the next call goes on from there.
 
     Returns:
-        How the run ended. On SIGTERM, SIGINT or SIGHUP it finishes its call, saves and returns;
-        before its first step, these signals do what they do elsewhere in the program.
+        How the run ended, with its scores and its files. On SIGTERM, SIGINT or SIGHUP it finishes
+        its call, saves and returns; before its first step, these signals do what they do elsewhere
+        in the program.
 
     Raises:
         InputError: The config, the data or the workdir is wrong, the device's memory is too small,
             or a loss is not finite.
     """
-    # The order is important: nothing is written before the run is known to be possible.
     started = time.monotonic()
     config = from_values(config)
     enable_compilation_cache(config.compilation_cache)
     with RunLock(RunFolder(workdir).lock_file) as lock:
         if is_main() and pathlib.Path(workdir).is_dir():
             lock.take()
+        # The order is important: nothing is written before the run is known to be possible.
         run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
+        run = dataclasses.replace(run, callbacks=Callbacks(on_step, on_epoch))
         folder, done, plateaus = run.folder, run.first_step, Plateaus(run)
         ended = plateaus.end_at(done)
         if (done >= run.halts.stop or ended) and folder.summary_file.exists():
             way = "set train.stop_when=''" if ended else "raise train.epochs"
             logger.info("%s: complete at step %d; %s to go on", folder, done, way)
-            return Result(done, {})
+            return Result(done, read_json_object(folder.summary_file), folder)
         if is_main():
             write_start(run, lock, command)
         for line in start_lines(run):
             logger.info("%s", line)
-        result = _train_in_folder(run, plateaus, profile=profile)
+        try:
+            result = _train_in_folder(run, plateaus, profile=profile)
+        except CallbackError as error:
+            raise error.__cause__ or error from None
         if result.stopped_by is None and is_main():
             result.summary["seconds"] = round(time.monotonic() - started, 1)
             write_json(folder.summary_file, result.summary)
@@ -164,7 +161,7 @@ def _train(
     """Take the run's steps, with everything that happens between them."""
     state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
     baselines = baseline_scores(run)
-    progress = Progress(step, last, run.timeline.global_batch, run.names_of, run.unfinished)
+    progress = Progress(run)
     scores = _before_the_steps(run, checkpoints, writer, state, progress)
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.
@@ -213,16 +210,16 @@ def _train(
     except _Stopped:
         by = stop.signal or signal.SIGTERM
         save_stopped(run, checkpoints, state, step, progress, by.name)
-        return Result(step, {}, by)
+        return Result(step, {}, run.folder, by)
     except NonFiniteError:
         raise
-    except (InputError, OSError) as error:
+    except (InputError, OSError, CallbackError) as error:
         rescue(run, checkpoints, state, step, progress, error)
         raise
     finally:
         trace.close()
         progress.close()
-    return Result(step, summarise(run, step, progress, scores, baselines))
+    return Result(step, summarise(run, step, progress, scores, baselines), run.folder)
 
 
 def _before_the_steps(
@@ -266,12 +263,13 @@ def _halt(
     due = run.halts.evaluation_is_due(step)
     with progress.owing("halt"):
         scores = show_and_evaluate(run, state, step, writer, between) if due else {}
-        log_halt(run, step, writer, progress, scores)
+        row = log_halt(run, step, writer, progress, scores)
         writer.plateaus.agree()
         if run.halts.save_is_due(step) or writer.plateaus.end_at(step):
             save_planned(run, checkpoints, state, step, checkpoint_metrics(run, step, scores))
         if due and run.config.log.report and is_main():
             write_report(run.folder.path)
+    run.callbacks.epoch(step, row)
     return scores
 
 

@@ -5,7 +5,7 @@ import math
 import pathlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -14,6 +14,7 @@ from jaxtyping import PyTree
 from pix2pix_jax.core.devices import calls_ahead
 from pix2pix_jax.core.errors import NonFiniteError, some_of
 from pix2pix_jax.training.calls import CallMetrics
+from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.shown_progress import ShownProgress
 
 _TRACED_STEPS = 10
@@ -56,31 +57,17 @@ class Progress:
         shown: What the user sees of it.
     """
 
-    def __init__(
-        self,
-        first: int,
-        stop: int,
-        global_batch: int,
-        names_of: Callable[[int], list[str]],
-        unfinished: Mapping[str, Any],
-    ) -> None:
-        """Begin at a step.
-
-        Args:
-            first: Step that the run goes on from.
-            stop: Step at which it is complete.
-            global_batch: Images in a step.
-            names_of: Names of the pairs of a step, for the message when a loss is not finite.
-            unfinished: What `unfinished` returned when the run was stopped; may be empty.
-        """
+    def __init__(self, run: Run) -> None:
+        """Begin at the step that a run goes on from."""
         self._lag = calls_ahead()
-        self.shown = ShownProgress(first, stop, global_batch)
-        self._step = first
-        self._global_batch = global_batch
-        self._names_of = names_of
+        self._global_batch = run.timeline.global_batch
+        self.shown = ShownProgress(run.first_step, run.halts.stop, self._global_batch)
+        self._step = run.first_step
+        self._names_of = run.names_of
+        self._told = run.callbacks.step
         self._pending: deque[tuple[int, int, CallMetrics]] = deque()
-        self._since_row = MeanLosses(unfinished.get("row"))
-        self._since_epoch = MeanLosses(unfinished.get("epoch"))
+        self._since_row = MeanLosses(run.unfinished.get("row"))
+        self._since_epoch = MeanLosses(run.unfinished.get("epoch"))
         self._newest: Losses = {}
         self._owed: dict[str, Any] = {}
         self._begun = time.monotonic()
@@ -190,6 +177,7 @@ class Progress:
         self._newest = losses
         self._since_row.add(count, losses)
         self._since_epoch.add(count, losses)
+        self._told(step, losses)
 
 
 class Trace:

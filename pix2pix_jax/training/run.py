@@ -26,6 +26,7 @@ from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.runs.record import read_rows
+from pix2pix_jax.training.callbacks import Callbacks
 from pix2pix_jax.training.combinations import (
     choose_global_batch,
     refuse_impossible,
@@ -65,6 +66,7 @@ class Run:
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
         unfinished: What the run had not written yet when it was stopped, see `Progress.unfinished`.
         given: The configuration as the user gave it.
+        callbacks: Functions of the calling program.
     """
 
     config: ConfigDict
@@ -79,6 +81,7 @@ class Run:
     first_step: int
     unfinished: Mapping[str, Any]
     given: ConfigDict
+    callbacks: Callbacks = dataclasses.field(default_factory=Callbacks)
 
     @property
     def last_row(self) -> int:

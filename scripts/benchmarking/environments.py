@@ -6,7 +6,7 @@ import platform
 
 import pix2pix_jax
 
-# The settings of pix2pix_jax/commands/allocator.py as glibc's environment variables.
+# The settings of pix2pix_jax/core/allocator.py as glibc's environment variables.
 MALLOC = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "2147483647",

@@ -20,7 +20,7 @@ import tempfile
 import numpy as np
 
 from pix2pix_jax import load_generator, train_and_evaluate, translate
-from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.config_files import load_config, override
 from pix2pix_jax.core.errors import InputError
 from tests.attacks import tiny_run
 
@@ -61,7 +61,7 @@ class Lines(logging.Handler):
 
 
 def config_of(epochs):
-    config = load_file("demo")
+    config = load_config("demo")
     # A constant rate: with another one, steps that are taken again in a longer run would differ.
     keys = {**tiny_run.KEYS, "train.epochs": str(epochs), "lr.schedule": "constant"}
     for key, value in keys.items():

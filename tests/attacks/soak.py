@@ -17,7 +17,7 @@ import tempfile
 import threading
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.config_files import load_config, override
 from tests.attacks import tiny_run
 
 _PAIRS = 100  # steps in an epoch
@@ -47,7 +47,7 @@ def main():
     logger.setLevel(logging.INFO)
     logger.addHandler(counts)
     logger.propagate = False
-    config = load_file("demo")
+    config = load_config("demo")
     changes = {
         "data.synthetic_pairs": f"{_PAIRS},4,2",
         "train.epochs": str(flags.steps // _PAIRS),

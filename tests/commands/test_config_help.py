@@ -6,7 +6,7 @@ from support.scripts import refused, run_script
 from pix2pix_jax import InputError, default_config
 from pix2pix_jax.commands.config_help import describe_keys
 from pix2pix_jax.core.config import flatten
-from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.config_files import load_config, override
 from pix2pix_jax.core.keys import KEYS
 
 
@@ -68,10 +68,10 @@ def test_the_printed_config_is_one_that_config_takes_back(tmp_path):
     assert (status, error) == (0, "")
     file = tmp_path / "printed.py"
     file.write_text(out)
-    expected = load_file("maps")
+    expected = load_config("maps")
     for key, text in CHANGES.items():
         override(expected, key, text)
-    assert flatten(load_file(file)) == flatten(expected)
+    assert flatten(load_config(file)) == flatten(expected)
     assert flatten(expected) != flatten(default_config())
     assert [path.name for path in tmp_path.iterdir()] == ["printed.py"]
 

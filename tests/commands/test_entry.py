@@ -13,7 +13,7 @@ from pix2pix_jax.commands import entry
 ROOT = SCRIPTS.parent
 # Modules that several commands share.
 _SHARED = {
-    *("__init__", "allocator", "cli", "config_help", "ending", "entry", "foreign_flags"),
+    *("__init__", "cli", "config_help", "ending", "entry", "foreign_flags"),
     *("interrupts", "scoring_flags", "surroundings", "terminal", "unknown_flags"),
     *("finding", "found_config", "found_sides"),
 }
@@ -80,7 +80,8 @@ def printed_by(code):
 def test_train_sets_the_allocator_before_jax_is_imported():
     code = (
         "import sys, types, pix2pix_jax\n"
-        "from pix2pix_jax.commands import allocator, entry\n"
+        "from pix2pix_jax.commands import entry\n"
+        "from pix2pix_jax.core import allocator\n"
         "def train(*_, **options):\n"
         "    print('train', 'jax' in sys.modules)\n"
         "    return types.SimpleNamespace(stopped_by=None)\n"

@@ -10,7 +10,7 @@ from support.scripts import refused, run_script
 
 from pix2pix_jax.commands import found_config
 from pix2pix_jax.commands.found_config import find_config, find_or_resume
-from pix2pix_jax.core.config_files import load_file, save_json
+from pix2pix_jax.core.config_files import load_config, save_json
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 
@@ -252,7 +252,7 @@ def test_a_run_goes_on_with_what_was_found_before(pairs, tmp_path):
     again, (line,) = find_or_resume(str(pairs), workdir, [("train.epochs", "5")])
     assert again == config
     assert "from the first start is used" in line
-    assert load_file(workdir / "config.json") == config
+    assert load_config(workdir / "config.json") == config
     with pytest.raises(InputError, match=r"--data elsewhere: the run in .* is on other data"):
         find_or_resume("elsewhere", workdir, [])
     with pytest.raises(InputError, match=r"--workdir .* is inside the data set"):
@@ -278,7 +278,7 @@ def test_the_printed_config_of_a_folder_is_one_that_config_takes(pairs, tmp_path
     assert status == 0
     file = pathlib.Path(tmp_path, "found.py")
     file.write_text(out)
-    assert load_file(file) == find(pairs)[0]
+    assert load_config(file) == find(pairs)[0]
 
 
 @pytest.mark.parametrize(

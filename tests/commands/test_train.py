@@ -11,7 +11,7 @@ from PIL import Image
 from support.scripts import refused, run_process, run_script, start_process
 
 from pix2pix_jax.commands.train import parse_arguments
-from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.config_files import load_config, override
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
@@ -181,7 +181,7 @@ def test_unusable_files_can_be_skipped_and_are_counted(train, pairs):
 
 def test_deterministic_is_a_flag_that_sets_its_key():
     flags, overrides = parse_arguments(["--config", "demo", "--deterministic"])
-    config = load_file(flags.config)
+    config = load_config(flags.config)
     for key, text in overrides:
         override(config, key, text)
     assert config.train.deterministic

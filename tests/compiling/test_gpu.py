@@ -7,7 +7,7 @@ from compiling.plugins import find_compiler
 from compiling.program import compile_call, count_step, find_devices
 from compiling.targets import load_target
 
-from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.config_files import load_config, override
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.validation import resolve
 
@@ -19,7 +19,7 @@ def test_a_step_for_an_h100_has_no_image_sized_filter_and_no_float32_convolution
         package, _ = find_compiler(target.platform, target.name)
     except InputError as error:
         pytest.skip(str(error))
-    config = load_file("maps")
+    config = load_config("maps")
     for key, text in {
         "data.image_size": "64",
         "model.base_features": "8",

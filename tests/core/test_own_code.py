@@ -84,9 +84,8 @@ def test_flags_refuse_what_is_no_reference(text):
     ("key", "value", "message"),
     [
         ("loss.extra", ("edges",), "loss.extra='edges': expected package.module:name or path/to"),
-        ("augment.extra", (3,), "augment.extra=3: expected package.module:name or path/to"),
+        ("augment.extra", ("3",), "augment.extra='3': expected package.module:name or path/to"),
         ("loss.extra_weights", (1.0,), "give one number for each of the 0 entries of loss.extra"),
-        ("loss.extra_weights", ("1",), "give one number"),
     ],
 )
 def test_validation_refuses_extras_that_are_no_own_code_and_weights_without_them(
@@ -97,6 +96,14 @@ def test_validation_refuses_extras_that_are_no_own_code_and_weights_without_them
     config[section][name] = value
     with pytest.raises(InputError, match=message):
         validate(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("augment.extra", (3,)), ("loss.extra_weights", ("1",))]
+)
+def test_extras_of_another_type_are_refused_where_they_are_set(key, value):
+    with pytest.raises(InputError, match=f"^config.{key}="):
+        default_config()[key] = value
 
 
 def test_validation_takes_one_weight_for_each_extra_loss_or_none():

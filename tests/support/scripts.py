@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from pix2pix_jax.commands import allocator, ending, interrupts
+from pix2pix_jax.commands import ending, interrupts
+from pix2pix_jax.core import allocator
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 

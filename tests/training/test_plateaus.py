@@ -49,7 +49,7 @@ def test_a_run_ends_on_a_plateau_with_a_checkpoint_and_says_why(tiny_config, tmp
     assert f"done: 3 epochs in {result.summary['seconds']:.0f} s, ended by a {why}; " in caplog.text
 
     # Given again, it is complete. Killed before its summary, it writes that and takes no step.
-    assert train_and_evaluate(tiny_config, run).summary == {}
+    assert train_and_evaluate(tiny_config, run).summary == result.summary
     assert "complete at step 9; set train.stop_when='' to go on" in caplog.text
     (run / "summary.json").unlink()
     again = train_and_evaluate(tiny_config, run)

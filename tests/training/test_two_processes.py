@@ -12,7 +12,7 @@ import pytest
 from support.scripts import start_process
 
 from pix2pix_jax import train_and_evaluate
-from pix2pix_jax.core.config_files import load_file, override
+from pix2pix_jax.core.config_files import load_config, override
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.run import prepare_run
 
@@ -97,7 +97,7 @@ def test_all_processes_stop_at_the_same_step_and_one_of_them_writes(stopped):
 
 def test_the_gradients_of_two_processes_are_those_of_one(stopped, tmp_path):
     folder, _, _ = stopped
-    config = load_file(CONFIG)
+    config = load_config(CONFIG)
     for key, value in KEYS.items():
         override(config, key, value)
     config.train.steps = 1
