@@ -8,7 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pix2pix_jax.core.allocator import keep_memory
     from pix2pix_jax.core.config import default_config
+    from pix2pix_jax.core.config_files import load_config
     from pix2pix_jax.core.errors import InputError
     from pix2pix_jax.core.version import __version__
     from pix2pix_jax.runs.generator import Generator, load_generator
@@ -20,6 +22,8 @@ __all__ = [
     "InputError",
     "__version__",
     "default_config",
+    "keep_memory",
+    "load_config",
     "load_generator",
     "train_and_evaluate",
     "translate",
@@ -30,6 +34,8 @@ _MODULES = {
     "InputError": "core.errors",
     "__version__": "core.version",
     "default_config": "core.config",
+    "keep_memory": "core.allocator",
+    "load_config": "core.config_files",
     "load_generator": "runs.generator",
     "train_and_evaluate": "training.loop",
     "translate": "runs.translation",

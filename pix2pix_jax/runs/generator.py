@@ -2,10 +2,12 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import flax.linen as nn
 import jax
-from jaxtyping import PyTree
+import numpy as np
+from jaxtyping import PyTree, Shaped
 
 from pix2pix_jax.core.choices import FITS
 from pix2pix_jax.core.devices import everywhere
@@ -44,6 +46,27 @@ class Generator:
     fit: str = "resize"
     multiple: int = 1
     exactness: Exactness = USUAL
+
+    def __call__(
+        self, source: Any, *, name: Any = "0", mode: str = "paper"
+    ) -> Shaped[np.ndarray, "_ _ _"]:
+        """Translate one image, as `translate` does several.
+
+        Args:
+            source: An image of `translate`: an array, a picture of Pillow, or the path of a file.
+            name: Name that, with the seed, decides the dropout.
+            mode: `paper` or `deterministic`.
+
+        Returns:
+            The image, of the same height and width; in a notebook it shows itself.
+
+        Raises:
+            InputError: As `translate`.
+        """
+        from pix2pix_jax.runs.translation import translate  # that module needs this class
+
+        (result,) = translate(self, [source], names=[name], mode=mode)
+        return result
 
     def __repr__(self) -> str:
         """Return one line, without the weights."""

@@ -40,7 +40,8 @@ def as_images(given: Any, encoding: Encoding) -> list[Array]:
     """
     expected = f"expected a list of images, each an array of {_shape(encoding)} or a file's path"
     if isinstance(given, str | os.PathLike | Image.Image) or getattr(given, "ndim", 4) in (2, 3):
-        raise InputError(f"{_describe(given)}: {expected}; for a single one, write [image]")
+        single = "for a single one, write [image], or generator(image)"
+        raise InputError(f"{_describe(given)}: {expected}; {single}")
     if hasattr(given, "__array__"):
         given = _to_numpy(given, "images")
     if isinstance(given, Mapping) or not hasattr(given, "__iter__"):

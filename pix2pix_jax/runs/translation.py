@@ -17,6 +17,7 @@ from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.picture import Picture
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
 from pix2pix_jax.runs.image_memory import refuse_too_large
@@ -208,7 +209,7 @@ def translate(
 
     Returns:
         One image for each source, of the same height and width, with the dtype and channels of the
-        generator's targets; 8-bit RGB if the generator predicts Lab.
+        generator's targets; 8-bit RGB if the generator predicts Lab. In a notebook it shows itself.
 
     Raises:
         InputError: The mode or the batch size is impossible, an image has another dtype or other
@@ -246,14 +247,15 @@ def _fit(generator: Generator, source: np.ndarray) -> np.ndarray:
     return np.pad(source, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="symmetric")
 
 
-def _unfit(generator: Generator, source: np.ndarray, fake: np.ndarray) -> np.ndarray:
+def _unfit(generator: Generator, source: np.ndarray, fake: np.ndarray) -> Picture:
     """Return a fake as stored, in the size of its source."""
     height, width = source.shape[:2]
     stored = generator.form.target.from_network(fake)
     if generator.fit == "resize":
         stored = generator.form.target.resize(stored, (height, width))
     # A copy, as Pillow's arrays are read-only.
-    return np.array(generator.form.finish(source, stored[:height, :width]))
+    result = np.array(generator.form.finish(source, stored[:height, :width]))
+    return Picture.of(result, generator.form.written, generator.form.bands)
 
 
 def _runs_of_one_shape(arrays: Sequence[np.ndarray], longest: int) -> Iterator[tuple[int, int]]:

@@ -1,9 +1,11 @@
 import dataclasses
+import io
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 from support.runs import tiny_run
 
 from pix2pix_jax import InputError, load_generator, translate
@@ -47,6 +49,18 @@ def test_paper_mode_draws_dropout_from_seed_and_name(generator):
     assert np.any(first != second)
     reseeded = dataclasses.replace(generator, seed=1)
     assert np.any(translate(reseeded, same[:1], names=["a.png"])[0] != first)
+
+
+def test_a_generator_translates_one_image_and_the_result_shows_itself(generator):
+    (expected,) = translate(generator, PHOTOS[:1])
+    result = generator(PHOTOS[0])
+    np.testing.assert_array_equal(result, expected)
+    shown = Image.open(io.BytesIO(result._repr_png_()))
+    np.testing.assert_array_equal(np.asarray(shown), expected)
+    named = generator(PHOTOS[0], name="a.png")
+    np.testing.assert_array_equal(named, translate(generator, PHOTOS[:1], names=["a.png"])[0])
+    with pytest.raises(InputError, match=r"^mode 'fast': choose from paper, deterministic$"):
+        generator(PHOTOS[0], mode="fast")
 
 
 def test_deterministic_mode_draws_nothing(generator):
