@@ -65,5 +65,5 @@ def test_its_images_show_themselves(cells):
 def test_it_scores_the_run(cells):
     (scores,) = shown(cells, "result.scores", "text/plain")
     assert "'l1': 0." in scores
-    text = "".join(output["text"] for output in outputs(cells, "!pix2pix-jax evaluate"))
+    text = "".join(output["text"] for output in outputs(cells, "pix2pix-jax evaluate"))
     assert "ssim" in text
