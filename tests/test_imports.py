@@ -174,6 +174,8 @@ def test_the_public_names_are_those_of_all():
         "InputError",
         "__version__",
         "default_config",
+        "keep_memory",
+        "load_config",
         "load_generator",
         "train_and_evaluate",
         "translate",

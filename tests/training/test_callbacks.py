@@ -36,22 +36,19 @@ class PrunedError(Exception):
     pass
 
 
-@pytest.mark.parametrize(("where", "at", "saved"), [("on_step", 2, 2), ("on_epoch", 3, 3)])
-def test_what_a_callback_raises_ends_the_run_which_then_goes_on(
-    where, at, saved, tiny_config, tmp_path, trained
-):
+def test_what_a_callback_raises_ends_the_run_which_then_goes_on(tiny_config, tmp_path, trained):
     def prune(step, values):
         if step == at:
             raise PrunedError(str(step))
 
-    with pytest.raises(PrunedError, match=str(at)):
-        train_and_evaluate(tiny_config, tmp_path / "run", **{where: prune})
-    with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
-        assert max(checkpoints.steps) >= saved
+    for where, at in (("on_step", 2), ("on_epoch", 3)):
+        with pytest.raises(PrunedError, match=str(at)):
+            train_and_evaluate(tiny_config, tmp_path / "run", **{where: prune})
+        with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+            assert max(checkpoints.steps) == at
     steps = []
     train_and_evaluate(tiny_config, tmp_path / "run", on_step=lambda step, _: steps.append(step))
-    assert steps[-1] == 6
-    assert steps[0] > saved
+    assert steps == [4, 5, 6]
     tables = [(run / "metrics.csv").read_text() for run in (tmp_path / "run", trained)]
     losses = [[row["g_loss"] for row in csv.DictReader(io.StringIO(table))] for table in tables]
     assert losses[0] == losses[1]
@@ -67,13 +64,3 @@ def test_a_result_knows_its_files_and_shows_its_newest_samples(tiny_config, trai
     source = np.zeros((32, 32, 3), np.uint8)
     (fake,) = translate(result.generator(), [source])
     assert Image.fromarray(fake).size == (32, 32)
-
-
-def test_two_runs_of_one_process_are_those_of_two(tiny_config, tmp_path, trained):
-    other = tiny_config.copy_and_resolve_references()
-    other.update({"model.generator": "resnet", "model.blocks": 1, "train.epochs": 1})
-    train_and_evaluate(other, tmp_path / "other")
-    again = train_and_evaluate(tiny_config, tmp_path / "again")
-    rows = [(run / "metrics.csv").read_text() for run in (again.workdir, trained)]
-    losses = [[row["g_loss"] for row in csv.DictReader(io.StringIO(table))] for table in rows]
-    assert losses[0] == losses[1]
