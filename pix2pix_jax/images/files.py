@@ -4,6 +4,7 @@ import io
 import math
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,6 +13,7 @@ from PIL import Image
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path
 from pix2pix_jax.images import npy_files, tiff_files
+from pix2pix_jax.images.carried import NOTHING, Carried
 from pix2pix_jax.images.limits import MAX_PIXELS, refuse_large
 from pix2pix_jax.images.npy_files import load_npy
 from pix2pix_jax.images.opening import File, Opened, naming, open_file, reader
@@ -26,7 +28,9 @@ from pix2pix_jax.images.pixels import (
     parts,
 )
 from pix2pix_jax.images.tiff_files import load_tiff, size_of_tiff
+from pix2pix_jax.images.tiff_rows import open_tiff_rows
 
+TIFF_SUFFIXES = (".tif", ".tiff")
 _ZIP = b"PK\x03\x04"
 _EXACT = 2**24  # up to here float32 holds every whole number
 
@@ -79,14 +83,18 @@ def read_picture(file: File, *, name: object = None, max_pixels: int = MAX_PIXEL
     """
     with naming(file if name is None else name):
         picture = decode(file, max_pixels=max_pixels)
-        pixels = np.ascontiguousarray(_to_stored(picture.pixels))
-        if pixels.dtype == np.float32:
-            wrong = sum(int((~np.isfinite(pixels[part])).sum()) for part in parts(pixels))
-            if wrong:
-                raise InputError(
-                    f"holds values that are not finite ({wrong} of {pixels.size}); replace them"
-                )
-        return Picture(pixels, picture.kind)
+        return Picture(finite(np.ascontiguousarray(_to_stored(picture.pixels))), picture.kind)
+
+
+def finite(pixels: Stored) -> Stored:
+    """Return pixels, or raise InputError if a value is infinite or not a number."""
+    if pixels.dtype == np.float32:
+        wrong = sum(int((~np.isfinite(pixels[part])).sum()) for part in parts(pixels))
+        if wrong:
+            raise InputError(
+                f"holds values that are not finite ({wrong} of {pixels.size}); replace them"
+            )
+    return pixels
 
 
 def decode(file: File, *, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Picture:
@@ -116,7 +124,8 @@ def decode(file: File, *, max_pixels: int = MAX_PIXELS, indices: bool = False) -
 def read_pixel(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """Return one pixel of the kind that `read_picture` returns, without unpacking the others.
 
-    A TIFF file alone is read whole: its header does not tell the kind.
+    Of a TIFF file, its first row of pixels is unpacked; some are read whole, as their header does
+    not tell the kind.
 
     Args:
         file: As for `read_picture`.
@@ -135,6 +144,9 @@ def read_pixel(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS)
             return Picture(_to_stored(pixel), kind_of(pixel))
         if not start.startswith((_ZIP, *tiff_files.MAGIC)):
             return pixel_of_picture(opened, max_pixels)
+        with open_tiff_rows(opened, max_pixels) as rows:
+            if rows is not None:
+                return Picture(rows.read(0, 1)[:, :1], rows.kind)
     picture = read_picture(file, name=name, max_pixels=max_pixels)
     return Picture(picture.pixels[:1, :1], picture.kind)
 
@@ -205,16 +217,20 @@ def suffix_of(dtype: str, channels: int, kind: str = "") -> str:
     return ".png" if png and (kind != "bands" or channels == 1) else ".tif"
 
 
-def write(path: str | os.PathLike, image: Stored, kind: str = "") -> None:
+def write(
+    path: str | os.PathLike, image: Stored, kind: str = "", *, carried: Carried = NOTHING
+) -> None:
     """Write an image without loss; the file appears whole or not at all.
 
     Args:
-        path: The file, with the suffix from `suffix_of`; its folder must exist.
+        path: The file; its folder must exist. With the suffix from `suffix_of`, or that of a TIFF.
         image: Pixels.
         kind: As for `suffix_of`.
+        carried: What the image keeps of the file that it was made from.
     """
     with atomic_path(path) as temporary:
-        _save(temporary, image, kind)
+        in_tiff = pathlib.Path(path).suffix.lower() in TIFF_SUFFIXES
+        _save(temporary, image, kind, carried, in_tiff=in_tiff)
 
 
 def to_bytes(image: Stored, kind: str = "") -> bytes:
@@ -229,19 +245,42 @@ def to_bytes(image: Stored, kind: str = "") -> bytes:
     return memory.getvalue()
 
 
-def _save(file: pathlib.Path | io.BytesIO, image: Stored, kind: str) -> None:
+def _save(
+    file: pathlib.Path | io.BytesIO,
+    image: Stored,
+    kind: str,
+    carried: Carried = NOTHING,
+    *,
+    in_tiff: bool = False,
+) -> None:
     channels = image.shape[-1]
     flat = image[..., 0] if channels == 1 else image
-    if suffix_of(str(image.dtype), channels, kind) == ".png":
-        Image.fromarray(flat).save(file, format="PNG")
+    profile = carried.profile_for(image.dtype, channels, kind)
+    if not in_tiff and suffix_of(str(image.dtype), channels, kind) == ".png":
+        Image.fromarray(flat).save(file, format="PNG", icc_profile=profile)
         return
     import tifffile
 
     tifffile.imwrite(
         file,
         flat,
-        photometric="rgb" if channels in (3, 4) and kind != "bands" else "minisblack",
-        planarconfig="contig" if flat.ndim == 3 else None,
-        extrasamples=["unassalpha"] if kind in WITH_ALPHA else None,
-        compression="zlib",
+        **tiff_form(image.dtype, channels, kind),
+        iccprofile=profile,
+        extratags=carried.geo_for(image.dtype),
     )
+
+
+def tiff_form(dtype: np.dtype, channels: int, kind: str = "") -> dict[str, Any]:
+    """Return how `write` stores an image as a TIFF, for tifffile.
+
+    Args:
+        dtype: Dtype of the image.
+        channels: Number of channels.
+        kind: As for `suffix_of`.
+    """
+    return {
+        "photometric": "rgb" if channels in (3, 4) and kind != "bands" else "minisblack",
+        "planarconfig": "contig" if channels > 1 else None,
+        "extrasamples": ["unassalpha"] if kind in WITH_ALPHA else None,
+        "compression": "zlib",
+    }

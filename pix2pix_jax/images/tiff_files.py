@@ -23,8 +23,8 @@ from pix2pix_jax.images.tiff_headers import (
 )
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # with 32-bit and with 64-bit offsets
-_BUILT_IN = (NONE, PACKBITS, DEFLATE, OLD_DEFLATE, LZMA)  # compressions that tifffile itself knows
-_BOUNDED = (LZW, ZSTD)  # imagecodecs unpacks these, and stops where a strip or tile should end
+BUILT_IN = (NONE, PACKBITS, DEFLATE, OLD_DEFLATE, LZMA)  # compressions that tifffile itself knows
+BOUNDED = (LZW, ZSTD)  # imagecodecs unpacks these, and stops where a strip or tile should end
 _BAND_AXES = ("S", "C", "Q", "I", "Z")  # names that TIFF files have for an axis of bands
 _COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3, "SEPARATED": 4}
 _OF_FLOATS = 3  # number of a predictor
@@ -61,7 +61,7 @@ def load_tiff(file: Opened, max_pixels: int) -> Picture | None:
     if _is_pillows(header):
         return None
     kind = _kind_of(header)
-    if header.compression not in _BUILT_IN and _is_one_band(header):
+    if header.compression not in BUILT_IN and _is_one_band(header):
         return None
     _check_codec(header)
     refuse_swelling(file, header)
@@ -137,10 +137,10 @@ def _kind_of(header: TiffHeader) -> str:
 
 def _check_codec(header: TiffHeader) -> None:
     """Refuse compressions that are not known, and those that need a package that is missing."""
-    if header.compression not in (*_BUILT_IN, *_BOUNDED):
+    if header.compression not in (*BUILT_IN, *BOUNDED):
         raise InputError(f"TIFF compression {header.compression}; save it with deflate or none")
     packed = header.bits not in (1, 8, 16, 32, 64)
-    if header.compression in _BOUNDED or header.predictor == _OF_FLOATS or packed:
+    if header.compression in BOUNDED or header.predictor == _OF_FLOATS or packed:
         require("imagecodecs", "tiff")
 
 

@@ -14,7 +14,9 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.files import read_picture, read_pixel, size_of
 from pix2pix_jax.images.label_files import read_labels
+from pix2pix_jax.images.opening import naming
 from pix2pix_jax.images.pixels import DTYPES, KINDS, Picture
+from pix2pix_jax.images.tiff_rows import open_tiff_rows
 
 from .mutations import mutate
 
@@ -223,7 +225,17 @@ def _trial(make, rng):
     pixel = read_pixel(path, max_pixels=MOST)
     assert (pixel.kind, pixel.pixels.dtype) == (picture.kind, picture.pixels.dtype)
     assert pixel.pixels.shape[-1] == picture.pixels.shape[-1]
+    _checked(lambda: _compare_rows(data, picture))
     return True
+
+
+def _compare_rows(data, picture: Picture) -> None:
+    """Read a TIFF a second time, row by row."""
+    with open_tiff_rows(io.BytesIO(data), MOST, name="name") as rows, naming("name"):
+        if rows is not None:
+            middle, height = rows.size[0] // 2, rows.size[0]
+            halves = [rows.read(0, middle), rows.read(middle, height)]
+            np.testing.assert_array_equal(np.concatenate(halves), picture.pixels)
 
 
 _KINDS = {

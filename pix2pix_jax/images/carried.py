@@ -1,0 +1,121 @@
+"""What a result keeps of its source's file: where on Earth it lies, and what its colours mean."""
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+
+from pix2pix_jax.images.opening import File, Opened, identify, naming, open_file, reader
+from pix2pix_jax.images.tiff_files import MAGIC
+
+# Tags of GeoTIFF (OGC 19-008r4), and GDAL's for the value that stands for missing pixels.
+PIXEL_SCALE, TIEPOINT, TRANSFORMATION = 33550, 33922, 34264
+GEO_KEYS, GEO_DOUBLES, GEO_TEXTS, GDAL_NODATA = 34735, 34736, 34737, 42113
+_GEO = (PIXEL_SCALE, TIEPOINT, TRANSFORMATION, GEO_KEYS, GEO_DOUBLES, GEO_TEXTS)
+_ICC, _ORIENTATION = 34675, 274
+_MOST_BYTES = 2**24  # of a profile or of one tag, as a file may claim anything
+_SPACES = {1: b"GRAY", 3: b"RGB "}  # of a profile, by the number of colours
+
+Tag = tuple[int, Any, int, Any, bool]  # as tifffile writes it
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """What a result keeps of its source's file.
+
+    Attributes:
+        profile: ICC profile; empty if there is none.
+        geo: Tags of GeoTIFF; empty if the file is none.
+    """
+
+    profile: bytes = b""
+    geo: tuple[Tag, ...] = ()
+
+    def profile_for(self, dtype: np.dtype, channels: int, kind: str = "") -> bytes | None:
+        """Return the profile if it describes colours such as those of a result.
+
+        That needs as many colours as the profile has, gray or RGB, in whole numbers. The networks
+        know nothing of profiles: they saw the numbers of the source, and answer in such numbers.
+
+        Args:
+            dtype: Dtype of the result.
+            channels: Number of its channels.
+            kind: What they mean, one of `pixels.KINDS`, or ''.
+        """
+        space = None if kind == "bands" else _SPACES.get(channels)
+        fits = space is not None and dtype.kind == "u" and self.profile[16:20] == space
+        return self.profile if fits else None
+
+    def geo_for(self, dtype: np.dtype) -> tuple[Tag, ...]:
+        """Return the tags for a result of a dtype, without a missing value that it cannot hold."""
+        return tuple(
+            tag for tag in self.geo if tag[0] != GDAL_NODATA or _can_hold(dtype, str(tag[3]))
+        )
+
+
+NOTHING = Carried()
+
+
+def read_carried(file: File, *, name: object = None) -> Carried:
+    """Read what a result keeps of an image file; of the pixels, nothing is read.
+
+    Args:
+        file: A path, or a binary file.
+        name: Name of the image, for messages; its path by default.
+
+    Raises:
+        InputError: The file is missing, or its header is broken.
+    """
+    with naming(file if name is None else name), open_file(file) as opened:
+        with reader():
+            start = opened.read(8)
+            opened.seek(0)
+        if start.startswith(MAGIC):
+            return _of_tiff(opened)
+        if start.startswith((b"\x93NUMPY", b"PK")):
+            return NOTHING
+        with reader():
+            profile = identify(opened).info.get("icc_profile")
+        return Carried(_sound(profile))
+
+
+def _of_tiff(file: Opened) -> Carried:
+    import tifffile
+
+    with reader():
+        tags = tifffile.TiffFile(file, is_ome=False).pages[0].tags  # type: ignore[union-attr]
+        profile = _sound(tags.valueof(_ICC))
+        upright = tags.valueof(_ORIENTATION, default=1) == 1
+        if not upright or GEO_KEYS not in tags or tags[GEO_KEYS].count > _MOST_BYTES:
+            return Carried(profile)
+        found = [tags[code] for code in (*_GEO, GDAL_NODATA) if code in tags]
+        geo = tuple(
+            (int(tag.code), int(tag.dtype), int(tag.count), tag.value, True)
+            for tag in found
+            if tag.count <= _MOST_BYTES
+        )
+        return Carried(profile, geo)
+
+
+def is_geotiff(path: str | os.PathLike) -> bool:
+    """Return whether a file is a TIFF that says where on Earth it lies."""
+    return bool(read_carried(path).geo)
+
+
+def _sound(profile: Any) -> bytes:
+    """Return a profile that has a header and is not too large; an empty one otherwise."""
+    sound = isinstance(profile, bytes) and 128 <= len(profile) <= _MOST_BYTES
+    return profile if sound and profile[36:40] == b"acsp" else b""
+
+
+def _can_hold(dtype: np.dtype, text: str) -> bool:
+    """Return whether a number, written as a text, can be a value of a dtype."""
+    try:
+        value = float(text.strip("\0 "))
+    except ValueError:
+        return False
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return value.is_integer() and limits.min <= value <= limits.max
