@@ -20,7 +20,7 @@ from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.files import refuse_unwritable
 
-FORMATS = ("bundle", "onnx", "stablehlo", "torch")
+_NAMES = ("bundle", "onnx", "stablehlo", "torch")
 # Flags that go with one format: the format, and the value if they are not given.
 _OF_FORMAT = {
     "network": ("torch", "generator"),
@@ -33,7 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
     parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
-    parser.add_argument("--format", required=True, choices=FORMATS)
+    parser.add_argument("--format", required=True, choices=_NAMES)
     parser.add_argument(
         "--output", required=True, type=cli.filled_path, help="file to write; for bundle: folder"
     )

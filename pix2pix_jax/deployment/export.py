@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import atomic_path, no_empty_folders
 from pix2pix_jax.core.own_code import is_own
 from pix2pix_jax.deployment import bundle_folder, onnx_file, stablehlo_file
@@ -64,7 +64,13 @@ class Format:
 
 
 def _write_onnx(path: pathlib.Path, content: Content) -> None:
-    onnx_file.write(path, content.generator, content.about, weights=content.weights)
+    name = content.folder.settings.model.generator
+    try:
+        onnx_file.write(path, content.generator, content.about, weights=content.weights)
+    except InputError as error:
+        raise InputError(
+            f"model.generator={shown(name)}: {error}" if is_own(name) else error
+        ) from None
 
 
 def _write_stablehlo(path: pathlib.Path, content: Content) -> None:

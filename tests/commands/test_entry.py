@@ -96,7 +96,7 @@ def test_train_sets_the_allocator_before_jax_is_imported():
 def test_what_only_prints_does_not_wait_for_jax():
     code = (
         "import sys\n"
-        "from pix2pix_jax.commands import check, compare, entry, sample, train\n"
+        "from pix2pix_jax.commands import check, compare, entry, export, sample, train\n"
         "def call(main, *arguments):\n"
         "    sys.argv = ['pix2pix-jax train', *arguments]\n"
         "    try:\n"
@@ -107,7 +107,7 @@ def test_what_only_prints_does_not_wait_for_jax():
         "call(train.main, '--help_config')\n"
         "call(train.main, '--config', 'maps', '--print_config')\n"
         "call(train.main, '--epochs', '3')\n"
-        "for command in (check, compare, sample):\n"
+        "for command in (check, compare, export, sample):\n"
         "    call(command.main, '--help')\n"
         "for name in entry.COMMANDS:\n"
         "    call(lambda: entry._run(name), '--version')\n"
