@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "check that a run's folder is whole: digests of its checkpoints, its other files",
     "import_torch": "turn weights of the PyTorch reference into a run",
     "export": "write a run's network in another program's format",
+    "serve": "translate images over HTTP",
 }
 
 
