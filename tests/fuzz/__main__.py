@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import pathlib
 import resource
 import sys
 import time
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=10**9, help="most trials of a target")
     parser.add_argument("--only", nargs="*", default=(), help="names of targets")
     flags = parser.parse_args()
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # for `support`, as in pytest
     targets = {
         name: target
         for name, target in find_targets().items()

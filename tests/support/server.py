@@ -84,14 +84,14 @@ def send(connection, data):
 
 def receive(connection):
     """Return the head and the body of an answer, or what comes before the connection is closed."""
-    answer = bytearray()
+    answer = b""
     while piece := connection.recv(2**16):
-        answer += piece
-        head, _, body = bytes(answer).partition(b"\r\n\r\n")
+        answer = (answer + piece).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+        head, _, body = answer.partition(b"\r\n\r\n")
         length = re.search(rb"\ncontent-length: (\d+)", head)
-        if length and len(body) == int(length[1]):
-            return head.decode(), body
-    return answer.decode(), b""
+        if length and len(body) >= int(length[1]):
+            return head.decode(), body[: int(length[1])]
+    return answer.decode(errors="replace"), b""
 
 
 def post(body, length=None):

@@ -56,6 +56,7 @@ def make_app(service: Service) -> ASGIApp:
             Exception: _fail,
         },
     )
+    app.router.redirect_slashes = False  # its redirects name whatever host a client names
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         async def note(message: Message) -> None:

@@ -114,7 +114,8 @@ def test_what_cannot_be_taken_is_refused_in_one_line(service, options, status, m
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("PUT", "/", 405), ("POST", "/health", 405), ("GET", "/x", 404)]
+    ("method", "path", "status"),
+    [("PUT", "/", 405), ("POST", "/health", 405), ("GET", "/x", 404), ("GET", "/health/", 404)],
 )
 def test_unknown_addresses_and_methods_are_refused_in_one_line(service, method, path, status):
     found, line = refusal(ask(service, method, path))

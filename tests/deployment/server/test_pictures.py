@@ -1,0 +1,83 @@
+import dataclasses
+import io
+
+import jax
+import numpy as np
+import pytest
+import tifffile
+from support.generators import SIDE, drawn_generator
+
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.deployment.server.pictures import Options, Pictures
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.models.unet import UNet
+from pix2pix_jax.runs.translation import translate
+
+RNG = np.random.default_rng(0)
+PHOTOS = [RNG.integers(0, 256, (SIDE, SIDE, 3), np.uint8) for _ in range(3)]
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return drawn_generator(UNet(levels=2, base_features=4))
+
+
+def answers(pictures, contents, options=()):
+    """Do what the server does with image files that come together; return the files of results."""
+    sources = [pictures.open(content, name) for name, content in contents.items()]
+    options = options or Options()
+    (key,) = {pictures.key(source, options) for source in sources}
+    return [pictures.close(image) for image in pictures.translate(key, sources)]
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_images_are_translated_as_by_translate_whatever_their_company(generator, seed):
+    pictures = Pictures(generator, 2)
+    contents = {f"{n}.png": image_files.to_bytes(photo) for n, photo in enumerate(PHOTOS[:2])}
+    found = answers(pictures, contents, Options("paper", seed))
+    seeded = generator if seed is None else dataclasses.replace(generator, seed=seed)
+    expected = translate(seeded, PHOTOS[:2], names=list(contents), batch_size=2)
+    assert found == [image_files.to_bytes(fake) for fake in expected]
+    for name, alone in zip(contents, found, strict=True):
+        assert answers(pictures, {name: contents[name]}, Options("paper", seed)) == [alone]
+
+
+def test_images_of_one_padded_size_go_together(generator):
+    pictures, options = Pictures(generator, 2), Options()
+    shapes = [(15, 13, 3), (16, 16, 3), (17, 16, 3)]
+    keys = [
+        pictures.key(pictures.open(image_files.to_bytes(np.zeros(shape, np.uint8)), ""), options)
+        for shape in shapes
+    ]
+    assert keys[0] == keys[1] != keys[2]
+    resizing = Pictures(dataclasses.replace(generator, fit="resize"), 2)
+    source = resizing.open(image_files.to_bytes(np.zeros(shapes[2], np.uint8)), "")
+    assert resizing.key(source, options)[0] == (SIDE, SIDE)
+
+
+def test_what_png_cannot_hold_is_answered_as_tiff(generator):
+    deep = Encoding(3, "uint16", 0.0, 65535.0)
+    pictures = Pictures(dataclasses.replace(generator, form=PairFormat(target=deep)), 1)
+    (found,) = answers(pictures, {"a": image_files.to_bytes(PHOTOS[0])})
+    assert pictures.media_type == "image/tiff"
+    array = tifffile.imread(io.BytesIO(found))
+    assert (array.shape, array.dtype) == ((SIDE, SIDE, 3), np.uint16)
+
+
+def test_the_programs_of_many_sizes_are_not_all_kept(generator, monkeypatch):
+    cleared = []
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(True))
+    pictures = Pictures(generator, 1)
+    for number in range(33):
+        for _ in range(2):
+            pictures.translate(((16, 16 + 4 * number), "paper", None), [])
+        assert len(cleared) == number // 16
+
+
+def test_the_example_is_an_image_of_the_training(generator):
+    pictures = Pictures(generator, 1)
+    example = pictures.example()
+    assert example.pixels.shape == (SIDE, SIDE, 3)
+    (fake,) = pictures.translate(pictures.key(example, Options()), [example])
+    assert fake.shape == (SIDE, SIDE, 3)
