@@ -28,17 +28,24 @@ class Negatives(Pictures):
 
     Attributes:
         may_go: Whether a batch may be done.
+        began: Whether a batch has come since `hold`.
         batches: Key and names of each batch.
     """
 
     def __init__(self, batch_size=8):
         generator = Generator(module=nn.Dense(1), variables={}, image_size=(16, 16), step=7)
         super().__init__(generator, batch_size)
-        self.may_go = threading.Event()
+        self.may_go, self.began = threading.Event(), threading.Event()
         self.may_go.set()
         self.batches = []
 
+    def hold(self):
+        """Stop before the next batch."""
+        self.began.clear()
+        self.may_go.clear()
+
     def translate(self, key, sources):
+        self.began.set()
         assert self.may_go.wait(10)
         self.batches.append((key, [source.name for source in sources]))
         if any(source.name == "broken" for source in sources):
@@ -60,15 +67,21 @@ def running_server(service):
     thread = threading.Thread(target=running.serve, args=(service, taken, stop), daemon=True)
     port = taken.getsockname()[1]
     thread.start()
-    while not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        assert thread.is_alive()
-        time.sleep(0.01)
+    wait_until(lambda: taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     try:
         yield port, stop
     finally:
         stop.signal = signal.SIGTERM
         thread.join(10)
         assert not thread.is_alive()
+
+
+def wait_until(condition):
+    """Wait until something is true."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def connect(port):

@@ -54,7 +54,7 @@ class Service:
         self._queue: BatchQueue[Key, Source, Image] = BatchQueue(
             pictures.translate, largest=pictures.batch_size, note=self._note
         )
-        self.metrics.watch("queue_length", "Images that wait for the network", self._queue.__len__)
+        self.metrics.watch("queue_length", "Images that wait", lambda: self.waiting)
         self.metrics.watch("held_bytes", "Bytes of bodies and images", lambda: self.held.used)
         example = pictures.example()
         self.first = self._queue.submit(pictures.key(example, Options(mode)), example)
@@ -64,13 +64,18 @@ class Service:
         """Whether the first program is compiled, and the service goes on."""
         return self.first.done() and self.first.exception() is None
 
+    @property
+    def waiting(self) -> int:
+        """How many images wait for their translation to begin."""
+        return len(self._queue)
+
     def close(self) -> None:
         """Take no more images; those that wait are refused."""
         self._queue.close()
 
     def retry_after(self) -> str:
         """Return in how many seconds a client that is refused now should try again."""
-        return str(max(math.ceil(len(self._queue) * self._queue.pace), 1))
+        return str(max(math.ceil(self.waiting * self._queue.pace), 1))
 
     async def translate(
         self, content: bytes, options: Options, held: Share, gone: "asyncio.Future[Any]"

@@ -161,22 +161,46 @@ def test_a_bug_is_answered_without_its_traceback(service):
     assert ask(service, "POST", "/", content=CONTENT).content == NEGATIVE
 
 
-async def all_of(service, count, pause=0.2):
-    """Send one request and then others, and let the translation go on when they have all come."""
+async def until(condition):
+    """Wait until something is true."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def all_of(service, count, come=None):
+    """Send requests, the first of which is in work when the others come; return all answers.
+
+    Args:
+        service: The service.
+        count: Number of requests.
+        come: Whether the translation may go on, by the tasks that wait for answers; by default when
+            each of the others waits in the queue or has been answered.
+    """
+    pictures = service.pictures
+    pictures.hold()
     async with client_of(service) as client:
-        tasks = []
-        for number in range(count):
-            send = client.post("/", content=CONTENT, params={"name": str(number)})
-            tasks.append(asyncio.create_task(send))
-            await asyncio.sleep(0 if number else 0.1)
-        await asyncio.sleep(pause)
-        service.pictures.may_go.set()
+
+        def send(number):
+            request = client.post("/", content=CONTENT, params={"name": str(number)})
+            return asyncio.create_task(request)
+
+        tasks = [send(0)]
+        await until(pictures.began.is_set)
+        tasks += map(send, range(1, count))
+        await until(
+            lambda: (
+                come(tasks)
+                if come
+                else service.waiting + sum(task.done() for task in tasks) == count - 1
+            )
+        )
+        pictures.may_go.set()
         return await asyncio.gather(*tasks)
 
 
 def test_requests_that_come_together_are_translated_together():
     service = make_service()
-    service.pictures.may_go.clear()
     answers = asyncio.run(all_of(service, 17))
     assert [answer.content for answer in answers] == 17 * [NEGATIVE]
     sizes = [len(names) for _, names in service.pictures.batches[1:]]
@@ -187,7 +211,6 @@ def test_requests_that_come_together_are_translated_together():
 
 def test_a_full_queue_says_when_to_come_again():
     service = make_service(queue=3)
-    service.pictures.may_go.clear()
     answers = asyncio.run(all_of(service, 5))
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 503, 503]
     (busy, _) = (answer for answer in answers if answer.status_code == 503)
@@ -197,7 +220,6 @@ def test_a_full_queue_says_when_to_come_again():
 
 def test_images_that_would_take_too_much_memory_together_are_refused():
     service = make_service(held_bytes=5 * len(CONTENT))
-    service.pictures.may_go.clear()
     answers = asyncio.run(all_of(service, 5))
     statuses = {answer.status_code for answer in answers}
     assert statuses == {200, 503}
@@ -205,19 +227,18 @@ def test_images_that_would_take_too_much_memory_together_are_refused():
 
 
 def test_an_image_that_waits_too_long_is_refused_and_not_translated():
-    service = make_service(queue_seconds=0.2)
-    service.pictures.may_go.clear()
-    answers = asyncio.run(all_of(service, 2, pause=0.4))
+    service = make_service(queue_seconds=0.1)
+    answers = asyncio.run(all_of(service, 2, lambda tasks: tasks[1].done()))
     # The first one is in work already, and is answered however long that takes.
     assert sorted(answer.status_code for answer in answers) == [200, 504]
     late = next(answer for answer in answers if answer.status_code == 504)
-    assert refusal(late)[1] == "the image has waited for 0.2 seconds in the queue"
+    assert refusal(late)[1] == "the image has waited for 0.1 seconds in the queue"
     assert sum(len(names) for _, names in service.pictures.batches[1:]) == 1
 
 
 def test_health_tells_when_the_first_program_is_compiled():
     pictures = Negatives()
-    pictures.may_go.clear()
+    pictures.hold()
     service = Service(pictures, Limits())
     answer = ask(service, "GET", "/health")
     assert (answer.status_code, answer.json()["status"]) == (503, "starting")
@@ -244,15 +265,15 @@ def test_metrics_count_requests_batches_and_times():
 
 def test_a_service_that_closes_refuses_what_waits():
     service = make_service()
-    service.pictures.may_go.clear()
 
-    async def close_while_they_wait():
-        asyncio.get_running_loop().call_later(0.25, service.close)
-        return await all_of(service, 3)
+    def close(tasks):
+        if service.waiting == 2:
+            service.close()
+        return tasks[1].done() and tasks[2].done()
 
-    answers = asyncio.run(close_while_they_wait())
-    assert sorted(answer.status_code for answer in answers) == [200, 503, 503]
-    assert refusal(answers[-1])[1] == "the server is stopping"
+    answers = asyncio.run(all_of(service, 3, close))
+    assert [answer.status_code for answer in answers] == [200, 503, 503]
+    assert refusal(answers[1])[1] == "the server is stopping"
 
 
 def test_unpacking_does_not_hold_up_others(service, monkeypatch):
