@@ -47,7 +47,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     _add_input_flags(parser)
     parser.add_argument(
-        "--batch_size", type=cli.whole(1, 2**12), default=8, help="images per batch (default: 8)"
+        "--batch_size",
+        type=cli.whole(1, 2**12),
+        default=0,
+        help="images that a GPU or TPU translates at once (default: 32 per device at 256 pixels); "
+        "the CPU translates one by one",
     )
     add_data_flags(parser)
     cli.add_cache_flag(parser)

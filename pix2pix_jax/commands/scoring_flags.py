@@ -29,7 +29,8 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
         "--batch_size",
         type=cli.whole(1, 2**12),
         default=0,
-        help="images per batch (default: 8 on the CPU, 32 per device elsewhere at 256 pixels)",
+        help="images that a GPU or TPU translates at once (default: 32 per device at 256 pixels); "
+        "the CPU translates one by one",
     )
 
 

@@ -120,8 +120,8 @@ TRAINING_KEYS = {
     "eval.batch_size": Key(
         0,
         _BATCH_OR_AUTOMATIC,
-        "images per batch, over all devices; 0: 8 on the CPU, 32 per device elsewhere at 256 "
-        "pixels",
+        "images that accelerators translate at once, over all devices; 0: 32 per device at 256 "
+        "pixels; CPUs translate one by one",
     ),
     "eval.max_images": Key(0, COUNT, "largest number of validation pairs; 0: all"),
     "eval.train_images": Key(

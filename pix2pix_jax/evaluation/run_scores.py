@@ -39,7 +39,7 @@ class ScoringOptions:
     Attributes:
         split: `train`, `val` or `test` of its own data.
         mode: `paper` or `deterministic`, see `runs.translation.translate_batch`.
-        batch_size: Images per batch; scores do not depend on it. 0: see `choose_batch_size`.
+        batch_size: Images that an accelerator translates at once; 0: see `choose_batch_size`.
     """
 
     split: str = "test"

@@ -6,26 +6,29 @@ import logging
 import pathlib
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from jaxtyping import Shaped
 from tqdm.auto import tqdm
 
 from pix2pix_jax.core.choices import ON_FAULT, PARTS
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import refuse_unwritable
-from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.output_files import Job, plan_outputs, without_collisions
-from pix2pix_jax.runs.translation import check_mode, translate
+from pix2pix_jax.runs.output_files import plan_outputs, without_collisions
+from pix2pix_jax.runs.source_files import (
+    Image,
+    Task,
+    choose_sides,
+    judge,
+    read_sources,
+    size_in_network,
+)
+from pix2pix_jax.runs.translation import batches_of_one_size, check_mode, translate
 
 logger = logging.getLogger(__name__)
 
-_LESS_MEMORY = "lower --batch_size, or translate large images at the training's size: --fit resize"
-_PAIR_TOLERANCE = 0.02  # how far a pair's proportions may be from those of the training
-Image = Shaped[np.ndarray, "_ _ _"]
+_LESS_MEMORY = "translate large images at the training's size: --fit resize"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ class _Options:
     """The keyword arguments of `translate_folder`."""
 
     mode: str = "paper"
-    batch_size: int = 8
+    batch_size: int = 0
     derive: bool = False
     side: str = "whole"
     same_dropout: bool = False
@@ -48,22 +51,13 @@ class _Options:
                 raise InputError(f"{name}={shown(value)}: choose from {', '.join(choices)}")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """A file to translate, where the result goes, and the side of the file that is the source."""
-
-    source: pathlib.Path
-    target: pathlib.Path
-    side: str
-
-
 def translate_folder(
     generator: Generator,
     source: str | pathlib.Path,
     output: str | pathlib.Path,
     *,
     mode: str = "paper",
-    batch_size: int = 8,
+    batch_size: int = 0,
     derive: bool = False,
     side: str = "whole",
     same_dropout: bool = False,
@@ -82,7 +76,7 @@ def translate_folder(
         source: File or folder; sub-folders are kept.
         output: Folder for the results, created if missing.
         mode: `paper` or `deterministic`.
-        batch_size: Images per batch.
+        batch_size: Images that a GPU or TPU translates at once, see `translation.translate`.
         derive: Whether to derive the sources from the images as in training, even if the images
             could be sources themselves (edges, blur, downscale, mask).
         side: Which part of each image is the source: its `left` or `right` half, or the `whole`.
@@ -106,11 +100,14 @@ def translate_folder(
     if generator.form.derivation is not None and side in ("left", "right"):
         raise InputError(f"side={side!r}: this run derives its sources from single images")
     jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), _suffix(generator))
-    tasks = _choose_sides(generator, _judge(generator, jobs, options), options)
+    good = judge(generator, jobs, derive=derive, on_error=on_error)
+    tasks = choose_sides(generator, good, side)
+    sizes = [size_in_network(generator, task) for task in tasks]
     written: list[pathlib.Path] = []
     with _saying_what_was_written(written, len(jobs), output):
-        for start in tqdm(range(0, len(tasks), batch_size), unit="batch", disable=None):
-            images, failure = _read(generator, tasks[start : start + batch_size], options)
+        for numbers in _batches(sizes, batch_size):
+            some = [tasks[number] for number in numbers]
+            images, failure = read_sources(generator, some, derive=derive, on_error=on_error)
             _translate(generator, images, options, written)
             if failure is not None:
                 raise failure
@@ -118,7 +115,8 @@ def translate_folder(
             logger.warning("%d of %d images were left out", len(jobs) - len(written), len(jobs))
         if not written:
             raise InputError(f"{source}: none of its {len(jobs)} images can be translated")
-    return written
+    order = {target: number for number, (_, target) in enumerate(jobs)}
+    return sorted(written, key=order.__getitem__)
 
 
 def _suffix(generator: Generator) -> str:
@@ -141,71 +139,17 @@ def _saying_what_was_written(
         raise
 
 
-def _judge(generator: Generator, jobs: Sequence[Job], options: _Options) -> list[Job]:
-    """Return the jobs whose files can be read, as far as their headers tell."""
-    good, failures = [], []
-    for job in jobs:
-        try:
-            generator.form.check_source(job[0], derive=options.derive)
-            good.append(job)
-        except InputError as error:
-            failures.append(error)
-    if failures and options.on_error == "fail":
-        others = f" ({len(failures)} such files)" if len(failures) > 1 else ""
-        raise InputError(
-            f"{failures[0]}{others}; nothing was written: --on_error skip leaves such files out"
-        )
-    for failure in failures:
-        logger.warning("left out: %s", failure)
-    return good
-
-
-def _choose_sides(generator: Generator, jobs: Sequence[Job], options: _Options) -> list[_Task]:
-    """Decide which part of each image is the source, and say so if it is not the whole."""
-    if options.side != "auto" or generator.form.derivation is not None:
-        side = "whole" if options.side == "auto" else options.side
-        return [_Task(*job, side) for job in jobs]
-    half = "left" if generator.form.direction == "AtoB" else "right"
-    tasks = [_Task(*job, half if _is_pair(generator, job[0]) else "whole") for job in jobs]
-    pairs = sum(task.side == half for task in tasks)
-    if pairs:
-        logger.info(
-            "%d of %d images are side-by-side pairs by their proportions: the %s half of each is "
-            "translated (--side whole: all of it)",
-            *(pairs, len(jobs), half),
-        )
-    return tasks
-
-
-def _is_pair(generator: Generator, path: pathlib.Path) -> bool:
-    """Return whether an image has the proportions of two images of the training side by side."""
-    height, width = image_files.size_of(path)
-    wanted = 2 * generator.image_size[1] / generator.image_size[0]
-    return width % 2 == 0 and abs(width / height / wanted - 1) < _PAIR_TOLERANCE
-
-
-def _read(
-    generator: Generator, tasks: Sequence[_Task], options: _Options
-) -> tuple[list[tuple[_Task, Image]], InputError | None]:
-    """Read the sources of a batch, up to the first failure unless failures are skipped."""
-    images: list[tuple[_Task, Image]] = []
-    size = generator.image_size if generator.fit == "resize" else None
-    for task in tasks:
-        try:
-            image = generator.form.read_source(task.source, derive=options.derive, size=size)
-            if task.side != "whole":
-                image = split_in_halves(image, task.source)[task.side == "right"]
-            images.append((task, image))
-        except InputError as error:
-            if options.on_error == "fail":
-                return images, error
-            logger.warning("left out: %s", error)
-    return images, None
+def _batches(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
+    """Yield the numbers of the images that a program translates at once, with a progress bar."""
+    with tqdm(total=len(sizes), unit="image", disable=None) as bar:
+        for numbers in batches_of_one_size(sizes, batch_size):
+            yield numbers
+            bar.update(len(numbers))
 
 
 def _translate(
     generator: Generator,
-    images: Sequence[tuple[_Task, Image]],
+    images: Sequence[tuple[Task, Image]],
     options: _Options,
     written: list[pathlib.Path],
 ) -> None:
@@ -241,7 +185,7 @@ def translate_split(
     output: str | pathlib.Path,
     *,
     mode: str = "paper",
-    batch_size: int = 8,
+    batch_size: int = 0,
     same_dropout: bool = False,
 ) -> list[pathlib.Path]:
     """Translate a split of a run's own data to files with the names of the pairs.
@@ -255,7 +199,7 @@ def translate_split(
         split: `train`, `val` or `test`.
         output: Folder for the results, created if missing.
         mode: `paper` or `deterministic`.
-        batch_size: Images per batch.
+        batch_size: Images that a GPU or TPU translates at once, see `translation.translate`.
         same_dropout: As for `translate_folder`.
 
     Returns:
@@ -276,8 +220,7 @@ def translate_split(
     )
     written: list[pathlib.Path] = []
     with _saying_what_was_written(written, len(jobs), output):
-        for start in tqdm(range(0, len(pairs), batch_size), unit="batch", disable=None):
-            numbers = range(start, min(start + batch_size, len(pairs)))
+        for numbers in _batches([pairs.size] * len(pairs), batch_size):
             fakes = translate(
                 generator,
                 [pairs[number][0] for number in numbers],

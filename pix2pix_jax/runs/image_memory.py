@@ -37,11 +37,10 @@ def refuse_too_large(generator: Generator, height: int, width: int, count: int) 
     need = count * _least_bytes(generator, (1, height, width, generator.form.source.depth))
     if memory is None or need <= memory:
         return
-    way_out = "lower --batch_size" if count > jax.local_device_count() else "use --fit resize"
     raise InputError(
         f"{count} images of {height} x {width} pixels (height, width) need at least "
-        f"{need / 1e9:,.1f} GB of memory, {memory / 1e9:,.1f} GB are free; {way_out}, or make the "
-        "images smaller"
+        f"{need / 1e9:,.1f} GB of memory, {memory / 1e9:,.1f} GB are free; use --fit resize, "
+        "or make the images smaller"
     )
 
 

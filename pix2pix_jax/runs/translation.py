@@ -17,14 +17,15 @@ from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.images.encoding import Encoding
-from pix2pix_jax.images.picture import Picture
+from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
 from pix2pix_jax.runs.image_memory import refuse_too_large
 
 MODES = ("paper", "deterministic")
-_LEAST_IN_BATCH, _MOST_IN_BATCH = 8, 128  # images of a device, if their number is left open
+_MOST_IN_BATCH = 128  # images of a device, if their number is left open
 _PIXELS_IN_BATCH = 32 * 256 * 256
+_PROGRAMS = 16  # compiled programs that are kept; one more and the one unused for longest goes
 
 
 def check_mode(mode: str) -> None:
@@ -34,20 +35,50 @@ def check_mode(mode: str) -> None:
 
 
 def choose_batch_size(wanted: int, image_size: tuple[int, int]) -> int:
-    """Return how many images to translate at once.
+    """Return how many images a program translates at once.
+
+    The number of images that are given plays no part: an image is always translated by the same
+    program, so its result does not depend on the others, to the bit.
 
     Args:
-        wanted: The number that was asked for; 0: choose one.
+        wanted: The number that was asked for, which the CPU ignores; 0: choose one.
         image_size: Height and width of the images.
 
     Returns:
-        The wanted number; or 8 on the CPU, and elsewhere for each device as many as have the pixels
-        of 32 images of 256x256, from 8 to 128.
+        1 for each device on the CPU, where more would take as long per image, and more memory.
+        Elsewhere the wanted number, or for each device as many as have the pixels of 32 images of
+        256x256, from 1 to 128.
+
+    Raises:
+        InputError: The wanted number is negative, or not a whole number.
     """
-    if wanted or on_cpu():
-        return wanted or _LEAST_IN_BATCH
+    if not isinstance(wanted, int) or wanted < 0:
+        raise InputError(f"batch_size={shown(wanted)}: expected a whole number from 0 on")
+    if on_cpu():
+        return jax.local_device_count()
     fitting = _PIXELS_IN_BATCH // (image_size[0] * image_size[1])
-    return jax.local_device_count() * min(max(fitting, _LEAST_IN_BATCH), _MOST_IN_BATCH)
+    return wanted or jax.local_device_count() * min(max(fitting, 1), _MOST_IN_BATCH)
+
+
+def batches_of_one_size(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
+    """Divide images into batches for one program each.
+
+    Images of one size follow each other, so that their program is needed once.
+
+    Args:
+        sizes: Height and width at which the network sees each image, see `fitting.fitted_size`.
+        batch_size: The number of images that was asked for, see `choose_batch_size`.
+
+    Yields:
+        Numbers of the images of a batch, in order.
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for number, size in enumerate(sizes):
+        groups.setdefault(size, []).append(number)
+    for size, numbers in groups.items():
+        rows = choose_batch_size(batch_size, size)
+        for start in range(0, len(numbers), rows):
+            yield numbers[start : start + rows]
 
 
 def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " n"]:
@@ -80,10 +111,23 @@ def _apply(
     return jax.vmap(translate_one)(source, hashes)
 
 
-@functools.cache
-def _compiled(exactness: Exactness) -> Callable[..., Array]:
-    """Return `_apply` with programs that are compiled once."""
-    return exactness.jit(_apply, ("module", "encoding", "mode"))
+@functools.lru_cache(_PROGRAMS)
+def _program(
+    exactness: Exactness,
+    module: nn.Module,
+    encoding: Encoding,
+    mode: str,
+    _image_size: tuple[int, int],
+) -> Callable[..., Array]:
+    """Return `_apply` for images of one size, compiled at its first call.
+
+    Each size has a function of its own, so that all that JAX keeps of it goes when it goes.
+    """
+
+    def apply(variables: PyTree, key: Array, source: Array, hashes: Array) -> Array:
+        return _apply(module, encoding, mode, variables, key, source, hashes)
+
+    return exactness.jit(apply)
 
 
 class BatchTranslator:
@@ -116,8 +160,9 @@ class BatchTranslator:
         self.size = -(-batch_size // len(self.devices)) * len(self.devices)
         refuse_too_large(generator, *image_size, self.size)
         self.exactness = generator.exactness
-        apply = _compiled(self.exactness)
-        self._program = functools.partial(apply, generator.module, generator.form.source, mode)
+        self._program = _program(
+            self.exactness, generator.module, generator.form.source, mode, image_size
+        )
         held = generator.variables, jax.random.key(generator.seed)
         self._variables, self._key = jax.device_put(held, everywhere(self.devices))
 
@@ -191,7 +236,7 @@ def translate(
     *,
     names: Sequence[Any] | None = None,
     mode: str = "paper",
-    batch_size: int = 8,
+    batch_size: int = 0,
 ) -> list[Shaped[np.ndarray, "_ _ _"]]:
     """Translate images of any size.
 
@@ -205,7 +250,8 @@ def translate(
         names: Names that, with the seed, decide the dropout; by default their numbers. Images of
             the same name, such as the frames of a video, get the same dropout.
         mode: `paper` or `deterministic`, see `BatchTranslator`.
-        batch_size: Images per batch.
+        batch_size: Images that a GPU or TPU translates at once; 0: as many as `choose_batch_size`
+            says. The CPU always translates one by one.
 
     Returns:
         One image for each source, of the same height and width, with the dtype and channels of the
@@ -218,53 +264,18 @@ def translate(
     check_mode(mode)
     if not isinstance(generator, Generator):
         raise InputError(f"generator={shown(generator)}: expected what load_generator returns")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size={shown(batch_size)}: expected a whole number from 1 on")
     sources = as_images(sources, generator.form.source)
     names = check_names(names, len(sources))
-    fitted = [_fit(generator, source) for source in sources]
-    results: list[np.ndarray] = []
-    for start, stop in _runs_of_one_shape(fitted, batch_size):
+    sizes = [fitted_size(generator, source.shape[:2]) for source in sources]
+    results: list[np.ndarray] = [np.empty(0)] * len(sources)
+    for numbers in batches_of_one_size(sizes, batch_size):
         fakes = translate_batch(
             generator,
-            np.stack(fitted[start:stop]),
-            names[start:stop],
+            np.stack([fit(generator, sources[number]) for number in numbers]),
+            [names[number] for number in numbers],
             mode=mode,
-            batch_size=batch_size,
+            batch_size=choose_batch_size(batch_size, sizes[numbers[0]]),
         )
-        results += [
-            _unfit(generator, source, fake)
-            for source, fake in zip(sources[start:stop], fakes, strict=True)
-        ]
+        for number, fake in zip(numbers, fakes, strict=True):
+            results[number] = unfit(generator, sources[number], fake)
     return results
-
-
-def _fit(generator: Generator, source: np.ndarray) -> np.ndarray:
-    """Resize or pad a source to a size that the network takes."""
-    if generator.fit == "resize":
-        return generator.form.source.resize(source, generator.image_size)
-    spare = [-side % generator.multiple for side in source.shape[:2]]
-    return np.pad(source, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="symmetric")
-
-
-def _unfit(generator: Generator, source: np.ndarray, fake: np.ndarray) -> Picture:
-    """Return a fake as stored, in the size of its source."""
-    height, width = source.shape[:2]
-    stored = generator.form.target.from_network(fake)
-    if generator.fit == "resize":
-        stored = generator.form.target.resize(stored, (height, width))
-    # A copy, as Pillow's arrays are read-only.
-    result = np.array(generator.form.finish(source, stored[:height, :width]))
-    return Picture.of(result, generator.form.written, generator.form.bands)
-
-
-def _runs_of_one_shape(arrays: Sequence[np.ndarray], longest: int) -> Iterator[tuple[int, int]]:
-    """Yield start and stop of runs of neighbours of one shape, at most `longest` long."""
-    start = 0
-    while start < len(arrays):
-        stop = start
-        limit = min(start + longest, len(arrays))
-        while stop < limit and arrays[stop].shape == arrays[start].shape:
-            stop += 1
-        yield start, stop
-        start = stop

@@ -83,6 +83,7 @@ def test_scores_do_not_depend_on_the_batch(run, pairs, one_device, mode):
         assert card.evaluation.scores == pytest.approx(cards[0].evaluation.scores, rel=1e-5)
 
 
+@pytest.mark.usefixtures("one_device")
 def test_no_batch_is_larger_than_wanted(run, pairs):
     sizes = []
 
@@ -92,7 +93,7 @@ def test_no_batch_is_larger_than_wanted(run, pairs):
 
     wanted = Wanted({"zero": Metric("zero", "own", "low", "", measure)})
     score_checkpoint(run, 6, pairs, wanted, ScoringOptions(batch_size=3))
-    assert sizes == [3, 2]
+    assert sizes == [1] * 5  # the CPU takes one at a time
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_images_that_cannot_fit_into_memory_are_refused_before_anything_is_alloc
 ):
     monkeypatch.setattr(image_memory, "available_bytes", lambda: 10**9)
     # The first layer of 4 features at half the size, or the target: at least 3 floats a pixel.
-    with pytest.raises(InputError, match=r"8 images of 4096 x 8192 .* GB are free; lower --batch_"):
+    with pytest.raises(InputError, match=r"8 images of 4096 x 8192 .* GB are free; use --fit"):
         image_memory.refuse_too_large(generator, 4096, 8192, 8)
     with pytest.raises(InputError, match=r"1 images of 8192 x 8192 .*; use --fit resize, or"):
         image_memory.refuse_too_large(generator, 8192, 8192, 1)
@@ -209,5 +209,5 @@ def test_a_full_memory_says_what_helps(generator, photos, tmp_path, monkeypatch)
         raise MemoryError
 
     monkeypatch.setattr(image_folders, "translate", fail)
-    with pytest.raises(InputError, match="out of memory: lower --batch_size, or translate large"):
+    with pytest.raises(InputError, match="out of memory: translate large images at"):
         translate_folder(generator, photos, tmp_path / "out")

@@ -1,6 +1,8 @@
 import dataclasses
+import gc
 import io
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,9 @@ from support.runs import tiny_run
 
 from pix2pix_jax import InputError, load_generator, translate
 from pix2pix_jax.images import pixels as images
-from pix2pix_jax.runs.translation import choose_batch_size
+from pix2pix_jax.runs.fitting import fitted_size
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.translation import BatchTranslator, choose_batch_size
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)
@@ -109,7 +113,7 @@ def test_frames_of_the_same_name_have_the_same_dropout(generator):
     [
         ({"names": ["a"]}, "names has 1 entries for 2 images; give one for each"),
         ({"names": "ab"}, "names='ab': expected a list with a name for each image"),
-        ({"batch_size": 0}, "batch_size=0: expected a whole number from 1 on"),
+        ({"batch_size": -1}, "batch_size=-1: expected a whole number from 0 on"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line(generator, options, message):
@@ -146,9 +150,80 @@ def test_padded_images_of_several_sizes_come_back_in_order(generator):
 
 
 def test_accelerators_translate_larger_batches_unless_the_images_are_large(monkeypatch):
-    assert choose_batch_size(0, (256, 256)) == 8
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    sizes = {side: choose_batch_size(0, (side, side)) for side in (32, 128, 256, 512, 1024)}
+    sizes = {side: choose_batch_size(0, (side, side)) for side in (32, 128, 256, 512, 1024, 2048)}
     # Of each of the eight devices.
-    assert sizes == {32: 1024, 128: 1024, 256: 256, 512: 64, 1024: 64}
+    assert sizes == {32: 1024, 128: 1024, 256: 256, 512: 64, 1024: 16, 2048: 8}
     assert choose_batch_size(3, (256, 256)) == 3
+
+
+@pytest.fixture
+def compiled(caplog):
+    """Count the programs that were compiled since the last call."""
+
+    def count():
+        found = sum(record.getMessage().startswith("Compiling") for record in caplog.records)
+        caplog.clear()
+        return found
+
+    with jax.log_compiles():
+        yield count
+
+
+@pytest.mark.usefixtures("one_device")
+def test_on_the_cpu_a_program_has_one_image_and_its_bits_do_not_depend_on_the_number(
+    generator, compiled
+):
+    assert choose_batch_size(0, (256, 256)) == choose_batch_size(8, (16, 16)) == 1
+    together = translate(generator, PHOTOS, names=NAMES)
+    compiled()
+    for batch_size in (0, 1, 5, 100):
+        (alone,) = translate(generator, PHOTOS[2:3], names=NAMES[2:3], batch_size=batch_size)
+        np.testing.assert_array_equal(alone, together[2])
+    assert compiled() == 0
+    translator = BatchTranslator(generator, (64, 64), mode="paper", batch_size=1)
+    assert translator.size == 1
+
+
+@pytest.mark.usefixtures("one_device")
+def test_an_image_of_a_new_size_compiles_one_program(generator, compiled):
+    padding = dataclasses.replace(generator, fit="pad")
+    translate(padding, PHOTOS[:1])  # what is compiled once in a process, such as the random key
+    compiled()
+    for _ in range(2):
+        translate(padding, [np.zeros((70, 64, 3), np.uint8), np.zeros((100, 50, 3), np.uint8)])
+    assert compiled() == 1  # both are padded to 128 x 64
+
+
+def test_few_programs_serve_photos_of_many_sizes():
+    takes_multiples_of_4 = Generator(nn.Module(), {}, (256, 256), fit="pad", multiple=4)
+    sizes = {fitted_size(takes_multiples_of_4, (side, side)) for side in range(513, 1025, 2)}
+    assert len(sizes) == 8
+    for size in ((600, 600), (1200, 600), (4, 4)):  # the network takes them: nothing is added
+        assert fitted_size(takes_multiples_of_4, size) == size
+    for side in range(1, 3000, 7):
+        height, width = fitted_size(takes_multiples_of_4, (side, 601))
+        assert (height % 4, width) == (0, 640)
+        assert side <= height < max(side * 9 / 8, side + 4)
+
+
+class Negative(nn.Module):
+    """A network that takes any size and compiles at once."""
+
+    def __call__(self, source, *, train, dropout_keys=None):
+        return -source
+
+
+@pytest.mark.usefixtures("one_device")
+def test_programs_of_many_sizes_are_compiled_once_in_a_call_and_not_kept_for_ever(compiled):
+    network = Generator(Negative(), {}, (256, 256), fit="pad", multiple=1)
+    client = jax.devices()[0].client
+    sizes = [(1 + number % 20, 3) for number in range(40)]
+    fakes = translate(network, [np.full((*size, 3), 5, np.uint8) for size in sizes])
+    assert [(*fake.shape[:2], fake.max()) for fake in fakes] == [(*size, 250) for size in sizes]
+    assert compiled() <= 20 + 2  # the two are of the random key
+    gc.collect()
+    before = len(client.live_executables())
+    translate(network, [np.zeros((side, 5, 3), np.uint8) for side in range(1, 21)])
+    gc.collect()
+    assert len(client.live_executables()) <= before
