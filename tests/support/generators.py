@@ -17,19 +17,18 @@ from pix2pix_jax.runs.translation import translate
 SIDE = 16
 
 
-def drawn_generator(module, *, form=PHOTOS, multiple=4):
+def drawn_generator(module, *, form=PHOTOS, multiple=4, side=SIDE):
     """Return a generator whose every parameter and statistic has an effect.
 
     Initial values do not show whether biases, scales and statistics are used: they are 0 or 1.
     """
-    variables = variables_of(module, np.zeros((1, SIDE, SIDE, form.source.depth)))
+    variables = variables_of(module, np.zeros((1, side, side, form.source.depth)))
     rng = np.random.default_rng(0)
     drawn = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.2, leaf.shape), variables)
     statistics = jax.tree.map(np.abs, drawn["batch_stats"])  # variances are positive
     variables = {"params": drawn["params"], "batch_stats": statistics}
     as_float32 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), variables)
-    size = (SIDE, SIDE)
-    return Generator(module, as_float32, size, form, multiple=multiple, fit="pad")
+    return Generator(module, as_float32, (side, side), form, multiple=multiple, fit="pad")
 
 
 def drawn_bundle(folder, *, factor=1.0, **changes):
@@ -42,7 +41,8 @@ def drawn_bundle(folder, *, factor=1.0, **changes):
     config = tiny.tiny_config(small | keys)
     folder.mkdir(parents=True)
     save_json(config, folder / "config.json")
-    variables = drawn_generator(RunFolder(folder).networks.generator).variables
+    networks = RunFolder(folder).networks
+    variables = drawn_generator(networks.generator, side=networks.source_shape[0]).variables
     variables["params"] = jax.tree.map(lambda leaf: factor * leaf, variables["params"])
     about = {"step": "7", "weights_sha256": digest_of(variables)}
     write_bundle(folder, config, variables, about)
