@@ -37,7 +37,8 @@ ENDINGS = ("plateau",)
 
 EVAL_MODES = ("deterministic", "paper")
 # Of flags of `sample`.
-FITS = ("resize", "pad")
+FITS = ("resize", "pad", "tile")
+TILE_NORMS = ("whole", "running", "tile")
 PARTS = ("auto", "left", "right", "whole")
 # Metrics of single images.
 METRICS = (

@@ -18,6 +18,7 @@ from pix2pix_jax.models.build import Networks, size_multiple
 from pix2pix_jax.runs.bundle import is_bundle, read_bundle
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.tiling import USUAL_TILING, Tiling
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -32,9 +33,11 @@ class Generator:
         seed: Seed of dropout in mode `paper`.
         step: Training step of the weights.
         fit: What happens to images of another size: `resize` resizes them to the training size and
-            the results back; `pad` pads them to sides that the network takes and crops the results.
+            the results back; `pad` pads them to sides that the network takes and crops the results;
+            `tile` translates them in overlapping tiles.
         multiple: The sides that the network takes are multiples of this.
         exactness: How exactly it computes.
+        tiling: How images are cut into tiles, if `fit` is `tile`.
     """
 
     module: nn.Module
@@ -46,6 +49,7 @@ class Generator:
     fit: str = "resize"
     multiple: int = 1
     exactness: Exactness = USUAL
+    tiling: Tiling = USUAL_TILING
 
     def __call__(
         self, source: Any, *, name: Any = "0", mode: str = "paper"
@@ -85,6 +89,9 @@ def load_generator(
     *,
     seed: int | None = None,
     fit: str = "",
+    tile: int = 0,
+    overlap: int | None = None,
+    tile_norm: str = "whole",
     trust_code: bool = False,
 ) -> Generator:
     """Load a run's generator; the run's folder is all that is needed.
@@ -93,7 +100,10 @@ def load_generator(
         workdir: The run's folder, or a bundle, see `runs.bundle`.
         checkpoint: `best` (by the run's `checkpoint.best_metric`), `latest`, or a step.
         seed: Seed of dropout in mode `paper`; None: the run's.
-        fit: `resize` or `pad`, see `Generator`; '': `resize` if the run resized its images.
+        fit: `resize`, `pad` or `tile`, see `Generator`; '': `resize` if the run resized its images.
+        tile: Side of a tile, see `tiling.Tiling`; 0: chosen.
+        overlap: Least overlap of tiles; None: chosen.
+        tile_norm: `whole`, `running` or `tile`: where norms of tiles take their statistics from.
         trust_code: Whether own code that the folder keeps may run if its original is missing or has
             changed.
 
@@ -104,11 +114,17 @@ def load_generator(
         InputError: The folder does not hold a run, or has no such checkpoint.
     """
     folder = RunFolder(workdir, trust_code=trust_code)
-    return generator_of(folder, checkpoint, seed=seed, fit=fit)
+    tiling = Tiling(tile, overlap, tile_norm)
+    return generator_of(folder, checkpoint, seed=seed, fit=fit, tiling=tiling)
 
 
 def generator_of(
-    folder: RunFolder, checkpoint: str | int = "best", *, seed: int | None = None, fit: str = ""
+    folder: RunFolder,
+    checkpoint: str | int = "best",
+    *,
+    seed: int | None = None,
+    fit: str = "",
+    tiling: Tiling = USUAL_TILING,
 ) -> Generator:
     """Do what `load_generator` does, for a folder that is described already."""
     settings = folder.settings
@@ -130,6 +146,7 @@ def generator_of(
         fit=fit,
         multiple=size_multiple(settings.model, size),
         exactness=exactness_of(settings),
+        tiling=tiling,
     )
 
 

@@ -17,6 +17,12 @@ from pix2pix_jax.core.memory import available_bytes
 from pix2pix_jax.runs.generator import Generator
 
 _HARMLESS = 2**24  # pixels of a batch that are never too many
+# A program takes at most so many times its largest output: 8 to 14 for the built-in networks, as
+# XLA's CPU backend compiled them.
+_OUTPUTS_AT_ONCE = 14
+# What a tile may take: a share of the memory, and on the CPU, which other programs use too, no more
+# than leaves 2 GB enough for all.
+_SHARE, _MOST_ON_CPU, _UNKNOWN = 1 / 4, 0.75e9, 8e9
 
 
 def refuse_too_large(generator: Generator, height: int, width: int, count: int) -> None:
@@ -39,9 +45,31 @@ def refuse_too_large(generator: Generator, height: int, width: int, count: int) 
         return
     raise InputError(
         f"{count} images of {height} x {width} pixels (height, width) need at least "
-        f"{need / 1e9:,.1f} GB of memory, {memory / 1e9:,.1f} GB are free; use --fit resize, "
-        "or make the images smaller"
+        f"{need / 1e9:,.1f} GB of memory, {memory / 1e9:,.1f} GB are free; use --fit tile, or "
+        "--fit resize"
     )
+
+
+def largest_square(generator: Generator) -> int:
+    """Return the side of the largest square image whose translation takes a fair share of memory.
+
+    Args:
+        generator: The generator.
+
+    Returns:
+        The side in pixels; it need not be one that the network takes.
+    """
+    height, width = generator.image_size
+    least = _least_bytes(generator, (1, height, width, generator.form.source.depth))
+    return math.isqrt(int(_fair_bytes() * height * width / (_OUTPUTS_AT_ONCE * least)))
+
+
+def _fair_bytes() -> float:
+    if on_cpu():
+        free = available_bytes()
+        return _MOST_ON_CPU if free is None else min(free * _SHARE, _MOST_ON_CPU)
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    return float(limit or _UNKNOWN) * _SHARE
 
 
 def _least_bytes(generator: Generator, shape: tuple[int, ...]) -> int:

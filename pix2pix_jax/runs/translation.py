@@ -21,6 +21,7 @@ from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
 from pix2pix_jax.runs.image_memory import refuse_too_large
+from pix2pix_jax.runs.tiled_images import translate_in_tiles
 
 MODES = ("paper", "deterministic")
 _MOST_IN_BATCH = 128  # images of a device, if their number is left open
@@ -266,6 +267,8 @@ def translate(
         raise InputError(f"generator={shown(generator)}: expected what load_generator returns")
     sources = as_images(sources, generator.form.source)
     names = check_names(names, len(sources))
+    if generator.fit == "tile":
+        return [*translate_in_tiles(generator, sources, name_hashes(names).tolist(), mode=mode)]
     sizes = [fitted_size(generator, source.shape[:2]) for source in sources]
     results: list[np.ndarray] = [np.empty(0)] * len(sources)
     for numbers in batches_of_one_size(sizes, batch_size):

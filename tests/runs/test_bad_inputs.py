@@ -198,7 +198,9 @@ def test_images_that_cannot_fit_into_memory_are_refused_before_anything_is_alloc
     # The first layer of 4 features at half the size, or the target: at least 3 floats a pixel.
     with pytest.raises(InputError, match=r"8 images of 4096 x 8192 .* GB are free; use --fit"):
         image_memory.refuse_too_large(generator, 4096, 8192, 8)
-    with pytest.raises(InputError, match=r"1 images of 8192 x 8192 .*; use --fit resize, or"):
+    with pytest.raises(
+        InputError, match=r"1 images of 8192 x 8192 .*; use --fit tile, or --fit resize"
+    ):
         image_memory.refuse_too_large(generator, 8192, 8192, 1)
     image_memory.refuse_too_large(generator, 4096, 4096, 1)
     image_memory.refuse_too_large(generator, 16, 16, 1)

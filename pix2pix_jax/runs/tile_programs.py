@@ -1,0 +1,139 @@
+"""The programs that translate tiles, and that measure what all tiles of an image share."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree, Shaped
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.exactness import Exactness
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.models.layers import STATISTICS, PlacedKeys
+from pix2pix_jax.models.receptive_field import receptive_radius
+from pix2pix_jax.runs.generator import Generator
+
+Tile = Shaped[np.ndarray, "h w c"]
+
+
+def _translate(
+    module: nn.Module, encoding: Encoding, train: bool, variables: PyTree, keys: Any, source: Array
+) -> Float[Array, "h w c"]:
+    fake, _ = module.apply(
+        variables,
+        encoding.to_network(source),
+        train=train,
+        dropout_keys=keys,
+        mutable=["batch_stats"],
+    )
+    return jnp.asarray(fake)[0]
+
+
+def _measure(
+    module: nn.Module, encoding: Encoding, train: bool, variables: PyTree, keys: Any, source: Array
+) -> PyTree:
+    """Return the statistics of the norms that use an image's own; nothing if there are none."""
+    _, found = module.apply(
+        variables,
+        encoding.to_network(source),
+        train=train,
+        dropout_keys=keys,
+        mutable=["batch_stats", STATISTICS],
+    )
+    return {STATISTICS: found[STATISTICS]} if STATISTICS in found else {}
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any], exactness: Exactness) -> Callable[..., Any]:
+    return exactness.jit(function, ("module", "encoding", "train"))
+
+
+class TileTranslator:
+    """Translates the tiles of images, one at a time, on the first of the local devices."""
+
+    def __init__(self, generator: Generator, *, mode: str) -> None:
+        """Place the weights.
+
+        Args:
+            generator: The generator; its `tiling.norm` says where norms take statistics from.
+            mode: `paper` or `deterministic`.
+
+        Raises:
+            InputError: There are no running statistics, and they are asked for.
+        """
+        running = generator.tiling.norm == "running"
+        if running and not jax.tree.leaves(generator.variables.get("batch_stats", {})):
+            raise InputError(
+                "--tile_norm running: this run's generator has no running statistics, which only "
+                "model.norm='batch' keeps; choose whole or tile"
+            )
+        self._device = jax.local_devices()[0]
+        self._variables = jax.device_put(dict(generator.variables), self._device)
+        self._key = jax.random.key(generator.seed)
+        self._drops = mode == "paper"
+        self._train = mode == "paper" and not running
+        # Own networks may use keys in any way.
+        self._by_place = receptive_radius(generator.module) is not None
+        self._generator = generator
+
+    def measures(self, size: tuple[int, int]) -> bool:
+        """Return whether `measure` finds anything for images of a size; nothing is computed."""
+        encoding = self._generator.form.source
+        source = jax.ShapeDtypeStruct((1, *size, encoding.channels), np.dtype(encoding.dtype))
+        measure = functools.partial(_measure, self._generator.module, encoding, self._train)
+        return bool(jax.eval_shape(measure, self._variables, self._keys(size[0], 0, 0, 0), source))
+
+    def measure(self, source: Tile, name_hash: int) -> PyTree:
+        """Return the statistics of an image, for all its tiles.
+
+        Args:
+            source: The image, or a sample of it, as stored.
+            name_hash: From `translation.name_hashes`: it decides the image's dropout.
+        """
+        return self._call(_measure, self._variables, source, name_hash, 0, 0)
+
+    def __call__(
+        self, source: Tile, statistics: PyTree, name_hash: int, top: int, left: int
+    ) -> Float[np.ndarray, "h w d"]:
+        """Translate a tile.
+
+        Args:
+            source: The tile as stored.
+            statistics: From `measure`; empty: the tile's own.
+            name_hash: As for `measure`.
+            top: The tile's first row in the image.
+            left: Its first column.
+
+        Returns:
+            The result in [-1, 1].
+        """
+        variables = {**self._variables, **statistics}
+        return np.asarray(self._call(_translate, variables, source, name_hash, top, left))
+
+    def _call(
+        self, function: Callable[..., Any], variables: PyTree, source: Tile, *place: int
+    ) -> Any:
+        program = _compiled(function, self._generator.exactness)
+        return program(
+            self._generator.module,
+            self._generator.form.source,
+            self._train,
+            variables,
+            self._keys(len(source), *place),
+            jax.device_put(source[None], self._device),
+        )
+
+    def _keys(
+        self, height: int, name_hash: int, top: int, left: int
+    ) -> PlacedKeys | Key[Array, " n"] | None:
+        """Return what decides the dropout of a tile; None in mode `deterministic`."""
+        if not self._drops:
+            return None
+        key = jax.random.fold_in(self._key, np.uint32(name_hash))
+        if self._by_place:
+            return PlacedKeys(key[None], jnp.int32(top), jnp.int32(left), height=height)
+        return jax.random.fold_in(jax.random.fold_in(key, top), left)[None]

@@ -1,0 +1,205 @@
+"""Translate images of any size in tiles (`fit='tile'`), some rows at a time."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, PyTree, Shaped
+from tqdm.auto import tqdm
+
+from pix2pix_jax.images.picture import Picture
+from pix2pix_jax.images.pixels import parts
+from pix2pix_jax.images.rows import Rows, rows_of
+from pix2pix_jax.models.receptive_field import receptive_radius
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.image_memory import largest_square
+from pix2pix_jax.runs.tile_programs import TileTranslator
+from pix2pix_jax.runs.tiling import Plan, Span, blend_rows, choose_cut, make_plan
+
+logger = logging.getLogger(__name__)
+
+_LARGEST_TILE = 2048  # by default: larger ones save little, and rows of them take memory
+# Least side of a piece of a sample: smaller ones would be mostly borders.
+_PIECE = 128
+Strip = Shaped[np.ndarray, "rows width c"]
+
+
+class ImageTiler:
+    """Translates images in tiles.
+
+    Attributes:
+        cut: The sizes of tiles.
+    """
+
+    def __init__(self, generator: Generator, *, mode: str) -> None:
+        """Choose the sizes, and say so if seams cannot be excluded.
+
+        Args:
+            generator: The generator, with its `tiling`.
+            mode: `paper` or `deterministic`.
+
+        Raises:
+            InputError: The sizes are impossible, or there are no running statistics.
+        """
+        self._generator = generator
+        self._translator = TileTranslator(generator, mode=mode)
+        self._radius = receptive_radius(generator.module)
+        self._largest = min(largest_square(generator), _LARGEST_TILE)
+        self.cut = choose_cut(
+            generator.tiling,
+            largest=self._largest,
+            multiple=generator.multiple,
+            radius=self._radius,
+        )
+        self._shares = generator.tiling.norm == "whole" and self._translator.measures(
+            (2 * generator.multiple,) * 2
+        )
+        self._say_what_is_blended()
+
+    def __call__(self, source: Rows, name: str, name_hash: int) -> Iterator[Strip]:
+        """Translate an image.
+
+        Args:
+            source: The image as the generator's sources are stored.
+            name: Its name, for messages.
+            name_hash: From `translation.name_hashes`: it decides the image's dropout.
+
+        Yields:
+            The result as stored, some rows at a time, from the top.
+        """
+        form, (height, width) = self._generator.form, source.size
+        padded = _Padded(source, self._generator.multiple)
+        plan = make_plan(padded.size, self.cut)
+        statistics = self._statistics(padded, name, name_hash) if self._shares else {}
+        row = 0
+        with tqdm(total=len(plan), unit="tile", disable=None, leave=False, desc=name[-30:]) as bar:
+            bands = self._bands(padded, plan, statistics, name_hash, bar)
+            for band in blend_rows(bands, plan.rows):
+                band = band[: height - row, :width]
+                for part in parts(band) if len(band) else ():
+                    fake = form.target.from_network(band[part])
+                    last = row + len(fake)
+                    # Lab alone needs the source once more, for its lightness.
+                    yield form.finish(source.read(row, last) if form.is_lab else fake, fake)
+                    row = last
+
+    def _bands(
+        self, source: "_Padded", plan: Plan, statistics: PyTree, name_hash: int, bar: tqdm
+    ) -> Iterator[Float[np.ndarray, "rows width d"]]:
+        """Yield the used part of each row of tiles, blended from side to side."""
+        depth = self._generator.form.target.depth
+        for rows in plan.rows:
+            strip = source.read(rows.start, rows.stop)
+            band = np.zeros((len(rows.weights), source.size[1], depth), np.float32)
+            for columns in plan.columns:
+                tile = np.ascontiguousarray(strip[:, columns.start : columns.stop])
+                fake = self._translator(tile, statistics, name_hash, rows.start, columns.start)
+                used = fake[_used(rows), _used(columns)]
+                band[:, columns.first : columns.last] += used * columns.weights[:, None]
+                bar.update()
+            yield band
+
+    def _statistics(self, source: "_Padded", name: str, name_hash: int) -> PyTree:
+        """Measure an image, or a sample of it if it is too large to be measured at once."""
+        height, width = source.size
+        if height * width <= self._largest**2:
+            return self._translator.measure(source.read(0, height), name_hash)
+        sample = _sample(source, self._generator.multiple, self._largest)
+        logger.info(
+            "%s: the statistics of its norms are those of a sample, %.1f %% of its pixels",
+            *(name, 100 * sample.shape[0] * sample.shape[1] / (height * width)),
+        )
+        return self._translator.measure(sample, name_hash)
+
+    def _say_what_is_blended(self) -> None:
+        cut, norm = self.cut, self._generator.tiling.norm
+        if norm == "tile":
+            return
+        if self._radius is None:
+            logger.info(
+                "tiles of %d pixels overlap by %d: seams are blended, as nothing is known of how "
+                "far own code looks, nor of its own norms, which see one tile at a time",
+                *(cut.tile, cut.overlap),
+            )
+        elif cut.overlap < 2 * self._radius:
+            logger.info(
+                "tiles of %d pixels overlap by %d, less than the %d that the network sees around "
+                "two neighbours: seams are blended, not excluded (--tile, --overlap)",
+                *(cut.tile, cut.overlap, 2 * self._radius),
+            )
+
+
+def translate_in_tiles(
+    generator: Generator, sources: Sequence[Strip], hashes: Sequence[int], *, mode: str
+) -> list[Picture]:
+    """Translate images in memory in tiles; see `translation.translate`.
+
+    Args:
+        generator: The generator, with its `tiling`.
+        sources: Images as the generator's sources are stored.
+        hashes: From `translation.name_hashes`, one for each image.
+        mode: `paper` or `deterministic`.
+
+    Raises:
+        InputError: The sizes of tiles are impossible, or there are no running statistics.
+    """
+    tiler, form = ImageTiler(generator, mode=mode), generator.form
+    results = [
+        np.concatenate(list(tiler(rows_of(source), f"image {number}", int(name_hash))))
+        for number, (source, name_hash) in enumerate(zip(sources, hashes, strict=True))
+    ]
+    return [Picture.of(result, form.written, form.bands) for result in results]
+
+
+def _used(span: Span) -> slice:
+    return slice(span.first - span.start, span.last - span.start)
+
+
+class _Padded:
+    """An image with mirrored rows and columns at its end, up to sides that the network takes."""
+
+    def __init__(self, source: Rows, multiple: int) -> None:
+        self._source = source
+        # The row, and column, of the image that each one here is.
+        self._rows, self._columns = (
+            np.pad(np.arange(side), (0, -side % multiple), mode="symmetric") for side in source.size
+        )
+        self.size = len(self._rows), len(self._columns)
+
+    def read(self, first: int, last: int) -> Strip:
+        rows = self._rows[first:last]
+        strip = self._source.read(rows.min(), rows.max() + 1)
+        if len(strip) == len(rows) and strip.shape[1] == len(self._columns):
+            return strip
+        return strip[(rows - rows.min())[:, None], self._columns]
+
+
+def _sample(source: _Padded, multiple: int, side: int) -> Shaped[np.ndarray, "h w c"]:
+    """Return a mosaic of pieces of an image, spread evenly over it, with about side x side pixels.
+
+    Pieces of a smaller image would have other textures, to which a network answers differently.
+
+    Args:
+        source: The image, which has more pixels than that.
+        multiple: What the sides of the mosaic are multiples of.
+        side: Root of the number of pixels.
+    """
+    least = -(-_PIECE // multiple) * multiple
+    height, width = (min(least, length) for length in source.size)
+    down = max(min(side, source.size[0]) // height, 1)
+    across = max(min(side * side // (down * height), source.size[1]) // width, 1)
+    down = max(min(side * side // (across * width), source.size[0]) // height, 1)
+    rows = []
+    for top in _spread(source.size[0] - height, down):
+        strip = source.read(top, top + height)
+        rows.append(
+            [strip[:, left : left + width] for left in _spread(source.size[1] - width, across)]
+        )
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+
+
+def _spread(last: int, count: int) -> list[int]:
+    """Return `count` places from 0 to `last`; one alone is in the middle."""
+    if count == 1:
+        return [last // 2]
+    return [last * number // (count - 1) for number in range(count)]
