@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pix2pix_jax.core.config_files import load_config
     from pix2pix_jax.core.errors import InputError
     from pix2pix_jax.core.version import __version__
+    from pix2pix_jax.runs.draws import translate_draws
     from pix2pix_jax.runs.generator import Generator, load_generator
     from pix2pix_jax.runs.translation import translate
     from pix2pix_jax.training.loop import train_and_evaluate
@@ -27,6 +28,7 @@ __all__ = [
     "load_generator",
     "train_and_evaluate",
     "translate",
+    "translate_draws",
 ]
 
 _MODULES = {
@@ -39,6 +41,7 @@ _MODULES = {
     "load_generator": "runs.generator",
     "train_and_evaluate": "training.loop",
     "translate": "runs.translation",
+    "translate_draws": "runs.draws",
 }
 
 

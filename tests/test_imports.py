@@ -179,4 +179,5 @@ def test_the_public_names_are_those_of_all():
         "load_generator",
         "train_and_evaluate",
         "translate",
+        "translate_draws",
     ]

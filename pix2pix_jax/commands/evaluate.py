@@ -51,6 +51,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_scoring_flags(parser)
     parser.add_argument(
+        "--draws",
+        type=cli.whole(1, 1000),
+        default=1,
+        help="draws of dropout: with more than one, also how well their deviation and the error go "
+        "together (docs/translating.md)",
+    )
+    parser.add_argument(
         "--sort_by", help="metric that orders the contact sheet (default: the first)"
     )
     parser.add_argument(
@@ -66,6 +73,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--images needs --output")
     if flags.images and flags.data_root:
         parser.error("--data_root is the data of a run: it goes with --workdir")
+    if flags.images and flags.draws > 1:
+        parser.error("--draws translates with a run: it needs --workdir")
     if flags.images and flags.over_checkpoints:
         parser.error("--over_checkpoints scores a run: it needs --workdir")
     return flags
@@ -121,7 +130,7 @@ def evaluate_step(
     step: int,
 ) -> dict[str, Any]:
     """Score one checkpoint, and return the contents of metrics.json."""
-    options = run_scores.ScoringOptions(flags.split, flags.mode, flags.batch_size)
+    options = run_scores.ScoringOptions(flags.split, flags.mode, flags.batch_size, flags.draws)
     generator, card = run_scores.score_checkpoint(folder, step, pairs, wanted, options)
     output = folder.evaluation(flags.split, step, flags.mode)
     if flags.output:
@@ -137,6 +146,8 @@ def report(card: Scorecard, output: pathlib.Path) -> None:
         value = "no image has a value" if score.mean is None else f"{score.mean:.4g}"
         spread = "" if score.deviation is None else f" +- {score.deviation:.3g}"
         print(f"{name:>22} {value}{spread}  (n {score.count})")
+    if card.uncertainty is not None:
+        print(card.uncertainty)
     say(f"written to {output}")
 
 

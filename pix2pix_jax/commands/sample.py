@@ -39,6 +39,18 @@ def parse_arguments() -> argparse.Namespace:
         help="the same dropout for all images, such as the frames of a video, which would flicker",
     )
     parser.add_argument(
+        "--draws",
+        type=cli.whole(1, 1000),
+        default=1,
+        help="draws of dropout: the result is their mean, NAME_deviation.tif how much they differ",
+    )
+    parser.add_argument(
+        "--blend",
+        type=float,
+        default=0.0,
+        help="share of the frame before in each frame of a video, from 0 (default) to less than 1",
+    )
+    parser.add_argument(
         "--fit",
         default="",
         choices=FITS,
@@ -105,6 +117,8 @@ def main() -> None:
         "mode": flags.mode,
         "batch_size": flags.batch_size,
         "same_dropout": flags.same_dropout,
+        "draws": flags.draws,
+        "blend": flags.blend,
     }
     if flags.input is not None:
         paired = folder.settings.data.source.partition(":")[0] in _PAIRED

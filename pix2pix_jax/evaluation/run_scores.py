@@ -19,10 +19,12 @@ from pix2pix_jax.evaluation.scorecard import (
     write_scorecard,
 )
 from pix2pix_jax.evaluation.scoring import evaluate
+from pix2pix_jax.evaluation.uncertainty import measure_uncertainty
 from pix2pix_jax.images.sheets import Picture
 from pix2pix_jax.runs.bundle import is_bundle, step_of
 from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.runs.draws import check_draws
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, generator_of
 from pix2pix_jax.runs.translation import choose_batch_size
@@ -40,11 +42,13 @@ class ScoringOptions:
         split: `train`, `val` or `test` of its own data.
         mode: `paper` or `deterministic`, see `runs.translation.translate_batch`.
         batch_size: Images that an accelerator translates at once; 0: see `choose_batch_size`.
+        draws: With more than one, `measure_uncertainty` is done too, with so many draws of dropout.
     """
 
     split: str = "test"
     mode: str = "paper"
     batch_size: int = 0
+    draws: int = 1
 
 
 def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
@@ -133,10 +137,11 @@ def score_checkpoint(
         The generator and its scores.
 
     Raises:
-        InputError: There is no such checkpoint, a result is not finite, or images do not fit a
-            metric.
+        InputError: There is no such checkpoint, a result is not finite, images do not fit a metric,
+            or the run has no dropout to draw.
     """
     generator = generator_of(folder, step)
+    check_draws(generator, options.draws, options.mode)
     batch_size = choose_batch_size(options.batch_size, pairs.size)
     inception = wanted.gather(batch_size)
     with tqdm(total=len(pairs), desc=f"step {step}", unit="image", disable=None) as bar:
@@ -151,7 +156,12 @@ def score_checkpoint(
             between=bar.update,
         )
     about = describe_evaluation(folder, step, wanted, options)
-    return generator, Scorecard(about, found, compute_distributions(wanted, inception))
+    uncertainty = None
+    if options.draws > 1:
+        wanted_rows = options.batch_size
+        uncertainty = measure_uncertainty(generator, pairs, options.draws, batch_size=wanted_rows)
+    distributions = compute_distributions(wanted, inception)
+    return generator, Scorecard(about, found, distributions, uncertainty)
 
 
 def write_evaluation(

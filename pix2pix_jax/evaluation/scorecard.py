@@ -28,6 +28,7 @@ from pix2pix_jax.evaluation.metrics.table import (
 )
 from pix2pix_jax.evaluation.scored_batches import Compared
 from pix2pix_jax.evaluation.scoring import Evaluation
+from pix2pix_jax.evaluation.uncertainty import Uncertainty
 from pix2pix_jax.images import pixels
 
 METRICS_FILE = "metrics.json"
@@ -146,11 +147,13 @@ class Scorecard:
         about: What was evaluated, for `metrics.json`.
         evaluation: Values of the images and scores of all images together.
         distributions: Scores by metrics of whole sets.
+        uncertainty: How deviation and error go together, if that was measured.
     """
 
     about: Mapping[str, Any]
     evaluation: Evaluation
     distributions: Mapping[str, SetScore]
+    uncertainty: Uncertainty | None = None
 
     @property
     def scores(self) -> dict[str, Score]:
@@ -182,7 +185,10 @@ class Scorecard:
                 metrics[name] = {"mean": score.mean, "n": score.count}
             else:
                 metrics[name] = {"mean": score.mean, "n": score.count, "std": score.deviation}
-        return {**self.about, "n": len(self.evaluation.names), "metrics": metrics}
+        content = {**self.about, "n": len(self.evaluation.names), "metrics": metrics}
+        if self.uncertainty is not None:
+            content["uncertainty"] = dataclasses.asdict(self.uncertainty)
+        return content
 
 
 def _finite(value: float) -> float | None:

@@ -60,6 +60,20 @@ def _without_results(
     return kept
 
 
+def refuse_losses(jobs: Sequence[tuple[pathlib.Path, Sequence[pathlib.Path]]]) -> None:
+    """Raise InputError if a file that goes with a result would replace an input or a result.
+
+    Args:
+        jobs: Each input, and all files that are written for it.
+    """
+    inputs = {real_path(path) for path, _ in jobs}
+    for path, targets in jobs:
+        for target in targets:
+            if real_path(target) in inputs:
+                raise InputError(f"{target}, for {path}, would replace an input")
+    without_collisions([(path, target) for path, targets in jobs for target in targets])
+
+
 def without_collisions(jobs: Sequence[Job]) -> list[Job]:
     """Return the jobs.
 

@@ -13,7 +13,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pair_format import PHOTOS, build_format
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.models.build import build_generator, size_multiple
-from pix2pix_jax.runs import image_folders, image_memory
+from pix2pix_jax.runs import image_memory, results
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.image_folders import translate_folder
 
@@ -210,6 +210,6 @@ def test_a_full_memory_says_what_helps(generator, photos, tmp_path, monkeypatch)
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(image_folders, "translate", fail)
+    monkeypatch.setattr(results, "translate", fail)
     with pytest.raises(InputError, match="out of memory: translate large images at"):
         translate_folder(generator, photos, tmp_path / "out")
