@@ -103,5 +103,9 @@ def test_a_training_step_has_the_gradients_and_statistics_of_pytorch(norm):
     step = jax.jit(make_train_step(parts))
     # Rounding can push an activation over a ReLU's kink, which alone moves a gradient, in about one
     # of six seeds. Nothing but the same computation agrees so closely in any of three.
-    results = [compare_steps(norm, step, networks, seed) for seed in range(3)]
-    assert np.all(np.min(results, axis=0) < 1e-4)
+    results = []
+    for seed in range(3):
+        results.append(compare_steps(norm, step, networks, seed))
+        if np.all(np.min(results, axis=0) < 1e-4):
+            return
+    pytest.fail(f"relative differences of three seeds: {results}")

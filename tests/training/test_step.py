@@ -97,23 +97,22 @@ def parts(states, metrics):
     yield metrics
 
 
-def difference_over_devices(norm, seeds):
-    """Compare one device with eight; return the worst relative difference for each seed."""
+def differences_over_devices(norm, seeds):
+    """Compare one device with eight; yield the worst relative difference for each seed."""
     compiled = {count: compiled_step(norm, count) for count in (1, 8)}
-    worst = []
     for seed in seeds:
         one, many = (
             list(parts(*take_steps(compiled[count], norm, count, seed))) for count in (1, 8)
         )
-        worst.append(max(map(distance, many, one)))
-    return worst
+        yield max(map(distance, many, one))
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_eight_devices_take_the_same_steps_as_one(norm):
     # Rounding can push a single activation over a ReLU's kink, which alone moves such small
-    # gradients by 1e-3 or more, in about one seed of ten. The median of three is not moved by it.
-    assert np.median(difference_over_devices(norm, seeds=(0, 1, 2))) < 1e-5
+    # gradients by 1e-3 or more, in about one seed of ten. Nothing but the same steps agrees so
+    # closely in any of three.
+    assert any(worst < 1e-5 for worst in differences_over_devices(norm, seeds=(0, 1, 2)))
 
 
 def test_the_comparison_of_devices_sees_masks_that_depend_on_the_device(monkeypatch):
@@ -122,7 +121,7 @@ def test_the_comparison_of_devices_sees_masks_that_depend_on_the_device(monkeypa
         return example_keys(rng, step, local)
 
     monkeypatch.setattr(train_step_module, "example_keys", keys_by_device)
-    assert np.median(difference_over_devices("instance", seeds=(0, 1, 2))) > 1e-3
+    assert min(differences_over_devices("instance", seeds=(0, 1))) > 1e-3
 
 
 def test_a_step_follows_the_reference_order():
