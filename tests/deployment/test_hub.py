@@ -1,11 +1,9 @@
-"""Bundles on the hub: its own client, and a server on this machine in its place."""
+"""What stands in the way of a bundle to the hub."""
 
 import sys
 
-import huggingface_hub
 import huggingface_hub.constants
 import pytest
-from support.generators import drawn_bundle
 from support.hub_server import hub_server
 from support.scripts import refused, run_script
 
@@ -19,17 +17,6 @@ def hub(monkeypatch):
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.address)
         monkeypatch.setenv("HF_TOKEN", server.token)
         yield server
-
-
-def test_a_bundle_is_written_and_all_its_files_are_put_on_the_hub(tmp_path, hub, one_device):
-    run, output = drawn_bundle(tmp_path / "run"), tmp_path / "bundle"
-    flags = ("--workdir", run, "--format", "bundle", "--output", output, "--push", "me/maps")
-    status, out, error = run_script("export", *flags)
-    assert status == 0, error
-    assert out.endswith(f"{hub.address}/me/maps\n")
-    assert hub.created == [{"name": "maps", "organization": "me"}]
-    assert sorted(hub.files) == ["README.md", "config.json", "generator.safetensors"]
-    assert hub.files == {path.name: path.read_bytes() for path in output.iterdir()}
 
 
 def test_what_the_hub_refuses_is_one_line_and_says_that_the_bundle_is_there(

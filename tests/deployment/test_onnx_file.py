@@ -10,8 +10,8 @@ from pix2pix_jax.core.choices import ACTIVATIONS, NORMS, UPSAMPLINGS
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.deployment import onnx_file
 from pix2pix_jax.images.encoding import Encoding
-from pix2pix_jax.models.blocks import ConvBlock, leaky_relu
-from pix2pix_jax.models.convolutions import down_conv, up_conv
+from pix2pix_jax.models.blocks import ConvBlock
+from pix2pix_jax.models.convolutions import conv
 from pix2pix_jax.models.hybrid import Hybrid
 from pix2pix_jax.models.resnet import ResNet
 from pix2pix_jax.models.unet import UNet
@@ -19,20 +19,34 @@ from pix2pix_jax.models.unet import UNet
 # Values as the network gives them, so that rounding to levels hides nothing.
 FLOATS = PairFormat(Encoding(2, "float32", -1.0, 3.0), Encoding(1, "float32", 0.0, 1.0))
 UNET = UNet(levels=2, base_features=4)
-RESNET = ResNet(blocks=1, base_features=4)
-HYBRID = Hybrid(blocks=1, downsamplings=2, base_features=4)
-# Every norm, activation and upsampling, and each network with most of them.
+HYBRID = Hybrid(blocks=1, downsamplings=1, base_features=6)
+# Every norm, activation and upsampling; a shuffle with a bias, which only `none` has.
 VARIANTS = [
     (UNET, "instance", "relu", "transposed"),
-    (UNET, "batch", "swish", "pixel_shuffle"),
-    (UNET.clone(unet_skips=False), "none", "mish", "nearest"),
-    (RESNET, "batch", "relu", "transposed"),
-    (RESNET, "instance_affine", "gelu", "nearest"),
-    (RESNET, "none", "leaky_relu", "pixel_shuffle"),
-    (HYBRID, "instance", "gelu", "pixel_shuffle"),
-    (HYBRID, "group", "mish", "transposed"),
-    (HYBRID.clone(base_features=6), "group", "swish", "nearest"),
+    (UNET.clone(unet_skips=False), "none", "mish", "pixel_shuffle"),
+    (ResNet(blocks=1, base_features=4), "instance_affine", "gelu", "transposed"),
+    (HYBRID, "batch", "swish", "nearest"),
+    (HYBRID, "group", "leaky_relu", "pixel_shuffle"),
 ]
+
+
+class OneBlock(nn.Module):
+    """An own network that is made of the package's blocks."""
+
+    out_channels: int = 3
+
+    @nn.compact
+    def __call__(self, source, *, train, dropout_keys=None):
+        layer = ConvBlock(self.out_channels, conv, train, kernel_size=1, spectral_norm=True)
+        return nn.tanh(layer(source))
+
+
+class OneLayer(nn.Module):
+    """An own network with a layer of flax."""
+
+    @nn.compact
+    def __call__(self, source, *, train, dropout_keys=None):
+        return nn.tanh(nn.Conv(3, (3, 3))(source))
 
 
 def written(generator, folder, **options):
@@ -75,8 +89,7 @@ def test_the_variants_are_all_that_there_are():
 )
 def test_pixels_are_read_and_written_as_stored(tmp_path, source, target):
     form = PairFormat(source, target)
-    module = UNET.clone(out_channels=target.channels, activation="swish")
-    generator = drawn_generator(module, form=form)
+    generator = drawn_generator(OneBlock(target.channels), form=form)
     sources = draw(source, 3, SIDE, SIDE)
     if source.classes == 5:
         sources[0, :4] = 255  # pixels without a class
@@ -101,33 +114,7 @@ def test_half_the_digits_of_kernels_make_half_a_file(tmp_path):
     assert 0 < np.abs(half - whole).max() <= 2
 
 
-class OwnBlocks(nn.Module):
-    """An own network that is made of the package's blocks."""
-
-    @nn.compact
-    def __call__(self, source, *, train, dropout_keys=None):
-        down = ConvBlock(4, down_conv, train, after=leaky_relu, spectral_norm=True, name="a")(
-            source
-        )
-        return nn.tanh(ConvBlock(3, up_conv, train, norm="none", name="b")(down))
-
-
-class OwnLayers(nn.Module):
-    """An own network with a layer of flax."""
-
-    @nn.compact
-    def __call__(self, source, *, train, dropout_keys=None):
-        return nn.tanh(nn.Conv(3, (3, 3))(source))
-
-
-def test_an_own_network_of_known_blocks_becomes_a_file(tmp_path):
-    generator = drawn_generator(OwnBlocks(), multiple=2)
-    sources = draw(generator.form.source, 1, SIDE, SIDE)
-    fakes = written(generator, tmp_path)(sources)
-    assert np.abs(fakes.astype(int) - ours(generator, sources)).max() <= 1
-
-
 def test_an_own_network_that_onnx_cannot_hold_is_told_what_can(tmp_path):
     with pytest.raises(InputError, match=r"conv_general_dilated.*--format stablehlo"):
-        written(drawn_generator(OwnLayers()), tmp_path)
+        written(drawn_generator(OneLayer()), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -2,14 +2,13 @@
 
 import json
 
-import numpy as np
 import pytest
 from support import tiny
-from support.generators import SIDE, drawn_bundle
+from support.generators import drawn_bundle
 from support.own_code import config_with
 from support.scripts import refused, run_script
 
-from pix2pix_jax import InputError, load_generator, translate
+from pix2pix_jax import InputError, load_generator
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.evaluation.run_scores import choose_step, find_checkpoints
 from pix2pix_jax.runs.bundle import WEIGHTS_FILE, write_bundle
@@ -99,5 +98,4 @@ def test_a_bundle_without_its_data_says_where_to_give_it(tmp_path):
     bundle = drawn_bundle(tmp_path / "bundle", data__source="side_by_side", data__root="pairs")
     result = run_script("sample", "--workdir", bundle, "--split", "val", "--output", tmp_path / "o")
     assert refused(result, "--data_root")
-    image = np.zeros((SIDE, SIDE, 3), np.uint8)
-    assert translate(load_generator(bundle), [image])[0].shape == image.shape
+    assert load_generator(bundle).step == 7  # it needs no data
