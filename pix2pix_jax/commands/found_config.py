@@ -233,8 +233,10 @@ def _find_recipe(finding: Finding, pairs: int) -> None:
         length = f"{train.steps} steps"
     jitter = "crops and flips" if finding.config.augment.flip else "crops"
     rate = f"{finding.config.lr.schedule} learning rate"
+    decay = finding.config.lr.decay_epochs
     if finding.config.lr.schedule == "linear":
-        rate = f"learning rate decays over the last {finding.config.lr.decay_epochs} epochs"
+        last = f"the last {decay} epochs" if decay > 1 else "the last epoch"
+        rate = f"learning rate decays over {last}" if decay else "constant learning rate"
     average = f"moving average {train.ema_decay:g}" if train.ema_decay else "no moving average"
     finding.say(
         "recipe",

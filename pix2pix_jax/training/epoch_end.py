@@ -252,4 +252,5 @@ def last_line(run: Run, summary: dict[str, Any]) -> str:
         scores = "no pairs were held out to score"
     epochs, seconds = summary["epochs"], summary["seconds"]
     ended = f", ended by a {summary['ended_by']}" if "ended_by" in summary else ""
-    return f"done: {epochs} epochs in {seconds:.0f} s{ended}; {scores}; see {run.folder.samples}"
+    length = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    return f"done: {length} in {seconds:.0f} s{ended}; {scores}; see {run.folder.samples}"

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
@@ -194,3 +195,21 @@ def build_optimizer(
     """
     adam = optax.chain(scale_by_adam(b1, b2, 1e-8), optax.scale_by_learning_rate(schedule))
     return optax.chain(optax.clip_by_global_norm(clip_norm), adam) if clip_norm else adam
+
+
+def move_average(average: PyTree, new: PyTree, decay: float, step: Int[Array, ""]) -> PyTree:
+    """Move an exponential moving average towards new values.
+
+    The decay is (1 + step) / (10 + step) until that has grown to the wanted one. Otherwise a short
+    run would be sampled with what is left of its initial values.
+
+    Args:
+        average: The average so far.
+        new: The new values.
+        decay: Share of the average that is kept, in [0, 1).
+        step: Number of steps taken before this one.
+
+    Returns:
+        The average.
+    """
+    return optax.incremental_update(new, average, jnp.maximum(1 - decay, 9 / (10 + step)))

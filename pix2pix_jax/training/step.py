@@ -1,8 +1,8 @@
 """The training step: the method itself, as a pure function of state and batch.
 
-It has three forms, made of the same parts: the step of the paper (`make_train_step`; read it
-first), the same step over a batch in parts, and regression without a discriminator. Pairs come in
-as they are stored; augmentation and conversion are part of the step.
+It has three forms of the same parts: the step of the paper (`make_train_step`; read it first), that
+step over a batch in parts, and regression without a discriminator. Pairs come in as stored;
+augmentation and conversion are part of the step.
 """
 
 import dataclasses
@@ -27,6 +27,7 @@ from pix2pix_jax.training.objectives import (
     generator_loss,
     regression_loss,
 )
+from pix2pix_jax.training.optimizers import move_average
 from pix2pix_jax.training.state import TrainState
 
 Batch = dict[str, Any]
@@ -45,7 +46,7 @@ class StepParts:
         d_tx: Optimiser of the discriminator.
         losses: What the networks minimise.
         augment: Maps `(keys, source, target)`, stored pixels, to float32 in [-1, 1].
-        ema_decay: Decay of the generator's moving average; 0 for no average.
+        ema_decay: Decay of the generator's moving average, see `move_average`; 0 for no average.
         axis_name: Mapped axis of the devices over which gradients are averaged; None on one device.
             The networks must have been built with the same name.
         exactness: How exactly the step computes.
@@ -294,7 +295,6 @@ def _update_generator(state: TrainState, parts: StepParts, grads: PyTree) -> Tra
     grads = _mean_over(parts.axis_name, grads)
     updates, opt_state = parts.g_tx.update(grads, state.g_opt_state, state.g_params)
     params = optax.apply_updates(state.g_params, state.scaled(updates))
-    ema: PyTree = {}
-    if parts.ema_decay:
-        ema = optax.incremental_update(params, state.g_ema, 1 - parts.ema_decay)
+    ema, decay = state.g_ema, parts.ema_decay
+    ema = move_average(ema, params, decay, state.step) if decay else {}
     return state.replace(g_params=params, g_opt_state=opt_state, g_ema=ema)

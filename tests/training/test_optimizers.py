@@ -6,7 +6,12 @@ import pytest
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.order import Timeline
-from pix2pix_jax.training.optimizers import SCHEDULES, build_optimizer, build_schedule
+from pix2pix_jax.training.optimizers import (
+    SCHEDULES,
+    build_optimizer,
+    build_schedule,
+    move_average,
+)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +159,16 @@ def test_adam_takes_the_steps_of_optax_with_its_state():
     np.testing.assert_allclose(params[0]["kernel"], params[1]["kernel"], rtol=1e-5)
     for one, other in zip(*(jax.tree.leaves(state[0]) for state in states), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, 0.1), (5, 0.4), (26, 0.75), (1000, 0.75)])
+def test_a_moving_average_keeps_less_in_the_first_steps(step, kept):
+    average = move_average({"a": jnp.ones(3)}, {"a": jnp.full(3, 2.0)}, 0.75, jnp.int32(step))
+    np.testing.assert_allclose(average["a"], kept + 2 * (1 - kept), rtol=1e-6)
+
+
+def test_a_moving_average_of_one_value_is_that_value_from_the_first_steps_on():
+    average, value = jnp.float32(5), jnp.float32(1)
+    for step in range(100):
+        average = move_average(average, value, 0.999, jnp.int32(step))
+    assert float(average) == pytest.approx(1, abs=1e-6)
