@@ -2,6 +2,7 @@
 
 pix2pix-jax sample --workdir runs/maps --input photos/ --output out/
 pix2pix-jax sample --workdir runs/maps --split test --output out/
+pix2pix-jax sample --workdir runs/maps --input huge.tif --fit tile --output out/
 
 Results take the place of earlier files of the same names in the output folder.
 """
@@ -11,11 +12,12 @@ import argparse
 from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
 from pix2pix_jax.commands.terminal import say
-from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS
+from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS, TILE_NORMS
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
 # Flags that say something of one of the two kinds of input only.
 _OF_INPUT, _OF_SPLIT = ("derive", "side", "on_error"), ("data_root",)
+_OF_TILES = ("tile", "overlap", "tile_norm")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -54,9 +56,11 @@ def parse_arguments() -> argparse.Namespace:
         "--fit",
         default="",
         choices=FITS,
-        help="for an image of another size than in training: resize it and the result, or pad it "
-        "and crop the result (default: resize if the run resized its images)",
+        help="for an image of another size than in training: resize it and the result; or pad it "
+        "and crop the result; or tile: translate it in overlapping tiles, in memory that does not "
+        "grow with it (default: resize if the run resized its images, or else pad)",
     )
+    _add_tile_flags(parser)
     _add_input_flags(parser)
     parser.add_argument(
         "--batch_size",
@@ -72,7 +76,31 @@ def parse_arguments() -> argparse.Namespace:
     for name in _OF_INPUT if flags.input is None else _OF_SPLIT:
         if getattr(flags, name):
             parser.error(f"--{name} goes with {'--input' if name in _OF_INPUT else '--split'}")
+    for name in _OF_TILES if flags.fit != "tile" else ():
+        if getattr(flags, name) is not None:
+            parser.error(f"--{name} goes with --fit tile")
     return flags
+
+
+def _add_tile_flags(parser: cli.Parser) -> None:
+    """Add the flags that go with `--fit tile`."""
+    parser.add_argument(
+        "--tile",
+        type=cli.whole(1, 2**16),
+        help="side of a tile in pixels (default: the largest that takes a fair share of memory)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=cli.whole(0, 2**16),
+        help="least overlap of tiles in pixels (default: what the network sees around a border, or "
+        "a quarter of a tile if that is more than half of one)",
+    )
+    parser.add_argument(
+        "--tile_norm",
+        choices=TILE_NORMS,
+        help="where norms that use an image's own statistics take them from: the whole image "
+        "(default), running statistics of the training (batch norm alone), or each tile its own",
+    )
 
 
 def _add_input_flags(parser: cli.Parser) -> None:
@@ -104,6 +132,7 @@ def main() -> None:
     from pix2pix_jax.runs.folder import RunFolder
     from pix2pix_jax.runs.generator import generator_of
     from pix2pix_jax.runs.image_folders import translate_folder, translate_split
+    from pix2pix_jax.runs.tiling import Tiling
 
     enable_compilation_cache(flags.compilation_cache)
     folder = RunFolder(
@@ -112,7 +141,10 @@ def main() -> None:
         data_root=flags.data_root,
         max_pixels=flags.max_pixels,
     )
-    generator = generator_of(folder, flags.checkpoint, seed=flags.seed, fit=flags.fit)
+    tiling = Tiling(flags.tile or 0, flags.overlap, flags.tile_norm or "whole")
+    generator = generator_of(
+        folder, flags.checkpoint, seed=flags.seed, fit=flags.fit, tiling=tiling
+    )
     options = {
         "mode": flags.mode,
         "batch_size": flags.batch_size,

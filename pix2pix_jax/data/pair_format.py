@@ -19,7 +19,7 @@ Size = tuple[int, int]
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
 # Kinds of derivation whose input is what a user has anyway: a photo to colour. For the others, the
 # user's file is the source already: a sketch, a blurred photo, one with a hole.
-_ALWAYS_DERIVED = ("gray", "lab")
+ALWAYS_DERIVED = ("gray", "lab")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,10 +155,10 @@ class PairFormat:
             The source as stored.
         """
         derivation, what = self.derivation, name or file
-        if derivation is None or not self._derives(derive):
+        if derivation is None or not self.derives(derive):
             return self.source.read(file, name=what)
         image = self.single.read(file, name=what)
-        if size is not None and derivation.kind not in _ALWAYS_DERIVED:
+        if size is not None and derivation.kind not in ALWAYS_DERIVED:
             image = self.single.resize(image, size)
         return derivation(image, pathlib.PurePath(str(what)).name)[0]
 
@@ -169,14 +169,18 @@ class PairFormat:
             path: An image file.
             derive: As for `read_source`.
         """
-        side = self.single if self._derives(derive) else self.source
+        side = self.single if self.derives(derive) else self.source
         side.check_file(path)
 
-    def _derives(self, derive: bool) -> bool:
-        """Return whether the source is derived from the image in a user's file."""
+    def derives(self, derive: bool) -> bool:
+        """Return whether the source is derived from the image in a user's file.
+
+        Args:
+            derive: Whether that is asked for, even if the file could be a source itself.
+        """
         if self.derivation is None or self.direction == "BtoA":
             return False
-        return derive or self.derivation.kind in _ALWAYS_DERIVED
+        return derive or self.derivation.kind in ALWAYS_DERIVED
 
     @property
     def written(self) -> Encoding:

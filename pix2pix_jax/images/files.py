@@ -205,6 +205,16 @@ def size_of(file: File, *, name: object = None) -> tuple[int, int]:
         return size_of_picture(opened)
 
 
+def is_tiff(path: str | os.PathLike) -> bool:
+    """Return whether the content of a file is a TIFF.
+
+    Raises:
+        InputError: The file cannot be opened.
+    """
+    with naming(path), open_file(path) as opened:
+        return _start(opened).startswith(tiff_files.MAGIC)
+
+
 def suffix_of(dtype: str, channels: int, kind: str = "") -> str:
     """Return the suffix for `write`: `.png`, or `.tif` for what PNG cannot hold.
 

@@ -17,11 +17,13 @@ from pix2pix_jax.runs.results import Given, Results, saying_what_was_written
 from pix2pix_jax.runs.source_files import (
     Image,
     Task,
+    carried_by,
     choose_sides,
     judge,
     read_sources,
     size_in_network,
 )
+from pix2pix_jax.runs.tiled_files import translate_files
 from pix2pix_jax.runs.translation import batches_of_one_size, check_mode
 
 logger = logging.getLogger(__name__)
@@ -43,9 +45,10 @@ def translate_folder(
 ) -> list[pathlib.Path]:
     """Translate an image file, or all image files in a folder, to files with the same names.
 
-    Results are PNG files, or TIFF if PNG cannot hold the target: see `images.files.suffix_of`. Each
-    appears whole or not at all, and takes the place of an earlier file of its name. An output
-    folder inside the input folder is not searched for inputs.
+    Results are PNG files, or TIFF if PNG cannot hold the target (see `images.files.suffix_of`), or
+    if the source is a GeoTIFF, whose tags are kept (see `Results.suffix_for`). Each appears whole
+    or not at all, and takes the place of an earlier file of its name. An output folder inside the
+    input folder is not searched for inputs.
 
     What the headers of the files tell is judged before the first result is written.
 
@@ -92,19 +95,24 @@ def translate_folder(
     refuse_unwritable(output)
     if generator.form.derivation is not None and side in ("left", "right"):
         raise InputError(f"side={side!r}: this run derives its sources from single images")
-    jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), results.suffix)
+    jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), results.suffix_for)
     refuse_losses([(path, results.files_of(target)) for path, target in jobs])
     good = judge(generator, jobs, derive=derive, on_error=on_error)
     tasks = choose_sides(generator, good, side)
-    sizes = [size_in_network(generator, task) for task in tasks]
     written = results.written
     with saying_what_was_written(written, len(jobs), output):
-        for numbers in _batches(sizes, batch_size):
-            some = [tasks[number] for number in numbers]
-            read, failure = read_sources(generator, some, derive=derive, on_error=on_error)
-            results.add([_given(task, image, derive) for task, image in read])
-            if failure is not None:
-                raise failure
+        if generator.fit == "tile":
+            translate_files(
+                generator,
+                tasks,
+                written,
+                mode=mode,
+                derive=derive,
+                same_dropout=same_dropout,
+                on_error=on_error,
+            )
+        else:
+            _translate_whole(results, generator, tasks, batch_size, derive, on_error)
         if len(written) < len(jobs):
             logger.warning("%d of %d images were left out", len(jobs) - len(written), len(jobs))
         if not written:
@@ -113,10 +121,28 @@ def translate_folder(
     return sorted(written, key=order.__getitem__)
 
 
+def _translate_whole(
+    results: Results,
+    generator: Generator,
+    tasks: Sequence[Task],
+    batch_size: int,
+    derive: bool,
+    on_error: str,
+) -> None:
+    """Translate each image at once."""
+    sizes = [size_in_network(generator, task) for task in tasks]
+    for numbers in _batches(sizes, batch_size):
+        some = [tasks[number] for number in numbers]
+        read, failure = read_sources(generator, some, derive=derive, on_error=on_error)
+        results.add([_given(task, image, derive) for task, image in read])
+        if failure is not None:
+            raise failure
+
+
 def _given(task: Task, image: Image, derive: bool) -> Given:
     """Return a task's image for `Results`: a derived one has the network's size, not the file's."""
     size = image_files.size_of(task.source) if derive else None
-    return Given(image, task.source.name, task.target, size)
+    return Given(image, task.source.name, task.target, size, carried_by(task))
 
 
 def _batches(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:

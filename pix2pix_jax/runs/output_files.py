@@ -2,7 +2,7 @@
 
 import logging
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import real_path
@@ -13,13 +13,17 @@ logger = logging.getLogger(__name__)
 Job = tuple[pathlib.Path, pathlib.Path]  # a file to translate, and where the result goes
 
 
-def plan_outputs(source: pathlib.Path, output: pathlib.Path, suffix: str = ".png") -> list[Job]:
+def plan_outputs(
+    source: pathlib.Path,
+    output: pathlib.Path,
+    suffix_for: Callable[[pathlib.Path], str] = lambda _: ".png",
+) -> list[Job]:
     """Pair every input file with its output file, before anything is written.
 
     Args:
         source: File or folder.
         output: Folder for the results.
-        suffix: Suffix of the output files.
+        suffix_for: Returns the suffix of the output file of an input file.
 
     Returns:
         Input and output of each file. An output folder inside the input folder is left out of the
@@ -36,7 +40,7 @@ def plan_outputs(source: pathlib.Path, output: pathlib.Path, suffix: str = ".png
     found = _without_results(found, root, output)
     if not found:
         raise InputError(f"--input {source}: no images ({', '.join(listing.SUFFIXES)}) in it")
-    jobs = [(path, output / path.relative_to(root).with_suffix(suffix)) for path in found]
+    jobs = [(path, output / path.relative_to(root).with_suffix(suffix_for(path))) for path in found]
     inputs = set(map(real_path, found))
     for _, target in jobs:
         if real_path(target) in inputs:

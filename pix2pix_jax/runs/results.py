@@ -9,13 +9,17 @@ from typing import Any
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.carried import NOTHING, Carried, is_geotiff
 from pix2pix_jax.runs.blending import Blend
 from pix2pix_jax.runs.draws import check_draws, resize_deviation, translate_draws
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.source_files import Image
 from pix2pix_jax.runs.translation import translate
 
-_LESS_MEMORY = "translate large images at the training's size: --fit resize"
+_LESS_MEMORY = (
+    "translate large images in tiles, --fit tile, or at the training's size, --fit resize"
+)
+_MOST_IN_PNG = 2**25  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +31,14 @@ class Given:
         name: The name that decides its dropout.
         target: Where the result goes.
         size: Height and width of the result, if they are not those of the source.
+        carried: What the result keeps of the source's file.
     """
 
     image: Image
     name: str
     target: pathlib.Path
     size: tuple[int, int] | None = None
+    carried: Carried = NOTHING
 
 
 class Results:
@@ -66,6 +72,9 @@ class Results:
         Raises:
             InputError: The draws or the blend are impossible.
         """
+        if generator.fit == "tile" and (draws > 1 or blend):
+            what = f"draws={draws}" if draws > 1 else f"blend={blend}"
+            raise InputError(f"{what} with fit='tile': choose --fit resize or pad")
         check_draws(generator, draws, mode)
         self._blend = Blend(blend)
         if blend and draws > 1:
@@ -79,6 +88,21 @@ class Results:
         """The suffix of the files of results."""
         target = self._generator.form.written
         return image_files.suffix_of(target.dtype, target.channels)
+
+    def suffix_for(self, source: pathlib.Path) -> str:
+        """Return the suffix of the file of a result.
+
+        What lies somewhere on Earth stays a GeoTIFF. In tiles (`fit='tile'`) every TIFF stays one,
+        and the result of a large image becomes one: a PNG could not be written row by row.
+
+        Args:
+            source: The image file; one that cannot be read is judged later.
+        """
+        with contextlib.suppress(InputError):
+            in_tiles = self._generator.fit == "tile"
+            if is_geotiff(source) or (in_tiles and _is_tiff_or_large(source)):
+                return ".tif"
+        return self.suffix
 
     def files_of(self, target: pathlib.Path) -> list[pathlib.Path]:
         """Return the files that a result is written to: itself, and its deviation if wanted."""
@@ -109,8 +133,13 @@ class Results:
         if given.size is not None:
             fake = self._generator.form.written.resize(fake, given.size)
         given.target.parent.mkdir(parents=True, exist_ok=True)
-        image_files.write(given.target, fake)
+        image_files.write(given.target, fake, carried=given.carried)
         self.written.append(given.target)
+
+
+def _is_tiff_or_large(source: pathlib.Path) -> bool:
+    height, width = image_files.size_of(source)
+    return image_files.is_tiff(source) or height * width > _MOST_IN_PNG
 
 
 def _deviation_of(target: pathlib.Path) -> pathlib.Path:

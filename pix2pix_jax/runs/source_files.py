@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.carried import Carried, read_carried
 from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.output_files import Job
@@ -92,6 +93,12 @@ def _is_pair(generator: Generator, path: pathlib.Path) -> bool:
     height, width = image_files.size_of(path)
     wanted = 2 * generator.image_size[1] / generator.image_size[0]
     return width % 2 == 0 and abs(width / height / wanted - 1) < _PAIR_TOLERANCE
+
+
+def carried_by(task: Task) -> Carried:
+    """Return what the result keeps of a task's file: half of an image lies nowhere on Earth."""
+    carried = read_carried(task.source)
+    return carried if task.side == "whole" else dataclasses.replace(carried, geo=())
 
 
 def size_in_network(generator: Generator, task: Task) -> tuple[int, int]:

@@ -168,7 +168,7 @@ class _Padded:
 
     def read(self, first: int, last: int) -> Strip:
         rows = self._rows[first:last]
-        strip = self._source.read(rows.min(), rows.max() + 1)
+        strip = self._source.read(int(rows.min()), int(rows.max()) + 1)
         if len(strip) == len(rows) and strip.shape[1] == len(self._columns):
             return strip
         return strip[(rows - rows.min())[:, None], self._columns]

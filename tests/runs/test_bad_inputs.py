@@ -99,10 +99,10 @@ def test_a_disk_that_is_full_is_said_with_what_was_written(
 ):
     write = image_files.write
 
-    def fail_at_the_third(path, image):
+    def fail_at_the_third(path, image, **options):
         if path.name == "c.png":
             raise OSError(28, "No space left on device")
-        write(path, image)
+        write(path, image, **options)
 
     monkeypatch.setattr(image_files, "write", fail_at_the_third)
     with pytest.raises(OSError, match="No space left") as found:
@@ -211,5 +211,5 @@ def test_a_full_memory_says_what_helps(generator, photos, tmp_path, monkeypatch)
         raise MemoryError
 
     monkeypatch.setattr(results, "translate", fail)
-    with pytest.raises(InputError, match="out of memory: translate large images at"):
+    with pytest.raises(InputError, match="out of memory: translate large images in tiles"):
         translate_folder(generator, photos, tmp_path / "out")

@@ -266,7 +266,7 @@ def test_folders_that_would_lose_something_are_refused(
 
 def test_a_result_in_another_format_replaces_no_input(tmp_path):
     path = save(tmp_path / "a.png", photo())
-    assert plan_outputs(tmp_path, tmp_path, ".tif") == [(path, tmp_path / "a.tif")]
+    assert plan_outputs(tmp_path, tmp_path, lambda _: ".tif") == [(path, tmp_path / "a.tif")]
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_read(generator, tmp_path):

@@ -1,0 +1,93 @@
+"""Translate image files in tiles: read, translated and written some rows at a time."""
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from tqdm.auto import tqdm
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.source_rows import open_source
+from pix2pix_jax.data.sources import split_in_halves
+from pix2pix_jax.images.rows import Rows, Strip, write_rows
+from pix2pix_jax.runs.generator import Generator
+from pix2pix_jax.runs.source_files import Task, carried_by
+from pix2pix_jax.runs.tiled_images import ImageTiler
+from pix2pix_jax.runs.translation import name_hashes
+
+logger = logging.getLogger(__name__)
+
+
+def translate_files(
+    generator: Generator,
+    tasks: Sequence[Task],
+    written: list[pathlib.Path],
+    *,
+    mode: str,
+    derive: bool,
+    same_dropout: bool,
+    on_error: str,
+) -> None:
+    """Translate image files in tiles.
+
+    Args:
+        generator: The generator, with its `tiling`.
+        tasks: The files.
+        written: The files of the results are added here, each as soon as it is complete.
+        mode: `paper` or `deterministic`.
+        derive: Whether sources are derived as in training, see `PairFormat.read_source`.
+        same_dropout: Whether all images get the same dropout.
+        on_error: `fail`: a file that cannot be read ends the call; `skip`: it is left out.
+
+    Raises:
+        InputError: As for `ImageTiler`; or a file cannot be read, with `fail`.
+    """
+    tiler = _FileTiler(generator, mode=mode, derive=derive, same_dropout=same_dropout)
+    for task in tqdm(tasks, unit="image", disable=True if len(tasks) == 1 else None):
+        try:
+            tiler.translate(task)
+        except InputError as error:
+            if on_error == "fail":
+                raise
+            logger.warning("left out: %s", error)
+        else:
+            written.append(task.target)
+
+
+class _FileTiler:
+    """Translates image files in tiles."""
+
+    def __init__(
+        self, generator: Generator, *, mode: str, derive: bool, same_dropout: bool
+    ) -> None:
+        self._generator, self._derive, self._same = generator, derive, same_dropout
+        self._tiler = ImageTiler(generator, mode=mode)
+
+    def translate(self, task: Task) -> None:
+        """Translate a file, and write the result; it appears whole or not at all."""
+        (name_hash,) = name_hashes(["" if self._same else task.source.name])
+        stored = self._generator.form.written
+        task.target.parent.mkdir(parents=True, exist_ok=True)
+        with self._open(task) as source:
+            write_rows(
+                task.target,
+                self._tiler(source, task.source.name, int(name_hash)),
+                source.size,
+                dtype=stored.dtype,
+                channels=stored.channels,
+                carried=carried_by(task),
+            )
+
+    @contextlib.contextmanager
+    def _open(self, task: Task) -> Iterator[Rows]:
+        with open_source(self._generator.form, task.source, derive=self._derive) as rows:
+            if task.side == "whole":
+                yield rows
+                return
+
+            def read_half(first: int, last: int) -> Strip:
+                halves = split_in_halves(rows.read(first, last), task.source)
+                return halves[task.side == "right"]
+
+            yield Rows((rows.size[0], rows.size[1] // 2), read_half)
