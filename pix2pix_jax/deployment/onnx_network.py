@@ -54,13 +54,15 @@ def add_network(
     trace, blocks = _trace(module, variables, shape)
     names: dict[object, str] = {trace.invars[0]: source}
     for equation in _needed(trace):
+        if equation.primitive is not _block and equation.primitive.name not in _BETWEEN:
+            raise refuse(_name(equation))
         if not all(isinstance(each, core.Var) and each in names for each in equation.invars):
             raise refuse(f"{_name(equation)} with a constant")
         inputs = [names[each] for each in equation.invars]
         if equation.primitive is _block:
             result = add_block(graph, inputs[0], *blocks[equation.params["number"]])
         else:
-            result = _add_between(graph, equation, inputs)
+            result = _BETWEEN[equation.primitive.name](graph, equation, inputs)
         names[equation.outvars[0]] = result
     return names[trace.outvars[0]]
 
@@ -105,16 +107,16 @@ def _needed(trace: core.Jaxpr) -> list[core.JaxprEqn]:
     return equations[::-1]
 
 
-def _add_between(graph: Graph, equation: core.JaxprEqn, inputs: list[str]) -> str:
-    """Add an operation between blocks."""
-    name = equation.primitive.name
-    if name == "add":
-        return graph.add("Add", *inputs)
-    if name == "tanh":
-        return graph.add("Tanh", *inputs)
-    if name == "concatenate":
-        return graph.add("Concat", *inputs, axis=_AXES[equation.params["dimension"]])
-    raise refuse(_name(equation))
+def _add_concatenation(graph: Graph, equation: core.JaxprEqn, inputs: list[str]) -> str:
+    return graph.add("Concat", *inputs, axis=_AXES[equation.params["dimension"]])
+
+
+# Operations between blocks.
+_BETWEEN: dict[str, Callable[[Graph, core.JaxprEqn, list[str]], str]] = {
+    "add": lambda graph, _, inputs: graph.add("Add", *inputs),
+    "concatenate": _add_concatenation,
+    "tanh": lambda graph, _, inputs: graph.add("Tanh", *inputs),
+}
 
 
 def _name(equation: core.JaxprEqn) -> str:

@@ -41,8 +41,9 @@ def drawn_bundle(folder, *, factor=1.0, **changes):
     config = tiny.tiny_config(small | keys)
     folder.mkdir(parents=True)
     save_json(config, folder / "config.json")
-    networks = RunFolder(folder).networks
-    variables = drawn_generator(networks.generator, side=networks.source_shape[0]).variables
+    run = RunFolder(folder)
+    side = run.networks.source_shape[0]
+    variables = drawn_generator(run.networks.generator, form=run.form, side=side).variables
     variables["params"] = jax.tree.map(lambda leaf: factor * leaf, variables["params"])
     about = {"step": "7", "weights_sha256": digest_of(variables)}
     write_bundle(folder, config, variables, about)
