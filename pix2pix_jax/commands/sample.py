@@ -3,6 +3,7 @@
 pix2pix-jax sample --workdir runs/maps --input photos/ --output out/
 pix2pix-jax sample --workdir runs/maps --split test --output out/
 pix2pix-jax sample --workdir runs/maps --input huge.tif --fit tile --output out/
+pix2pix-jax sample --workdir runs/maps --input clip.mp4 --output out.mp4
 
 Results take the place of earlier files of the same names in the output folder.
 """
@@ -13,9 +14,11 @@ from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS, TILE_NORMS
+from pix2pix_jax.images.video_files import is_video
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
 # Flags that say something of one of the two kinds of input only.
+_NOT_OF_VIDEOS = ("draws", "side")  # --same_dropout is how they are translated anyway
 _OF_INPUT, _OF_SPLIT = ("derive", "side", "on_error"), ("data_root",)
 _OF_TILES = ("tile", "overlap", "tile_norm")
 
@@ -25,10 +28,15 @@ def parse_arguments() -> argparse.Namespace:
     parser = cli.Parser(__doc__, foreign=foreign_flags.for_sample)
     parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--input", type=cli.filled_path, help="an image file, or a folder of them")
+    what.add_argument(
+        "--input", type=cli.filled_path, help="an image file, a folder of them, or a video"
+    )
     what.add_argument("--split", help="a split of the run's own data: train, val or test")
     parser.add_argument(
-        "--output", required=True, type=cli.filled_path, help="folder for the results"
+        "--output",
+        required=True,
+        type=cli.filled_path,
+        help="folder for the results; for a video, its file",
     )
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
     parser.add_argument("--mode", default="paper", choices=EVAL_MODES, help="see the README")
@@ -48,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--blend",
-        type=float,
+        type=cli.number(float),
         default=0.0,
         help="share of the frame before in each frame of a video, from 0 (default) to less than 1",
     )
@@ -73,6 +81,10 @@ def parse_arguments() -> argparse.Namespace:
     cli.add_cache_flag(parser)
     cli.add_trust_flag(parser)
     flags = parser.parse_args()
+    if flags.input is not None and is_video(flags.input):
+        for name in _NOT_OF_VIDEOS:
+            if getattr(flags, name) != parser.get_default(name):
+                parser.error(f"--{name} does not go with a video, such as {flags.input}")
     for name in _OF_INPUT if flags.input is None else _OF_SPLIT:
         if getattr(flags, name):
             parser.error(f"--{name} goes with {'--input' if name in _OF_INPUT else '--split'}")
@@ -120,7 +132,8 @@ def _add_input_flags(parser: cli.Parser) -> None:
     parser.add_argument(
         "--on_error",
         choices=ON_FAULT,
-        help="on a file that cannot be read: fail (default), or skip and count",
+        help="on a file that cannot be read: fail (default), or skip and count; in place of a "
+        "damaged frame of a video, the one before is repeated",
     )
 
 
@@ -133,6 +146,7 @@ def main() -> None:
     from pix2pix_jax.runs.generator import generator_of
     from pix2pix_jax.runs.image_folders import translate_folder, translate_split
     from pix2pix_jax.runs.tiling import Tiling
+    from pix2pix_jax.runs.video import translate_video
 
     enable_compilation_cache(flags.compilation_cache)
     folder = RunFolder(
@@ -152,6 +166,19 @@ def main() -> None:
         "draws": flags.draws,
         "blend": flags.blend,
     }
+    if flags.input is not None and is_video(flags.input):
+        count = translate_video(
+            generator,
+            flags.input,
+            flags.output,
+            mode=flags.mode,
+            batch_size=flags.batch_size,
+            derive=flags.derive,
+            blend=flags.blend,
+            on_error=flags.on_error or "fail",
+        )
+        say(f"step {generator.step}: {count} frames in {flags.output}")
+        return
     if flags.input is not None:
         paired = folder.settings.data.source.partition(":")[0] in _PAIRED
         written = translate_folder(

@@ -154,13 +154,31 @@ class PairFormat:
         Returns:
             The source as stored.
         """
-        derivation, what = self.derivation, name or file
-        if derivation is None or not self.derives(derive):
+        what = name or file
+        if not self.derives(derive):
             return self.source.read(file, name=what)
-        image = self.single.read(file, name=what)
+        return self._derive(self.single.read(file, name=what), str(what), size)
+
+    def source_of(
+        self, image: Image, name: str, *, derive: bool = False, size: Size | None = None
+    ) -> Image:
+        """Return the source of an image that was read already, such as the frame of a video.
+
+        Args:
+            image: Gray or RGB, in the dtype of the run's files.
+            name: Its name; this and the others are as for `read_source`.
+        """
+        if not self.derives(derive):
+            return self.source.convert(image, name)
+        return self._derive(self.single.convert(image, name), name, size)
+
+    def _derive(self, image: Image, name: str, size: Size | None) -> Image:
+        derivation = self.derivation
+        if derivation is None:
+            return image
         if size is not None and derivation.kind not in ALWAYS_DERIVED:
             image = self.single.resize(image, size)
-        return derivation(image, pathlib.PurePath(str(what)).name)[0]
+        return derivation(image, pathlib.PurePath(name).name)[0]
 
     def check_source(self, path: pathlib.Path, *, derive: bool = False) -> None:
         """Raise InputError for a file that `read_source` would refuse, as far as its header tells.

@@ -54,6 +54,8 @@ def check_draws(generator: Generator, draws: int, mode: str) -> None:
         return
     if mode == "deterministic":
         raise InputError(f"draws={draws} with mode 'deterministic', which has none: choose paper")
+    if generator.fit == "tile":
+        raise InputError(f"draws={draws} with fit='tile': choose --fit resize or pad")
     if not has_dropout(generator):
         raise InputError(
             f"draws={draws}: this run's generator has no dropout, so that all draws would be the "

@@ -72,10 +72,9 @@ class Results:
         Raises:
             InputError: The draws or the blend are impossible.
         """
-        if generator.fit == "tile" and (draws > 1 or blend):
-            what = f"draws={draws}" if draws > 1 else f"blend={blend}"
-            raise InputError(f"{what} with fit='tile': choose --fit resize or pad")
         check_draws(generator, draws, mode)
+        if generator.fit == "tile" and blend:
+            raise InputError(f"blend={blend} with fit='tile': choose --fit resize or pad")
         self._blend = Blend(blend)
         if blend and draws > 1:
             raise InputError(f"draws={draws} with blend={blend}: choose one of them")

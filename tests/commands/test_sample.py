@@ -124,3 +124,35 @@ def test_flags_that_do_not_fit_are_one_line(workdir, tmp_path, arguments, messag
     flags = ("--workdir", workdir, "--output", "out")
     assert refused(run_script("sample", *flags, *arguments, folder=tmp_path), message)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_video_is_translated_to_a_video(workdir, tmp_path):
+    pytest.importorskip("av", reason="PyAV is not installed: pip install 'pix2pix_jax[video]'")
+    from support.videos import read_clip, write_clip
+
+    write_clip(tmp_path / "clip.mp4", times=[0, 40, 90])
+    flags = ("--workdir", workdir, "--input", "clip.mp4", "--blend", "0.2")
+    status, out, error = run_script("sample", *flags, "--output", "out.mp4", folder=tmp_path)
+    assert status == 0, error
+    assert "step 6: 3 frames in out.mp4" in out
+    assert read_clip(tmp_path / "out.mp4")[0] == [0, 40, 90]
+    result = run_script("sample", *flags, "--output", "out", folder=tmp_path)
+    assert refused(result, "--output out: a video needs the name of a file; choose a suffix from")
+    result = run_script("sample", *flags, "--output", "o.mp4", "--draws", 2, folder=tmp_path)
+    assert refused(result, "--draws does not go with a video, such as clip.mp4")
+    result = run_script("sample", *flags, "--output", "o.mp4", "--blend", 1, folder=tmp_path)
+    assert refused(result, "blend=1.0: expected a number from 0 to less than 1")
+
+
+def test_frames_in_a_folder_can_be_blended(workdir, photos, tmp_path):
+    flags = ("--workdir", workdir, "--input", "in", "--same_dropout")
+    for output, blend in (("plain", 0), ("mixed", 0.5)):
+        more = ("--output", output, "--blend", blend)
+        assert run_script("sample", *flags, *more, folder=tmp_path)[0] == 0
+    plain, mixed = (
+        [np.array(Image.open(tmp_path / output / f"{n}.png"), int) for n in range(3)]
+        for output in ("plain", "mixed")
+    )
+    np.testing.assert_array_equal(mixed[0], plain[0])
+    expected = (plain[2] + (plain[1] + plain[0]) / 2) / 2
+    np.testing.assert_allclose(mixed[2], expected, atol=0.5)
