@@ -166,15 +166,16 @@ class PairFormat:
 
         Args:
             image: Gray or RGB, in the dtype of the run's files.
-            name: Its name; this and the others are as for `read_source`.
+            name: Its name, as for `read_source`.
+            derive: As for `read_source`.
+            size: As for `read_source`.
         """
         if not self.derives(derive):
             return self.source.convert(image, name)
         return self._derive(self.single.convert(image, name), name, size)
 
     def _derive(self, image: Image, name: str, size: Size | None) -> Image:
-        derivation = self.derivation
-        if derivation is None:
+        if (derivation := self.derivation) is None:
             return image
         if size is not None and derivation.kind not in ALWAYS_DERIVED:
             image = self.single.resize(image, size)
