@@ -72,11 +72,16 @@ def sources_of(folder: RunFolder, generator: Generator, most: int = MOST_IMAGES)
     Returns:
         The first validation sources; if they cannot be read, noise of the training's size, and
         `kind` says why.
+
+    Raises:
+        InputError: They cannot be read from where the user says that they are.
     """
     try:
         pairs = folder.load_pairs("val", cache=False)
         images = [pairs[number][0] for number in range(min(most, len(pairs)))]
     except InputError as error:
+        if folder.data_root:
+            raise
         rng = np.random.default_rng(0)
         images = [_noise(generator, rng) for _ in range(most)]
         return Sources(images, f"random images, as there are no validation pairs ({error})")

@@ -260,6 +260,13 @@ def test_flags_of_another_format_are_refused(tmp_path, flags, message):
     assert refused(result, message)
 
 
+def test_data_that_is_not_where_the_user_says_is_not_passed_over(run, tmp_path):
+    flags = ("--format", "onnx", "--output", "a.onnx", "--data_root", "nowhere")
+    result = run_script("export", "--workdir", run, *flags, folder=tmp_path)
+    assert refused(result, "--data_root nowhere: there is no such folder")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_without_a_checkpoint_is_one_line(tmp_path):
     (tmp_path / "run").mkdir()
     save_json(tiny_config(), tmp_path / "run" / "config.json")
