@@ -22,6 +22,7 @@ COMMANDS = {
     "import_torch": "turn weights of the PyTorch reference into a run",
     "export": "write a run's network in another program's format",
     "serve": "translate images over HTTP",
+    "demo": "write a page that translates pictures in the browser, and show it",
 }
 
 

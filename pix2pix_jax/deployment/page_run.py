@@ -1,0 +1,204 @@
+"""What the page needs of one run: its network, some of its held-out pairs, and how it is used."""
+
+import dataclasses
+import hashlib
+import logging
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.deployment.about import MODE, describe
+from pix2pix_jax.deployment.export import export
+from pix2pix_jax.deployment.page_brushes import Brush, colour_name, find_brushes
+from pix2pix_jax.deployment.verification import Comparison
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.palettes import Palette, load_palette
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import Generator
+
+logger = logging.getLogger(__name__)
+
+MODEL = "generator.onnx"
+_EXAMPLES = 8
+_LOOKED_AT = 16  # held-out sources whose colours are counted
+_GRAY_OR_RGB = (1, 3)
+Picture = UInt8[np.ndarray, "_ _ _"]
+Pair = tuple[Shaped[np.ndarray, "_ _ _"], Shaped[np.ndarray, "_ _ _"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class PageRun:
+    """A run in the page.
+
+    Attributes:
+        name: What it is called.
+        folder: The run's folder.
+        generator: Its generator.
+    """
+
+    name: str
+    folder: RunFolder
+    generator: Generator
+
+
+def refuse_unshowable(run: PageRun) -> None:
+    """Raise InputError unless a browser can read the run's sources and show its results."""
+    form = run.generator.form
+    if form.is_lab:
+        return
+    for side, what in ((form.source, "sources"), (form.target, "targets")):
+        if side.classes or (side.dtype == "uint8" and side.channels in _GRAY_OR_RGB):
+            continue
+        raise InputError(
+            f"{run.folder}: its {what} have {side.channels} channels of {side.dtype}, and browsers "
+            "show gray or RGB of 8 bits; `export --format onnx` writes a file for other programs"
+        )
+
+
+def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Comparison]:
+    """Write the files of a run.
+
+    Args:
+        run: The run.
+        folder: Where to write them; it is created.
+
+    Returns:
+        What the page has to know, as values of JSON, with paths from the page's folder; and how far
+        the network's file is from this package.
+
+    Raises:
+        InputError: ONNX cannot hold the network, or the file does not do what this package does.
+    """
+    folder.mkdir(parents=True)
+    found, weights = _write_model(run, folder / MODEL)
+    pairs = _held_out_pairs(run)
+    form, generator = run.generator.form, run.generator
+    sources = [_pictures(run, pair)[0] for pair in pairs]
+    about = describe(run.folder, generator)
+    kept = ("network", "step", "multiple", "fit", "pix2pix_jax")
+    shown = {name: about[name] for name in kept} | {
+        "name": run.name,
+        "model": f"{_place(folder)}/{MODEL}",
+        "weights": weights,
+        "mode": MODE,
+        "size": list(generator.image_size),
+        "source": _kind(form.source),
+        "target": _kind(form.target),
+        "dtype": form.source.dtype,
+        "derived": _derived(run),
+        "classes": _class_colours(form.source),
+        "group": _group(_kind(form.source), sources),
+        "brushes": [dataclasses.asdict(brush) for brush in _brushes(run, sources)],
+        "examples": [
+            _write_example(run, pair, folder, number)
+            for number, pair in enumerate(pairs[:_EXAMPLES])
+        ],
+    }
+    return shown, found
+
+
+def _write_model(run: PageRun, path: pathlib.Path) -> tuple[Comparison, str]:
+    """Write the network with kernels of 16 bits, or of 32 if 16 are too few to be equal."""
+    try:
+        return export(run.folder, run.generator, path, "onnx", weights="float16"), "float16"
+    except InputError as error:  # if it has another reason, the next line raises it again
+        logger.debug("%s", error)
+        found = export(run.folder, run.generator, path, "onnx")
+    logger.info("%s: float16 would change results; the page has weights of float32", run.folder)
+    return found, "float32"
+
+
+def _held_out_pairs(run: PageRun) -> list[Pair]:
+    """Return the first validation pairs as stored; none if they are not there any more."""
+    try:
+        pairs = run.folder.load_pairs("val", cache=False)
+        return [pairs[number] for number in range(min(_LOOKED_AT, len(pairs)))]
+    except InputError as error:
+        logger.warning("%s: the page has no examples, as %s", run.folder, error)
+        return []
+
+
+def _write_example(run: PageRun, pair: Pair, folder: pathlib.Path, number: int) -> dict[str, str]:
+    """Write both sides of a pair as pictures; return their paths in the page's folder."""
+    source, target = _pictures(run, pair)
+    given = target if _derived(run) else source  # the page derives the source as sample.py does
+    written = {}
+    for side, picture in (("source", given), ("target", target)):
+        name = f"{number + 1}_{side}.png"
+        image_files.write(folder / name, picture)
+        written[side] = f"{_place(folder)}/{name}"
+    return written
+
+
+def _pictures(run: PageRun, pair: Pair) -> tuple[Picture, Picture]:
+    """Return both sides as pictures that the page can turn into the sides again."""
+    form = run.generator.form
+    if form.is_lab:
+        return form.show(*pair)
+    source, target = pair  # not `show`, which may choose and swap channels
+    return (form.source.show(source) if form.source.classes else source), target
+
+
+def _place(folder: pathlib.Path) -> str:
+    """Return a run's folder as seen from the page's."""
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _derived(run: PageRun) -> bool:
+    """Return whether users give the image that the source is derived from: a photo to colour."""
+    form = run.generator.form
+    if form.derivation is None or form.direction != "AtoB":
+        return False
+    return form.derivation.kind in ("gray", "lab")
+
+
+def _kind(side: Encoding) -> str:
+    if side.classes:
+        return "classes"
+    if side.dtype == "float32":  # the others are refused
+        return "lab"
+    return "gray" if side.channels == 1 else "rgb"
+
+
+def _class_colours(side: Encoding) -> list[list[int]]:
+    """Return the colours in which class indices are shown; the last is that of no class."""
+    if not side.classes:
+        return []
+    numbers = np.arange(side.classes + 1)[None, :, None]
+    colours: list[list[int]] = side.show(numbers)[0].tolist()
+    return colours
+
+
+def _brushes(run: PageRun, sources: list[Picture]) -> list[Brush]:
+    """Return the colours to draw with; none if sources are photos."""
+    side = run.generator.form.source
+    if _derived(run):
+        return []
+    if not side.classes:
+        return find_brushes(sources, _palette(run))
+    colours = _class_colours(side)[:-1]
+    return [
+        Brush((red, green, blue), f"class {number}, {colour_name((red, green, blue))}")
+        for number, (red, green, blue) in enumerate(colours)
+    ]
+
+
+def _palette(run: PageRun) -> Palette | None:
+    try:
+        return load_palette(run.folder.settings.eval.palette)
+    except InputError as error:
+        logger.warning("%s", error)
+        return None
+
+
+def _group(kind: str, sources: Sequence[Picture]) -> str:
+    """Return a text that is the same for runs that share their held-out sources."""
+    digest = hashlib.sha256(kind.encode())
+    for picture in sources:
+        digest.update(picture.tobytes())
+    return digest.hexdigest()[:12]
