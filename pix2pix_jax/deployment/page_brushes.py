@@ -21,7 +21,7 @@ _LEAST_IN_AREAS = 0.2  # share of the pixels
 # Share of the pixels in areas that those colours cover. Measured on 8 images of 64 and 256 pixels:
 # label maps and sketches of five sets 0.96 to 1.00, photos 0.47 to 0.90 (0.97: shoes on white).
 _LEAST_COVERED = 0.95
-_LEAST_SHARE = 0.002  # of a colour; rarer ones are traces of JPEG
+_LEAST_SHARE = 0.004  # of a colour; rarer ones are traces of JPEG
 _LEAST_OF_PALETTE = 0.9  # share of the colours' pixels that a known palette must explain
 _CONTRAST = 128  # levels between a sketch's paper and its lines
 

@@ -3,11 +3,9 @@
 import json
 import logging
 import pathlib
-import shutil
 import tarfile
 import zlib
-from collections.abc import Callable
-from typing import IO
+from collections.abc import Sequence
 
 from pix2pix_jax.core.downloads import download, verify
 from pix2pix_jax.core.errors import InputError
@@ -19,13 +17,11 @@ PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
 URL = f"https://registry.npmjs.org/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
 SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
-BYTES = 33_106_585
 CACHE = "~/.cache/pix2pix_jax"
 # The program for WebAssembly alone: SIMD, and threads if the page is isolated from other origins.
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _LARGEST = 2**27  # bytes of one of the files
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError)
-Read = Callable[[str], IO[bytes]]  # opens a file of the package by its path in it
 
 
 def write_runtime(
@@ -47,15 +43,12 @@ def write_runtime(
         InputError: It cannot be downloaded, or the folder or the file is not that package.
     """
     path = pathlib.Path(expand(runtime)) if runtime else _downloaded(cache, url)
-    if path.is_dir():
-        return _copy(folder, path, lambda name: (path / name).open("rb"))
-    if not path.is_file():
-        raise InputError(f"--runtime {path}: there is no such file or folder")
-    try:
-        with tarfile.open(path) as archive:
-            return _copy(folder, path, lambda name: _member(archive, name))
-    except _DAMAGED as error:
-        raise InputError(f"--runtime {path}: cannot be read as a .tgz ({error})") from None
+    contents = _contents(path)
+    version = _version(path, contents["package.json"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).write_bytes(contents[f"dist/{name}"])
+    return version
 
 
 def _downloaded(cache: str, url: str) -> pathlib.Path:
@@ -68,49 +61,54 @@ def _downloaded(cache: str, url: str) -> pathlib.Path:
         f"without a network, get {path.name} elsewhere (npm pack {PACKAGE}@{VERSION}) and give it "
         "with --runtime"
     )
-    download(url, path, sha256=SHA256, size=BYTES, hint=hint)
+    download(url, path, sha256=SHA256, hint=hint)
     return path
 
 
-def _copy(folder: pathlib.Path, path: pathlib.Path, read: Read) -> str:
-    """Copy the files of a package; return its version."""
-    version = _version(path, read)
-    if version != VERSION:
-        logger.warning(
-            "--runtime %s: is version %s; the page was tested with %s", path, version, VERSION
+def _contents(path: pathlib.Path) -> dict[str, bytes]:
+    """Return the files of a package that are needed, by their paths in it."""
+    wanted = ["package.json", *(f"dist/{name}" for name in FILES)]
+    if path.is_dir():
+        found = {name: (path / name).read_bytes() for name in wanted if (path / name).is_file()}
+    elif path.is_file():
+        found = _unpacked(path, wanted)
+    else:
+        raise InputError(f"--runtime {path}: there is no such file or folder")
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise InputError(
+            f"--runtime {path}: has no {missing[0]}; give the npm package {PACKAGE} {VERSION}: its "
+            "folder or its .tgz"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        with _opened(path, read, f"dist/{name}") as source, (folder / name).open("wb") as target:
-            shutil.copyfileobj(source, target)
-    return version
+    return found
 
 
-def _version(path: pathlib.Path, read: Read) -> str:
+def _unpacked(path: pathlib.Path, wanted: Sequence[str]) -> dict[str, bytes]:
+    """Read files of an archive of npm, whose only folder is `package`, in one pass."""
+    found = {}
     try:
-        with _opened(path, read, "package.json") as file:
-            about = json.loads(file.read(2**20))
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = member.name.removeprefix("package/")
+                if name in wanted and member.isfile() and member.size <= _LARGEST:
+                    file = archive.extractfile(member)
+                    found[name] = file.read() if file is not None else b""
+    except _DAMAGED as error:
+        raise InputError(f"--runtime {path}: cannot be read as a .tgz ({error})") from None
+    return found
+
+
+def _version(path: pathlib.Path, description: bytes) -> str:
+    """Return the version that a `package.json` states."""
+    try:
+        about = json.loads(description)
     except ValueError:
         about = None
     if not isinstance(about, dict) or about.get("name") != PACKAGE:
         raise InputError(f"--runtime {path}: is not the npm package {PACKAGE}")
-    return str(about.get("version"))
-
-
-def _opened(path: pathlib.Path, read: Read, name: str) -> IO[bytes]:
-    try:
-        return read(name)
-    except (FileNotFoundError, NotADirectoryError, KeyError):
-        raise InputError(
-            f"--runtime {path}: has no {name}; give the npm package {PACKAGE} {VERSION}: its "
-            "folder or its .tgz"
-        ) from None
-
-
-def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    """Open a file of an archive of npm, whose only folder is `package`."""
-    member = archive.getmember(f"package/{name}")
-    file = archive.extractfile(member) if member.isfile() and member.size < _LARGEST else None
-    if file is None:
-        raise KeyError(name)
-    return file
+    version = str(about.get("version"))
+    if version != VERSION:
+        logger.warning(
+            "--runtime %s: is version %s; the page was tested with %s", path, version, VERSION
+        )
+    return version

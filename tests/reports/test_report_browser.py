@@ -1,7 +1,6 @@
 """The report in a browser, opened from disk."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from support.browser import set_width, started_browser
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.images import files as image_files
@@ -19,7 +19,6 @@ from pix2pix_jax.reports.run_page import write_report
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import CsvWriter
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 COMMAND = "python scripts/train.py --config configs/maps.py"
 
 
@@ -44,18 +43,8 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chrome():
-    found = [path for path in map(shutil.which, BROWSERS) if path is not None]
-    driver = shutil.which("chromedriver")
-    if not found or driver is None:
-        pytest.skip("needs a browser: chromium (or Chrome) and chromedriver on the PATH")
-    options = webdriver.ChromeOptions()
-    options.binary_location = found[0]
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
+    with started_browser() as started:
+        yield started
 
 
 @pytest.fixture
@@ -190,8 +179,7 @@ def test_the_command_to_resume_is_copied_or_selected(page):
 @pytest.mark.parametrize("width", [320, 390, 800, 1600])
 @pytest.mark.parametrize("unfolded", [False, True])
 def test_no_width_of_window_scrolls_sideways(page, width, unfolded):
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-    page.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    set_width(page.chrome, width)
     if unfolded:
         page.chrome.execute_script(
             "document.querySelectorAll('details').forEach((one) => { one.open = true; });"

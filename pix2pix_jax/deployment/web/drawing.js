@@ -44,6 +44,10 @@ export class Drawing {
     return this.context.getImageData(0, 0, this.canvas.width, this.canvas.height);
   }
 
+  get untouched() {
+    return this.undone.length === 0;
+  }
+
   get colour() {
     return this.colours.querySelector(":checked").value.split(",").map(Number);
   }

@@ -9,10 +9,11 @@ const duration = (milliseconds) => (milliseconds < 1000
   ? `${Math.max(Math.round(milliseconds), 1)} ms` : `${(milliseconds / 1000).toFixed(1)} s`);
 
 const compare = new Compare(find("#compare"));
-const drawing = new Drawing(find("#drawing"), () => give({ file: drawing.image }));
+const drawing = new Drawing(find("#drawing"), () => give({ file: drawing.image, drawn: true }));
 const video = find("video");
 const given = new Map(); // the picture that was given last, by the kind of source
 let contents, run, worker, shown;
+let base = null; // the source shown last that was not drawn
 let current = null, next = null; // jobs: in the worker, and waiting for it
 
 function fail(text) {
@@ -58,6 +59,8 @@ function finish(answer) {
 
 function show(job, answer) {
   shown = { ...answer, job };
+  if (!job.drawn) base = answer.source;
+  find("#over").disabled = base === null;
   find("#with-target").hidden = !job.target;
   find("#download").disabled = false;
   const loaded = answer.model.seconds === null ? ""
@@ -94,6 +97,7 @@ function describe(answer) {
 
 function choose(chosen) {
   run = chosen;
+  base = null;
   document.title = `${run.name}: pix2pix`;
   find("#name").textContent = run.name;
   find("#status").textContent = "";
@@ -198,9 +202,12 @@ function listen() {
   find("#draw").addEventListener("click", () => {
     const opens = find("#drawing").hidden;
     open(opens ? "#drawing" : null);
-    if (opens) give({ file: drawing.image });
+    if (!opens) return;
+    // A label map is more easily changed than made; a sketch begins with a white sheet.
+    if (run.brushes.length > 2 && base && drawing.untouched) drawing.load(base);
+    else give({ file: drawing.image, drawn: true });
   });
-  find("#over").addEventListener("click", () => { if (shown) drawing.load(shown.source); });
+  find("#over").addEventListener("click", () => drawing.load(base));
   find("#camera").addEventListener("click", () => (find("#video").hidden ? startCamera() : open(null)));
   find("#shoot").addEventListener("click", () => shoot());
   find("#live").addEventListener("change", () => shoot());
@@ -209,21 +216,28 @@ function listen() {
 }
 
 async function startCamera() {
+  open("#video");
+  let stream;
   try {
-    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     const reasons = { NotAllowedError: "its use was not allowed", NotFoundError: "there is none", NotReadableError: "another program uses it" };
     const reason = navigator.mediaDevices ? reasons[error.name] ?? error.message
       : "browsers give it to pages by https or from this device alone";
+    open(null);
     fail(`The camera cannot be used: ${reason}.`);
     return;
   }
-  open("#video");
-  await video.play();
+  if (find("#video").hidden) stop(stream); // closed while the visitor was asked
+  else video.srcObject = stream;
+}
+
+function stop(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 function stopCamera() {
-  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
+  stop(video.srcObject);
   video.srcObject = null;
   find("#live").checked = false;
 }
