@@ -6,6 +6,7 @@ configuration, as in a run. `generator.safetensors` has the weights, named by th
 """
 
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from pix2pix_jax.runs.digests import digest_of, named_leaves
 from pix2pix_jax.runs.folder import RunFolder
 
 WEIGHTS_FILE = "generator.safetensors"
+_A_STEP = re.compile(r"[0-9]{1,10}")
 _STEP, _DIGEST = "step", "weights_sha256"  # texts that a bundle must have
 # What these say is of the machine, or of the account, that the run was made with.
 _PRIVATE = (
@@ -91,7 +93,7 @@ def step_of(folder: RunFolder, checkpoint: str) -> int:
         InputError: It does not say its step, or another one is asked for.
     """
     text = _texts(folder).get(_STEP, "")
-    if not text.isdecimal():
+    if not _A_STEP.fullmatch(text):
         raise InputError(f"{folder.path / WEIGHTS_FILE}: does not say its {_STEP}; is it complete?")
     if checkpoint not in ("best", "latest", text):
         raise InputError(

@@ -82,6 +82,15 @@ def test_damage_is_told_from_another_network_and_another_step(bundle):
         load_generator(bundle)
 
 
+@pytest.mark.parametrize("step", ["", "-1", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5000])
+def test_a_step_that_is_no_number_is_refused(bundle, step):
+    generator = load_generator(bundle)
+    about = {"step": step, "weights_sha256": digest_of(generator.variables)}
+    write_bundle(bundle, load_json(bundle / "config.json"), generator.variables, about)
+    with pytest.raises(InputError, match="does not say its step; is it complete"):
+        load_generator(bundle)
+
+
 def test_commands_take_a_bundle_in_the_place_of_a_run(tmp_path, bundle, one_device):
     flags = ("--workdir", bundle, "--output", tmp_path / "out")
     status, out, error = run_script("sample", "--split", "val", *flags)
