@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_NEWEST = 0.2  # weight of the last batch in the mean time of a job
 
 
 class StoppedError(Exception):
@@ -42,9 +41,6 @@ class BatchQueue(Generic[Key, Item, Result]):
 
     The oldest job goes first, and with it the others of its key that wait already: the thread does
     not wait for more to come.
-
-    Attributes:
-        pace: Seconds that a job takes on average, most of all the last ones; 0 before the first.
     """
 
     def __init__(
@@ -65,7 +61,6 @@ class BatchQueue(Generic[Key, Item, Result]):
         self._waiting: list[_Job[Key, Item, Result]] = []
         self._changed = threading.Condition()
         self._closed = False
-        self.pace = 0.0
         threading.Thread(target=self._run, name="batches", daemon=True).start()
 
     def __len__(self) -> int:
@@ -128,6 +123,7 @@ class BatchQueue(Generic[Key, Item, Result]):
         begun = time.monotonic()
         try:
             results = self._work(jobs[0].key, [job.item for job in jobs])
+            done = list(zip(jobs, results, strict=True))
         except BaseException as error:
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)
@@ -135,9 +131,6 @@ class BatchQueue(Generic[Key, Item, Result]):
             for job in jobs:
                 self._do([job])
             return
-        seconds = time.monotonic() - begun
-        weight = _NEWEST if self.pace else 1.0
-        self.pace += weight * (seconds / len(jobs) - self.pace)
-        self._note(Batch(len(jobs), seconds))
-        for job, result in zip(jobs, results, strict=True):
+        self._note(Batch(len(jobs), time.monotonic() - begun))
+        for job, result in done:
             job.future.set_result(result)

@@ -19,6 +19,7 @@ from pix2pix_jax.deployment.server.metrics import Metrics
 from pix2pix_jax.deployment.server.pictures import Image, Key, Options, Pictures, Source
 
 _BYTES_OF_A_PIXEL = 8  # that an image takes at most while it is unpacked
+_NEWEST = 0.2  # weight of the last batch in an average
 _READERS = 2  # threads that unpack and pack images
 
 
@@ -49,6 +50,7 @@ class Service:
         self.limits, self.pictures, self.mode = limits, pictures, mode
         self.metrics = Metrics()
         self.held = Allowance(limits.held_bytes)
+        self._pace = 0.0  # seconds for an image in the network, on average
         self._places = Allowance(limits.queue)
         self._threads = ThreadPoolExecutor(_READERS, "images")
         self._queue: BatchQueue[Key, Source, Image] = BatchQueue(
@@ -75,7 +77,7 @@ class Service:
 
     def retry_after(self) -> str:
         """Return in how many seconds a client that is refused now should try again."""
-        return str(max(math.ceil(self.waiting * self._queue.pace), 1))
+        return str(max(math.ceil(self.waiting * self._pace), 1))
 
     async def translate(
         self, content: bytes, options: Options, held: Share, gone: "asyncio.Future[Any]"
@@ -115,6 +117,8 @@ class Service:
         """Count a batch, but the first, which waits for the compiler."""
         if self.is_ready:
             self.metrics.batched(batch)
+            weight = _NEWEST if self._pace else 1.0
+            self._pace += weight * (batch.seconds / batch.size - self._pace)
 
     def _judge(self, content: bytes, held: Share) -> None:
         """Refuse what is no image, or too large, by its header."""

@@ -44,7 +44,6 @@ def test_jobs_of_a_key_that_wait_are_done_together_and_the_oldest_first(work, qu
     assert [job.result(10) for job in jobs] == [2, 4, 6, 8, 10]
     assert work.batches[1:] == [("a", [1, 3, 4]), ("b", [2]), ("a", [5])]
     assert len(queue) == 0
-    assert queue.pace > 0
 
 
 def test_a_job_that_fails_does_not_fail_its_company(work, queue):
