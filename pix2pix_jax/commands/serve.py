@@ -41,9 +41,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--fit", default="", choices=FITS, help="as for sample")
     parser.add_argument(
         "--batch_size",
-        type=cli.whole(1, 2**12),
-        default=8,
-        help="most images that are translated together (default: 8)",
+        type=cli.whole(0, 2**12),
+        default=0,
+        help="images that a GPU or TPU translates at once; 0 (default): as many as suit it",
     )
     _add_limits(parser)
     cli.add_cache_flag(parser)
@@ -78,7 +78,7 @@ def main() -> None:
     for module in _MODULES:
         require(module, "serve")
     # These need JAX, for which --help does not wait.
-    from pix2pix_jax.core.devices import enable_compilation_cache
+    from pix2pix_jax.core.devices import enable_compilation_cache, keep_no_more_programs
     from pix2pix_jax.deployment.server import running
     from pix2pix_jax.deployment.server.pictures import Pictures
     from pix2pix_jax.deployment.server.service import Service
@@ -102,7 +102,9 @@ def main() -> None:
         stop.listen()
         pictures = Pictures(generator, flags.batch_size)
         service = Service(pictures, _limits(flags, generator.fit), mode=flags.mode)
-        running.serve(service, taken, stop)
+        # Clients decide which sizes programs are compiled for: all of them would fill the disk.
+        when_ready = (lambda: None) if generator.fit == "resize" else keep_no_more_programs
+        running.serve(service, taken, stop, when_ready=when_ready)
 
 
 def _limits(flags: argparse.Namespace, fit: str) -> Limits:

@@ -59,6 +59,14 @@ def enable_compilation_cache(folder: str | None = None) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def keep_no_more_programs() -> None:
+    """Write no more compiled programs to disk, as when strangers decide what is compiled."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # it looks at the setting once
+
+
 def _usable_cache(folder: str) -> str:
     """Return the folder, which is created; raise InputError if it cannot be used."""
     path = pathlib.Path(expand(folder))

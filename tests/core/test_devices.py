@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core import devices
@@ -54,6 +56,22 @@ def test_compiled_programs_are_kept_where_the_user_says(cache, tmp_path, monkeyp
     assert cache(before=str(tmp_path / "set")) == str(tmp_path / "set")
     assert cache("~/x", before=str(tmp_path / "set")) == str(tmp_path / "x")
     assert cache("", before=str(tmp_path / "set")) is None
+
+
+def test_programs_can_be_kept_no_more(cache, tmp_path):
+    cache(str(tmp_path))
+    compilation_cache.reset_cache()  # it has opened the tests' own folder
+    double = jax.jit(lambda values: 2 * values)
+    try:
+        double(np.zeros(5, np.float32))
+        kept = sorted(tmp_path.iterdir())
+        assert kept
+        devices.keep_no_more_programs()
+        double(np.zeros(6, np.float32))
+        assert sorted(tmp_path.iterdir()) == kept
+    finally:
+        jax.config.update("jax_enable_compilation_cache", True)
+        compilation_cache.reset_cache()
 
 
 def test_a_folder_where_others_can_write_is_not_executed_from(cache, tmp_path, caplog):

@@ -47,14 +47,14 @@ class BatchQueue(Generic[Key, Item, Result]):
         self,
         work: Callable[[Key, Sequence[Item]], Sequence[Result]],
         *,
-        largest: int,
+        largest: Callable[[Key], int],
         note: Callable[[Batch], None] = lambda batch: None,
     ) -> None:
         """Start the thread.
 
         Args:
             work: Does the jobs of one key; returns a result for each, in order.
-            largest: Largest number of jobs in a batch.
+            largest: Returns the largest number of jobs of a key in a batch.
             note: Told of every batch, in the thread.
         """
         self._work, self._largest, self._note = work, largest, note
@@ -114,7 +114,7 @@ class BatchQueue(Generic[Key, Item, Result]):
             if self._closed:
                 return None
             key = self._waiting[0].key
-            jobs = [job for job in self._waiting if job.key == key][: self._largest]
+            jobs = [job for job in self._waiting if job.key == key][: self._largest(key)]
             self._waiting = [job for job in self._waiting if job not in jobs]
             return jobs
 

@@ -4,19 +4,19 @@ import dataclasses
 import io
 from collections.abc import Sequence
 
-import jax
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.fitting import fit, unfit
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import translate
+from pix2pix_jax.runs.translation import choose_batch_size, translate_batch
 
 Key = tuple[tuple[int, int], str, int | None]  # size inside the network, mode, seed
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
+Fake = Float[np.ndarray, "_ _ _"]  # an answer of the network, in [-1, 1]
 _NAME = "image"  # what messages call an image
-_MOST_SIZES = 16  # sizes for which compiled programs are kept in memory
 _LESS_MEMORY = "the image is too large for this server"
 
 
@@ -41,10 +41,12 @@ class Source:
 
     Attributes:
         pixels: As the run stores its sources.
+        fitted: The same at the size that the network sees.
         name: See `Options`.
     """
 
     pixels: Image
+    fitted: Image
     name: str
 
 
@@ -54,16 +56,15 @@ class Pictures:
     `translate` is for a single thread; the others may be called from any.
     """
 
-    def __init__(self, generator: Generator, batch_size: int) -> None:
+    def __init__(self, generator: Generator, batch_size: int = 0) -> None:
         """Take a generator.
 
         Args:
             generator: The generator.
-            batch_size: Largest number of images that are translated together.
+            batch_size: Images that are translated at once, see `choose_batch_size`.
         """
         self.generator = generator
-        self.batch_size = batch_size
-        self._sizes: set[tuple[int, int]] = set()
+        self._batch_size = batch_size
 
     @property
     def media_type(self) -> str:
@@ -92,58 +93,53 @@ class Pictures:
             InputError: It is damaged, or no source of this run.
         """
         pixels = self.generator.form.read_source(io.BytesIO(content), name=_NAME)
-        return Source(pixels, name)
-
-    def key(self, source: Source, options: Options) -> Key:
-        """Return what images that are translated together have in common."""
-        return self._size_inside(source), options.mode, options.seed
+        return Source(pixels, fit(self.generator, pixels), name)
 
     def example(self) -> Source:
         """Return an image of the training's size."""
         side = self.generator.form.source
         pixels = np.full((*self.generator.image_size, side.channels), side.low, side.dtype)
-        return Source(pixels, "")
+        return Source(pixels, pixels, "")
 
-    def translate(self, key: Key, sources: Sequence[Source]) -> list[Image]:
+    @staticmethod
+    def key(source: Source, options: Options) -> Key:
+        """Return what images that are translated together have in common."""
+        height, width = source.fitted.shape[:2]
+        return (height, width), options.mode, options.seed
+
+    def most_at_once(self, key: Key) -> int:
+        """Return how many images of a key are translated at once."""
+        return choose_batch_size(self._batch_size, key[0])
+
+    def translate(self, key: Key, sources: Sequence[Source]) -> list[Fake]:
         """Translate images of one key.
 
         Args:
             key: From `key`.
-            sources: Up to `batch_size` images.
+            sources: Up to `most_at_once` images.
 
         Raises:
             InputError: The memory is too small.
         """
-        size, mode, seed = key
-        self._bound_programs(size)
+        _, mode, seed = key
         generator = self.generator
         if seed is not None:
             generator = dataclasses.replace(generator, seed=seed)
         with out_of_memory_as(_LESS_MEMORY):
-            return translate(
+            fakes = translate_batch(
                 generator,
-                [source.pixels for source in sources],
-                names=[source.name for source in sources],
+                np.stack([source.fitted for source in sources]),
+                [source.name for source in sources],
                 mode=mode,
-                batch_size=self.batch_size,
+                batch_size=self.most_at_once(key),
             )
+        return list(fakes)
 
-    @staticmethod
-    def close(image: Image) -> bytes:
-        """Return the file of a result."""
-        return image_files.to_bytes(image)
+    def close(self, source: Source, fake: Fake) -> bytes:
+        """Return the file of a result.
 
-    def _size_inside(self, source: Source) -> tuple[int, int]:
-        """Return the height and width that the network sees."""
-        if self.generator.fit == "resize":
-            return self.generator.image_size
-        multiple = self.generator.multiple
-        height, width = (side + -side % multiple for side in source.pixels.shape[:2])
-        return height, width
-
-    def _bound_programs(self, size: tuple[int, int]) -> None:
-        """Forget all compiled programs before there are too many: each size needs its own."""
-        if size not in self._sizes and len(self._sizes) == _MOST_SIZES:
-            jax.clear_caches()
-            self._sizes.clear()
-        self._sizes.add(size)
+        Args:
+            source: The image.
+            fake: Its translation.
+        """
+        return image_files.to_bytes(unfit(self.generator, source.pixels, fake))

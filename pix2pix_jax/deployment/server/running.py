@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import socket
 import time
+from collections.abc import Callable
 
 import uvicorn
 
@@ -59,13 +60,20 @@ def is_open_to_others(taken: socket.socket) -> bool:
     return not ipaddress.ip_address(taken.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def serve(service: Service, taken: socket.socket, stop: StopRequest) -> None:
+def serve(
+    service: Service,
+    taken: socket.socket,
+    stop: StopRequest,
+    *,
+    when_ready: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until a signal comes, and then answer what was taken.
 
     Args:
         service: The generator in service.
         taken: From `bind`.
         stop: Notes the signal.
+        when_ready: Called when the first program is compiled.
 
     Raises:
         Exception: What the first translation raised, if it failed.
@@ -86,15 +94,21 @@ def serve(service: Service, taken: socket.socket, stop: StopRequest) -> None:
     # What it says of clients' mistakes, of which there may be many, the clients are told.
     for name in ("uvicorn.error", "python_multipart"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    asyncio.run(_Server(config, service, stop).serve([taken]))
+    asyncio.run(_Server(config, service, stop, when_ready).serve([taken]))
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which ends at a signal that is noted elsewhere."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        stop: StopRequest,
+        when_ready: Callable[[], None],
+    ) -> None:
         super().__init__(config)
-        self._service, self._stop = service, stop
+        self._service, self._stop, self._when_ready = service, stop, when_ready
         self._begun = time.monotonic()
         self._is_ready = False
 
@@ -113,6 +127,7 @@ class _Server(uvicorn.Server):
         if self._service.first.done() and not self._is_ready:
             self._service.first.result()  # raises what it raised
             self._is_ready = True
+            self._when_ready()
             logger.info("ready after %.1f seconds", time.monotonic() - self._begun)
         return await super().on_tick(counter) or self._stop.signal is not None
 

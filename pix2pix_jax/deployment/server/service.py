@@ -4,6 +4,7 @@ All but that thread's work is for the thread of the event loop.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Awaitable
@@ -16,7 +17,9 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.deployment.server.batching import Batch, BatchQueue, StoppedError
 from pix2pix_jax.deployment.server.limits import Allowance, Limits, Share
 from pix2pix_jax.deployment.server.metrics import Metrics
-from pix2pix_jax.deployment.server.pictures import Image, Key, Options, Pictures, Source
+from pix2pix_jax.deployment.server.pictures import Fake, Key, Options, Pictures, Source
+
+logger = logging.getLogger(__name__)
 
 _BYTES_OF_A_PIXEL = 8  # that an image takes at most while it is unpacked
 _NEWEST = 0.2  # weight of the last batch in an average
@@ -53,8 +56,8 @@ class Service:
         self._pace = 0.0  # seconds for an image in the network, on average
         self._places = Allowance(limits.queue)
         self._threads = ThreadPoolExecutor(_READERS, "images")
-        self._queue: BatchQueue[Key, Source, Image] = BatchQueue(
-            pictures.translate, largest=pictures.batch_size, note=self._note
+        self._queue: BatchQueue[Key, Source, Fake] = BatchQueue(
+            pictures.translate, largest=pictures.most_at_once, note=self._note
         )
         self.metrics.watch("queue_length", "Images that wait", lambda: self.waiting)
         self.metrics.watch("held_bytes", "Bytes of bodies and images", lambda: self.held.used)
@@ -104,12 +107,14 @@ class Service:
             source = await self._unpack(content, options.name)
             key = self.pictures.key(source, options)
             try:
-                result = await self._turn(self._queue.submit(key, source), gone)
+                fake = await self._turn(self._queue.submit(key, source), gone)
             except StoppedError:
                 raise HTTPException(503, "the server is stopping") from None
-            except InputError as error:
-                raise HTTPException(413, str(error)) from None
-        packed = await self._in_thread(self.pictures.close, result)
+            except InputError as error:  # what it says is for whoever runs the server
+                logger.warning("%s", error)
+                message = "image: too large for the memory of this server; make it smaller"
+                raise HTTPException(413, message) from None
+        packed = await self._in_thread(self.pictures.close, source, fake)
         self.metrics.translated(time.monotonic() - begun)
         return packed
 
@@ -143,7 +148,7 @@ class Service:
     def _in_thread(self, work: Any, *arguments: Any) -> Awaitable[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    async def _turn(self, job: "Future[Image]", gone: "asyncio.Future[Any]") -> Image:
+    async def _turn(self, job: "Future[Fake]", gone: "asyncio.Future[Any]") -> Fake:
         """Wait for a translation: not too long for its turn, and for as long as it then takes."""
         done = asyncio.wrap_future(job)
         first = asyncio.FIRST_COMPLETED

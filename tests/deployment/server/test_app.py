@@ -161,6 +161,12 @@ def test_a_bug_is_answered_without_its_traceback(service):
     assert ask(service, "POST", "/", content=CONTENT).content == NEGATIVE
 
 
+def test_an_image_for_which_memory_is_short_is_refused(service, caplog):
+    found, line = refusal(ask(service, "POST", "/", content=CONTENT, params={"name": "huge"}))
+    assert (found, line) == (413, "image: too large for the memory of this server; make it smaller")
+    assert caplog.messages == ["1 images need 8 GB of memory"]
+
+
 async def until(condition):
     """Wait until something is true."""
     async with asyncio.timeout(10):

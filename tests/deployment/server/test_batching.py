@@ -29,7 +29,7 @@ def work():
 @pytest.fixture
 def queue(work):
     """A queue whose thread is busy with a first job until it may go on."""
-    queue = BatchQueue(work, largest=3)
+    queue = BatchQueue(work, largest=lambda key: 3)
     queue.submit("first", 0)
     assert work.began.wait(10)
     yield queue
