@@ -245,7 +245,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
     good = photo(flags.side)
-    server = start(flags.workdir, "--read_seconds", "10")
+    server = start(flags.workdir, "--read_seconds", "10", "--queue_seconds", "300")
     try:
         status, expected = send(server.port, request(good))
         assert status == 200, expected

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import pathlib
+import re
 import signal
 import socket
 import struct
@@ -52,6 +54,15 @@ def test_a_request_is_answered(port):
     assert head.startswith("HTTP/1.1 200 ")
     assert "server:" not in head
     assert body == NEGATIVE
+
+
+def test_the_example_of_the_docs_works(port, tmp_path, monkeypatch):
+    page = pathlib.Path(__file__).parents[3] / "docs" / "deploy.md"
+    (example,) = re.findall(r"(?ms)^```python\n(.*?)^```$", page.read_text())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(CONTENT)
+    exec(example.replace(":8000", f":{port}"), {})
+    assert (tmp_path / "result.png").read_bytes() == NEGATIVE
 
 
 @pytest.mark.parametrize(
