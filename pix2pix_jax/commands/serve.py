@@ -14,7 +14,7 @@ from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.choices import EVAL_MODES, FITS
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.signals import StopRequest
-from pix2pix_jax.deployment.server.limits import PADDED_PIXELS, RESIZED_PIXELS, Limits
+from pix2pix_jax.deployment.server.limits import MOST_PIXELS, Limits
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def _add_limits(parser: cli.Parser) -> None:
     """Add the flags of what clients are allowed."""
-    cli.add_limit_flag(parser, 0, "2^24 if images are resized, 2^20 if they are padded")
+    by_fit = "2^24 if images are resized, 2^22 if tiled, 2^20 if padded"
+    cli.add_limit_flag(parser, 0, by_fit)
     for name, largest, default, meaning in (
         ("max_bytes", 2**40, 2**25, "most bytes of a request's body"),
         ("max_held_bytes", 2**50, 2**30, "most bytes of all bodies and unpacked images at once"),
@@ -93,9 +94,8 @@ def main() -> None:
             flags.host,
         )
     enable_compilation_cache(flags.compilation_cache)
-    folder = RunFolder(
-        flags.workdir, trust_code=flags.trust_code, max_pixels=flags.max_pixels or RESIZED_PIXELS
-    )
+    most_pixels = flags.max_pixels or max(MOST_PIXELS.values())
+    folder = RunFolder(flags.workdir, trust_code=flags.trust_code, max_pixels=most_pixels)
     generator = generator_of(folder, flags.checkpoint, fit=flags.fit)
     say(f"step {generator.step} of {folder}")
     with StopRequest() as stop:
@@ -108,10 +108,9 @@ def main() -> None:
 
 
 def _limits(flags: argparse.Namespace, fit: str) -> Limits:
-    """Return what clients are allowed; a padded image costs the network as much as it is large."""
-    by_fit = RESIZED_PIXELS if fit == "resize" else PADDED_PIXELS
+    """Return what clients are allowed."""
     return Limits(
-        pixels=flags.max_pixels or by_fit,
+        pixels=flags.max_pixels or MOST_PIXELS[fit],
         body_bytes=flags.max_bytes,
         held_bytes=flags.max_held_bytes,
         queue=flags.max_queue,

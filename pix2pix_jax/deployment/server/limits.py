@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-RESIZED_PIXELS, PADDED_PIXELS = 2**24, 2**20  # of an image, if no flag says otherwise
+# Pixels of an image by what happens to its size, if no flag says otherwise. Padded and tiled images
+# cost the network as much as they are large; padded ones also cost memory.
+MOST_PIXELS = {"resize": 2**24, "tile": 2**22, "pad": 2**20}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Limits:
         stop_seconds: How long a server that was asked to stop goes on with what it has taken.
     """
 
-    pixels: int = RESIZED_PIXELS
+    pixels: int = MOST_PIXELS["resize"]
     body_bytes: int = 2**25
     held_bytes: int = 2**30
     queue: int = 128

@@ -1,21 +1,25 @@
 """From the bytes of an image file to those of its translation; nothing here knows of HTTP."""
 
 import dataclasses
+import gc
 import io
 from collections.abc import Sequence
 
+import jax
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
-from pix2pix_jax.core.devices import out_of_memory_as
+from pix2pix_jax.core.devices import out_of_memory_as, release_free_memory
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.fitting import fit, unfit
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import choose_batch_size, translate_batch
+from pix2pix_jax.runs.translation import choose_batch_size, translate, translate_batch
 
 Key = tuple[tuple[int, int], str, int | None]  # size inside the network, mode, seed
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
-Fake = Float[np.ndarray, "_ _ _"]  # an answer of the network, in [-1, 1]
+# An answer of the network, in [-1, 1]; if images are tiled, what becomes of it.
+Fake = Shaped[np.ndarray, "_ _ _"]
+_MOST_PROGRAMS = 16
 _NAME = "image"  # what messages call an image
 _LESS_MEMORY = "the image is too large for this server"
 
@@ -41,7 +45,7 @@ class Source:
 
     Attributes:
         pixels: As the run stores its sources.
-        fitted: The same at the size that the network sees.
+        fitted: The same at the size that the network sees; if images are tiled, the same.
         name: See `Options`.
     """
 
@@ -65,6 +69,7 @@ class Pictures:
         """
         self.generator = generator
         self._batch_size = batch_size
+        self._programs: set[tuple[tuple[int, int], str]] = set()  # size and mode of each
 
     @property
     def media_type(self) -> str:
@@ -93,7 +98,7 @@ class Pictures:
             InputError: It is damaged, or no source of this run.
         """
         pixels = self.generator.form.read_source(io.BytesIO(content), name=_NAME)
-        return Source(pixels, fit(self.generator, pixels), name)
+        return Source(pixels, pixels if self._tiles else fit(self.generator, pixels), name)
 
     def example(self) -> Source:
         """Return an image of the training's size."""
@@ -109,7 +114,7 @@ class Pictures:
 
     def most_at_once(self, key: Key) -> int:
         """Return how many images of a key are translated at once."""
-        return choose_batch_size(self._batch_size, key[0])
+        return 1 if self._tiles else choose_batch_size(self._batch_size, key[0])
 
     def translate(self, key: Key, sources: Sequence[Source]) -> list[Fake]:
         """Translate images of one key.
@@ -125,15 +130,15 @@ class Pictures:
         generator = self.generator
         if seed is not None:
             generator = dataclasses.replace(generator, seed=seed)
+        names = [source.name for source in sources]
         with out_of_memory_as(_LESS_MEMORY):
-            fakes = translate_batch(
-                generator,
-                np.stack([source.fitted for source in sources]),
-                [source.name for source in sources],
-                mode=mode,
-                batch_size=self.most_at_once(key),
-            )
-        return list(fakes)
+            if self._tiles:
+                whole = [source.pixels for source in sources]
+                return translate(generator, whole, names=names, mode=mode)
+            self._bound_programs(key)
+            fitted = np.stack([source.fitted for source in sources])
+            most = self.most_at_once(key)
+            return [*translate_batch(generator, fitted, names, mode=mode, batch_size=most)]
 
     def close(self, source: Source, fake: Fake) -> bytes:
         """Return the file of a result.
@@ -142,4 +147,23 @@ class Pictures:
             source: The image.
             fake: Its translation.
         """
-        return image_files.to_bytes(unfit(self.generator, source.pixels, fake))
+        image = fake if self._tiles else unfit(self.generator, source.pixels, fake)
+        return image_files.to_bytes(image)
+
+    def _bound_programs(self, key: Key) -> None:
+        """Forget all compiled programs before there are too many.
+
+        Clients choose the sizes of padded images. Of every program that was compiled, JAX keeps
+        about a megabyte, even when it is not used any more.
+        """
+        program = key[:2]
+        if program not in self._programs and len(self._programs) == _MOST_PROGRAMS:
+            self._programs.clear()
+            jax.clear_caches()
+            gc.collect()
+            release_free_memory()
+        self._programs.add(program)
+
+    @property
+    def _tiles(self) -> bool:
+        return self.generator.fit == "tile"
