@@ -22,6 +22,7 @@ _LARGEST_TILE = 2048  # by default: larger ones save little, and rows of them ta
 # Least side of a piece of a sample: smaller ones would be mostly borders.
 _PIECE = 128
 Strip = Shaped[np.ndarray, "rows width c"]
+Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
 
 
 class ImageTiler:
@@ -70,7 +71,9 @@ class ImageTiler:
         form, (height, width) = self._generator.form, source.size
         padded = _Padded(source, self._generator.multiple)
         plan = make_plan(padded.size, self.cut)
-        statistics = self._statistics(padded, name, name_hash) if self._shares else {}
+        # A single tile is the whole image, whose statistics are its own.
+        several = len(plan) > 1
+        statistics = self._statistics(padded, name, name_hash) if self._shares and several else {}
         row = 0
         with tqdm(total=len(plan), unit="tile", disable=None, leave=False, desc=name[-30:]) as bar:
             bands = self._bands(padded, plan, statistics, name_hash, bar)
@@ -130,7 +133,7 @@ class ImageTiler:
 
 
 def translate_in_tiles(
-    generator: Generator, sources: Sequence[Strip], hashes: Sequence[int], *, mode: str
+    generator: Generator, sources: Sequence[Image], hashes: Sequence[int], *, mode: str
 ) -> list[Picture]:
     """Translate images in memory in tiles; see `translation.translate`.
 
