@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Mapping
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -95,8 +96,9 @@ async def _read_form(request: Request, chunks: AsyncGenerator[bytes, None], limi
     parser.spool_max_size = limits.body_bytes  # nothing of a client is written to the disk
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise HTTPException(400, f"the form is damaged: {one_line(error.message, 200)}") from None
+    except (MultiPartException, FormParserError) as error:  # its own in old versions
+        reason = getattr(error, "message", str(error))
+        raise HTTPException(400, f"the form is damaged: {one_line(reason, 200)}") from None
     try:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = {key: value for key, value in form.items() if isinstance(value, str)}
