@@ -28,6 +28,7 @@ from pix2pix_jax.reports.saved_scores import (
     SavedScores,
     read_evaluation,
 )
+from pix2pix_jax.runs.bundle import place_of
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.record import Record, read_record
 
@@ -193,7 +194,7 @@ def _find_scores(
         The scores; None if there are none, or damaged ones.
     """
     expected = describe_evaluation(folder, step, wanted, options)
-    saved = (folder.checkpoints / str(step)).stat().st_mtime
+    saved = place_of(folder, step).stat().st_mtime
     evaluation = folder.evaluation(options.split, step, options.mode)
     # The run's own evaluation may give another path to the same run.
     ignored: dict[pathlib.Path, set[str]] = {evaluation: {"run"}, own: set()}

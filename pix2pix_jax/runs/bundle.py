@@ -82,6 +82,11 @@ def _public(config: ConfigDict) -> ConfigDict:
     return public
 
 
+def place_of(folder: RunFolder, step: int) -> pathlib.Path:
+    """Return where a folder has the weights of a step: a file of a bundle, a folder of a run."""
+    return folder.path / WEIGHTS_FILE if is_bundle(folder) else folder.checkpoints / str(step)
+
+
 def step_of(folder: RunFolder, checkpoint: str) -> int:
     """Return the training step of a bundle's weights.
 

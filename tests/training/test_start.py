@@ -1,8 +1,9 @@
 import jax
 import numpy as np
 import pytest
+from support.generators import drawn_bundle
 
-from pix2pix_jax import InputError, train_and_evaluate
+from pix2pix_jax import InputError, load_generator, train_and_evaluate
 from pix2pix_jax.core.config_files import set_value
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
@@ -60,6 +61,15 @@ def test_another_discriminator_starts_fresh(tiny_config, tmp_path, whole, caplog
     assert_equal(state.d_params, fresh.d_params)
     assert_equal(state.g_ema, state.g_params)
     assert "starts with the generator of step" in caplog.text
+
+
+def test_a_bundle_gives_the_generator(tiny_config, tmp_path, caplog):
+    bundle = drawn_bundle(tmp_path / "bundle", data__image_size=32)
+    tiny_config.train.init_from = str(bundle)
+    fresh, state = start_from(bundle, tiny_config, tmp_path / "new")
+    assert_equal(state.g_params, load_generator(bundle).variables["params"])
+    assert_equal(state.d_params, fresh.d_params)
+    assert "starts with the generator of step 7 in" in caplog.text
 
 
 @pytest.mark.parametrize(
