@@ -103,7 +103,7 @@ class Service:
         """
         begun = time.monotonic()
         with self._places.share(1):
-            self._judge(content, held)
+            await self._judge(content, held)
             source = await self._unpack(content, options.name)
             key = self.pictures.key(source, options)
             try:
@@ -125,10 +125,10 @@ class Service:
             weight = _NEWEST if self._pace else 1.0
             self._pace += weight * (batch.seconds / batch.size - self._pace)
 
-    def _judge(self, content: bytes, held: Share) -> None:
+    async def _judge(self, content: bytes, held: Share) -> None:
         """Refuse what is no image, or too large, by its header."""
         try:
-            height, width = self.pictures.size(content)
+            height, width = await self._in_thread(self.pictures.size, content)
         except InputError as error:
             raise HTTPException(415, str(error)) from None
         if height * width > self.limits.pixels:
