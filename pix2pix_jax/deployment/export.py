@@ -127,7 +127,11 @@ def export(
     with no_empty_folders(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with form.whole(path) as temporary:
-            form.write(temporary, content)
+            try:
+                form.write(temporary, content)
+            except OSError as error:  # such as a full disk
+                reason = error.strerror or error
+                raise InputError(f"--output {path}: cannot be written ({reason})") from error
             found = compare(form.load(temporary), generator, sources_of(folder, generator))
             _refuse_difference(path, found, weights)
             if kind == "stablehlo":

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import resource
 import shutil
 import sys
 
@@ -224,6 +225,18 @@ def test_a_file_that_differs_is_not_written_and_nothing_is_left(tmp_path):
     assert refused(result, "--weights float32 keeps all digits")
     assert refused(result, "random images, as there are no validation pairs")
     assert not output.parent.exists()
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_on_a_full_disk_nothing_is_left(run, tmp_path, kind):
+    generator, limits = load_generator(run), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))  # of a file: it fails likewise
+    try:
+        with pytest.raises(InputError, match=r"--output .*: cannot be written \(File too large\)"):
+            export(RunFolder(run), generator, tmp_path / "new" / OUTPUTS[kind], kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
