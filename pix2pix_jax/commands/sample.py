@@ -9,6 +9,7 @@ Results take the place of earlier files of the same names in the output folder.
 """
 
 import argparse
+import pathlib
 
 from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
@@ -85,6 +86,8 @@ def parse_arguments() -> argparse.Namespace:
         for name in _NOT_OF_VIDEOS:
             if getattr(flags, name) != parser.get_default(name):
                 parser.error(f"--{name} does not go with a video, such as {flags.input}")
+    elif is_video(flags.output) and not pathlib.Path(flags.output).is_dir():
+        parser.error(f"--output {flags.output}: images are written to a folder; give its name")
     for name in _OF_INPUT if flags.input is None else _OF_SPLIT:
         if getattr(flags, name):
             parser.error(f"--{name} goes with {'--input' if name in _OF_INPUT else '--split'}")

@@ -115,6 +115,7 @@ def test_side_by_side_files_are_halved_if_the_run_was_trained_on_such(workdir, t
         (["--workdir", "..", "--input", "a.png"], "of its folders do: run"),
         (["--input", ""], "argument --input: is empty; give a path"),
         (["--input", "a.png", "--output", "a.png"], "a.png is not a folder; choose another"),
+        (["--input", "a.png", "--output", "a.mp4"], "a.mp4: images are written to a folder"),
     ],
 )
 def test_flags_that_do_not_fit_are_one_line(workdir, tmp_path, arguments, message):
