@@ -10,6 +10,7 @@ downloaded once (33 MB), or taken from --runtime.
 
 import argparse
 import contextlib
+import itertools
 import pathlib
 
 from pix2pix_jax.commands import cli
@@ -48,12 +49,17 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--no_serve", action="store_true", help="write the page, and end")
     parser.add_argument(
-        "--data_root", type=cli.path, default="", help="where the data of the run is now"
+        "--data_root",
+        action="append",
+        type=cli.path,
+        default=[],
+        help="where the run's data is now; with more runs, give it once for each",
     )
     cli.add_trust_flag(parser)
     flags = parser.parse_args()
-    if flags.data_root and len(flags.workdir) > 1:
-        parser.error("--data_root goes with one --workdir")
+    runs, roots = len(flags.workdir), len(flags.data_root)
+    if roots not in (0, runs):
+        parser.error(f"--data_root is given {roots} times, and --workdir {runs}: give it for each")
     return flags
 
 
@@ -72,8 +78,8 @@ def main() -> None:
         if not flags.no_serve:  # a port that is taken is known before the work
             server = stack.enter_context(PageServer(output, flags.port))
         folders = [
-            RunFolder(path, trust_code=flags.trust_code, data_root=flags.data_root)
-            for path in flags.workdir
+            RunFolder(path, trust_code=flags.trust_code, data_root=root)
+            for path, root in itertools.zip_longest(flags.workdir, flags.data_root, fillvalue="")
         ]
         runs = [(folder, generator_of(folder, flags.checkpoint)) for folder in folders]
         page = write_page(runs, output, runtime=flags.runtime)

@@ -164,7 +164,7 @@ def test_pixels_that_browsers_cannot_show_are_refused_before_any_work(tmp_path, 
         (("--output", "full"), "--output full: holds files that are not of a page: mine; choose"),
         ((), "there is no checkpoint"),
         (("--port", "65536"), "--port: '65536': expected a whole number from 0 to 65535"),
-        (("--workdir", "run", "--data_root", "x"), "--data_root goes with one --workdir"),
+        (("--workdir", "run", "--data_root", "x"), "--data_root is given 1 times, and --workdir 2"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, flags, message):

@@ -1,6 +1,7 @@
 """The page in a browser: what a visitor gives it, and what comes back."""
 
 import base64
+import dataclasses
 import io
 import pathlib
 import threading
@@ -23,6 +24,7 @@ from pix2pix_jax.deployment.page import write_page
 from pix2pix_jax.deployment.page_runtime import CACHE, PACKAGE, VERSION
 from pix2pix_jax.deployment.page_server import PageServer
 from pix2pix_jax.images import color, pixels
+from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.folder import RunFolder
 
 SIDE = 64
@@ -254,6 +256,19 @@ def test_images_are_resized_to_the_same_bits(page, size, kind):
     image = noise(16, 20, 3 if kind == np.uint8 else 2).astype(kind)
     found = np.array(page.call("resize", image, *size)).reshape(*size, -1)
     np.testing.assert_array_equal(found, pixels.resize(image, size))
+
+
+def test_images_are_padded_to_the_same_sizes(page, generator):
+    sizes = [(height, width) for height in (1, 31, 32, 65, 128, 1000) for width in (32, 33, 700)]
+    script = """
+        const [sizes, multiple, done] = arguments;
+        import("./pixels.js").then(({ paddedSize }) => {
+            done(sizes.map(([height, width]) => paddedSize(height, width, multiple)));
+        });
+    """
+    found = page.chrome.execute_async_script(script, sizes, generator.multiple)
+    padded = dataclasses.replace(generator, fit="pad")
+    assert [tuple(size) for size in found] == [fitted_size(padded, size) for size in sizes]
 
 
 def test_other_conversions_are_those_of_the_package(page):

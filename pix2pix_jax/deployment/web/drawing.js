@@ -10,6 +10,7 @@ export class Drawing {
   constructor(element, changed) {
     this.canvas = element.querySelector("canvas");
     this.cursor = element.querySelector(".cursor");
+    this.chosen = element.querySelector(".chosen");
     this.colours = element.querySelector(".colours");
     this.tools = element.querySelector(".tools");
     this.width = element.querySelector(".width input");
@@ -20,6 +21,7 @@ export class Drawing {
     this.start = null;
     element.querySelector(".undo").addEventListener("click", () => this.undo());
     element.querySelector(".empty").addEventListener("click", () => this.clear());
+    this.colours.addEventListener("change", () => this.name());
     this.listen();
   }
 
@@ -74,8 +76,13 @@ export class Drawing {
       label.append(choice);
       return label;
     }));
+    this.name();
     this.undone = [];
     this.fill();
+  }
+
+  name() {
+    this.chosen.textContent = this.colours.querySelector(":checked").getAttribute("aria-label");
   }
 
   /** Draw on top of a picture. */

@@ -4,7 +4,8 @@ import { Compare } from "./compare.js";
 import { Drawing } from "./drawing.js";
 
 const find = (selector) => document.querySelector(selector);
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+const megabytes = (bytes) => (bytes < 1e6
+  ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`);
 const duration = (milliseconds) => (milliseconds < 1000
   ? `${Math.max(Math.round(milliseconds), 1)} ms` : `${(milliseconds / 1000).toFixed(1)} s`);
 
@@ -14,7 +15,7 @@ const video = find("video");
 const given = new Map(); // the picture that was given last, by the kind of source
 let contents, run, worker, shown;
 let base = null; // the source shown last that was not drawn
-let current = null, next = null; // jobs: in the worker, and waiting for it
+let current = null, next = null, slow; // jobs: in the worker, and waiting for it; a timer
 
 function fail(text) {
   find("#error").textContent = text;
@@ -41,13 +42,14 @@ function translate(picture) {
 function send() {
   if (current || !next) return;
   [current, next] = [next, null];
-  if (!find("#status").textContent) find("#status").textContent = "Translating ...";
+  slow = setTimeout(() => { find("#status").textContent = "Translating ..."; }, 400);
   worker.postMessage({ run: current.run, file: current.file });
 }
 
 function finish(answer) {
   const job = current;
   current = null;
+  clearTimeout(slow);
   if (answer.kind === "error") {
     fail(answer.text);
     find("#live").checked = false;
@@ -62,7 +64,7 @@ function show(job, answer) {
   if (!job.drawn) base = answer.source;
   find("#over").disabled = base === null;
   find("#with-target").hidden = !job.target;
-  find("#download").disabled = false;
+  find("#comparison").hidden = false;
   const loaded = answer.model.seconds === null ? ""
     : ` The model (${megabytes(answer.model.bytes)}) took ${duration(1000 * answer.model.seconds)} to load.`;
   find("#status").textContent = `${answer.result.width} x ${answer.result.height} pixels in ${duration(answer.milliseconds)} on this device.${loaded}`;
@@ -101,7 +103,7 @@ function choose(chosen) {
   document.title = `${run.name}: pix2pix`;
   find("#name").textContent = run.name;
   find("#status").textContent = "";
-  find("#download").disabled = true;
+  find("#comparison").hidden = true;
   describe();
   listExamples();
   find("#draw").hidden = run.brushes.length === 0;
@@ -116,6 +118,8 @@ function choose(chosen) {
     translate(known);
   } else if (run.examples.length) {
     giveExample(0);
+  } else {
+    find("#status").textContent = "Give a picture, and its translation appears here.";
   }
 }
 

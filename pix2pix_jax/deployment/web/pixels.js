@@ -85,6 +85,20 @@ export function resize(image, height, width, nearest = false) {
   return resizeHeight(resizeWidth(image, width), height);
 }
 
+/**
+ * The height and width that an image is padded to, as in the package: there each size is a program
+ * to compile, so sides are rounded up further than the network needs.
+ */
+export function paddedSize(height, width, multiple) {
+  const sides = [height, width];
+  if (sides.every((side) => side % multiple === 0)) return sides;
+  return sides.map((side) => {
+    let step = multiple;
+    while (step * 16 <= side) step *= 2;
+    return Math.ceil(side / step) * step;
+  });
+}
+
 /** Pad at the bottom and the right by mirroring, edges included. */
 export function pad(image, height, width) {
   const { channels } = image, data = new image.data.constructor(height * width * channels);

@@ -99,8 +99,7 @@ function fit(run, image) {
   if (image.height * image.width > MOST_UNRESIZED) {
     throw new Failure(`This picture has ${(image.height * image.width / 1e6).toFixed(1)} megapixels. This model takes pictures as they are, and a browser has the memory for ${MOST_UNRESIZED / 1e6}; make it smaller.`);
   }
-  const whole = (side) => Math.ceil(side / run.multiple) * run.multiple;
-  return pixels.pad(image, whole(image.height), whole(image.width));
+  return pixels.pad(image, ...pixels.paddedSize(image.height, image.width, run.multiple));
 }
 
 async function compute(session, dtype, image) {
