@@ -4,9 +4,11 @@ What a translation needs at least is estimated from shapes alone: its images, an
 of any layer. So a batch that is refused could not have been translated.
 """
 
+import functools
 import math
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
@@ -14,6 +16,7 @@ from jaxtyping import PyTree
 from pix2pix_jax.core.devices import on_cpu
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.memory import available_bytes
+from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.runs.generator import Generator
 
 _HARMLESS = 2**24  # pixels of a batch that are never too many
@@ -74,13 +77,21 @@ def _fair_bytes() -> float:
 
 def _least_bytes(generator: Generator, shape: tuple[int, ...]) -> int:
     """Return the bytes of a source and of the largest output of a layer, for one image."""
+    return math.prod(shape) * 4 + _largest_output(generator.module, shape)
+
+
+@functools.cache
+def _largest_output(module: nn.Module, shape: tuple[int, ...]) -> int:
+    """Return the bytes of the largest output of a layer; from the network's trace alone."""
+    params, batch_stats = abstract_variables(module, shape)
 
     def outputs(variables: PyTree, source: Any) -> PyTree:
-        return generator.module.apply(
+        return module.apply(
             variables, source, train=False, capture_intermediates=True, mutable="intermediates"
         )
 
-    source = jax.ShapeDtypeStruct(shape, jnp.float32)
-    leaves = jax.tree.leaves(jax.eval_shape(outputs, generator.variables, source))
-    largest = max(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
-    return math.prod(shape) * 4 + largest
+    variables = {"params": params, "batch_stats": batch_stats}
+    leaves = jax.tree.leaves(
+        jax.eval_shape(outputs, variables, jax.ShapeDtypeStruct(shape, jnp.float32))
+    )
+    return max(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)

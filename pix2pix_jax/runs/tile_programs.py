@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.layers import STATISTICS, PlacedKeys
 from pix2pix_jax.models.receptive_field import receptive_radius
 from pix2pix_jax.runs.generator import Generator
@@ -52,8 +53,32 @@ def _compiled(function: Callable[..., Any], exactness: Exactness) -> Callable[..
     return exactness.jit(function, ("module", "encoding", "train"))
 
 
+@functools.cache
+def has_own_statistics(module: nn.Module, depth: int, side: int, *, train: bool) -> bool:
+    """Return whether a network has norms that use an image's own statistics; from its trace alone.
+
+    Args:
+        module: The generator.
+        depth: Channels that it sees.
+        side: A side of an image that it takes.
+        train: As in a call of the network.
+    """
+    shape = (1, side, side, depth)
+    params, batch_stats = abstract_variables(module, shape)
+
+    def apply(variables: PyTree, source: Array) -> PyTree:
+        return module.apply(variables, source, train=train, mutable=["batch_stats", STATISTICS])[1]
+
+    variables = {"params": params, "batch_stats": batch_stats}
+    return STATISTICS in jax.eval_shape(apply, variables, jax.ShapeDtypeStruct(shape, jnp.float32))
+
+
 class TileTranslator:
-    """Translates the tiles of images, one at a time, on the first of the local devices."""
+    """Translates the tiles of images, one at a time, on the first of the local devices.
+
+    Attributes:
+        shares: Whether all tiles of an image get statistics that `measure` finds.
+    """
 
     def __init__(self, generator: Generator, *, mode: str) -> None:
         """Place the weights.
@@ -79,13 +104,12 @@ class TileTranslator:
         # Own networks may use keys in any way.
         self._by_place = receptive_radius(generator.module) is not None
         self._generator = generator
-
-    def measures(self, size: tuple[int, int]) -> bool:
-        """Return whether `measure` finds anything for images of a size; nothing is computed."""
-        encoding = self._generator.form.source
-        source = jax.ShapeDtypeStruct((1, *size, encoding.channels), np.dtype(encoding.dtype))
-        measure = functools.partial(_measure, self._generator.module, encoding, self._train)
-        return bool(jax.eval_shape(measure, self._variables, self._keys(size[0], 0, 0, 0), source))
+        self.shares = generator.tiling.norm == "whole" and has_own_statistics(
+            generator.module,
+            generator.form.source.depth,
+            2 * generator.multiple,
+            train=self._train,
+        )
 
     def measure(self, source: Tile, name_hash: int) -> PyTree:
         """Return the statistics of an image, for all its tiles.

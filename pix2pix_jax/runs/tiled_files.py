@@ -63,6 +63,7 @@ class _FileTiler:
     ) -> None:
         self._generator, self._derive, self._same = generator, derive, same_dropout
         self._tiler = ImageTiler(generator, mode=mode)
+        self._tiler.say_what_is_blended()
 
     def translate(self, task: Task) -> None:
         """Translate a file, and write the result; it appears whole or not at all."""

@@ -33,7 +33,7 @@ class ImageTiler:
     """
 
     def __init__(self, generator: Generator, *, mode: str) -> None:
-        """Choose the sizes, and say so if seams cannot be excluded.
+        """Choose the sizes.
 
         Args:
             generator: The generator, with its `tiling`.
@@ -52,17 +52,13 @@ class ImageTiler:
             multiple=generator.multiple,
             radius=self._radius,
         )
-        self._shares = generator.tiling.norm == "whole" and self._translator.measures(
-            (2 * generator.multiple,) * 2
-        )
-        self._say_what_is_blended()
 
     def __call__(self, source: Rows, name: str, name_hash: int) -> Iterator[Strip]:
         """Translate an image.
 
         Args:
             source: The image as the generator's sources are stored.
-            name: Its name, for messages.
+            name: Its name, for messages and the progress bar; '': there are none.
             name_hash: From `translation.name_hashes`: it decides the image's dropout.
 
         Yields:
@@ -72,10 +68,11 @@ class ImageTiler:
         padded = _Padded(source, self._generator.multiple)
         plan = make_plan(padded.size, self.cut)
         # A single tile is the whole image, whose statistics are its own.
-        several = len(plan) > 1
-        statistics = self._statistics(padded, name, name_hash) if self._shares and several else {}
+        shares = self._translator.shares and len(plan) > 1
+        statistics = self._statistics(padded, name, name_hash) if shares else {}
         row = 0
-        with tqdm(total=len(plan), unit="tile", disable=None, leave=False, desc=name[-30:]) as bar:
+        shown = None if name else True
+        with tqdm(total=len(plan), unit="tile", disable=shown, leave=False, desc=name[-30:]) as bar:
             bands = self._bands(padded, plan, statistics, name_hash, bar)
             for band in blend_rows(bands, plan.rows):
                 band = band[: height - row, :width]
@@ -108,13 +105,16 @@ class ImageTiler:
         if height * width <= self._largest**2:
             return self._translator.measure(source.read(0, height), name_hash)
         sample = _sample(source, self._generator.multiple, self._largest)
-        logger.info(
+        level = logging.INFO if name else logging.DEBUG
+        logger.log(
+            level,
             "%s: the statistics of its norms are those of a sample, %.1f %% of its pixels",
             *(name, 100 * sample.shape[0] * sample.shape[1] / (height * width)),
         )
         return self._translator.measure(sample, name_hash)
 
-    def _say_what_is_blended(self) -> None:
+    def say_what_is_blended(self) -> None:
+        """Say so in one line if seams are blended and cannot be excluded."""
         cut, norm = self.cut, self._generator.tiling.norm
         if norm == "tile":
             return
@@ -148,8 +148,8 @@ def translate_in_tiles(
     """
     tiler, form = ImageTiler(generator, mode=mode), generator.form
     results = [
-        np.concatenate(list(tiler(rows_of(source), f"image {number}", int(name_hash))))
-        for number, (source, name_hash) in enumerate(zip(sources, hashes, strict=True))
+        np.concatenate(list(tiler(rows_of(source), "", int(name_hash))))
+        for source, name_hash in zip(sources, hashes, strict=True)
     ]
     return [Picture.of(result, form.written, form.bands) for result in results]
 

@@ -110,7 +110,8 @@ def test_a_large_images_statistics_come_from_pieces_all_over_it(generator, monke
 )
 def test_a_line_says_where_seams_are_only_blended(generator, caplog, options, line):
     with caplog.at_level(logging.INFO):
-        ImageTiler(dataclasses.replace(generator, tiling=Tiling(**options)), mode="paper")
+        tiler = ImageTiler(dataclasses.replace(generator, tiling=Tiling(**options)), mode="paper")
+        tiler.say_what_is_blended()
     assert line in caplog.text
     assert bool(line) == bool(caplog.text)
 
@@ -139,6 +140,7 @@ class Own(nn.Module):
 def test_own_networks_are_blended_and_do_not_repeat_their_dropout(caplog):
     with caplog.at_level(logging.INFO):
         own = generator_of(Own(), 4)
+        ImageTiler(own, mode="paper").say_what_is_blended()
         same = np.full((32, 64, 3), 128, np.uint8)
         result = tiled(own, same, tile=32, overlap=0)
     assert "nothing is known of how far own code looks" in caplog.text
