@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Shaped
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
@@ -21,6 +24,8 @@ from pix2pix_jax.runs.generator import Generator
 logger = logging.getLogger(__name__)
 
 MODE = "deterministic"
+# What runs a file: from images as stored to images as stored.
+Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
 
 
 # Metrics of images that are label maps, each class in its own colour.

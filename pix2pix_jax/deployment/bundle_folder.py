@@ -12,9 +12,8 @@ import numpy as np
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.config_files import load_json
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.deployment.about import MODE, as_texts
+from pix2pix_jax.deployment.about import MODE, Translate, as_texts
 from pix2pix_jax.deployment.model_card import model_card
-from pix2pix_jax.deployment.verification import Translate
 from pix2pix_jax.runs.bundle import write_bundle
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, load_generator

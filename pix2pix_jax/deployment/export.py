@@ -11,8 +11,8 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import atomic_path, no_empty_folders
 from pix2pix_jax.core.own_code import is_own
 from pix2pix_jax.deployment import bundle_folder, onnx_file, stablehlo_file
-from pix2pix_jax.deployment.about import describe, in_float32
-from pix2pix_jax.deployment.verification import Comparison, Translate, compare, sources_of
+from pix2pix_jax.deployment.about import Translate, describe, in_float32
+from pix2pix_jax.deployment.verification import Comparison, compare, sources_of
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 

@@ -1,14 +1,12 @@
 """An ONNX file: from images as stored to images as stored."""
 
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import require
-from pix2pix_jax.deployment.about import as_texts
+from pix2pix_jax.deployment.about import Translate, as_texts
 from pix2pix_jax.deployment.onnx_graph import Graph
 from pix2pix_jax.deployment.onnx_network import add_network
 from pix2pix_jax.images.encoding import Encoding
@@ -16,7 +14,6 @@ from pix2pix_jax.images.pixels import white
 from pix2pix_jax.runs.generator import Generator
 
 SOURCE, FAKE = "source", "fake"  # names of the input and the output
-Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
 
 
 def write(

@@ -4,6 +4,7 @@ Images are NCHW here, as ONNX's convolutions want them.
 """
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from pix2pix_jax.core.errors import InputError, require
 OPSET = 17  # of January 2022: every onnxruntime, and onnxruntime-web, runs it
 # What protobuf, in which ONNX files are written, can hold; some bytes are left for the graph.
 _MOST_BYTES = 2**31 - 2**24
+# Dtype and shape by name; an axis of any length has a name.
+Values = Mapping[str, tuple[str, tuple[str | int, ...]]]
 
 
 class Graph:
@@ -75,14 +78,12 @@ class Graph:
         kind = self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return self.add("Cast", value, name=name, to=kind)
 
-    def model(
-        self, inputs: dict[str, tuple[str, tuple[str | int, ...]]], outputs: dict, about: dict
-    ) -> bytes:
+    def model(self, inputs: Values, outputs: Values, about: Mapping[str, str]) -> bytes:
         """Finish the graph.
 
         Args:
-            inputs: Dtype and shape of the inputs, by name; an axis of any length has a name.
-            outputs: The same of the outputs.
+            inputs: The inputs.
+            outputs: The outputs.
             about: Texts of the file's metadata.
 
         Returns:
@@ -108,12 +109,12 @@ class Graph:
         model = self._helper.make_model_gen_version(
             graph, opset_imports=[opset], producer_name="pix2pix_jax"
         )
-        self._helper.set_model_props(model, about)
+        self._helper.set_model_props(model, dict(about))
         importlib.import_module("onnx.checker").check_model(model, full_check=True)
         content: bytes = model.SerializeToString(deterministic=True)
         return content
 
-    def _described(self, values: dict[str, tuple[str, tuple[str | int, ...]]]) -> list[Any]:
+    def _described(self, values: Values) -> list[Any]:
         described = []
         for name, (dtype, shape) in values.items():
             kind = self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype))

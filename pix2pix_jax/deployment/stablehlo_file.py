@@ -6,20 +6,20 @@ promises to read such a file for six months after its version.
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export
-from jaxtyping import Array, Shaped
+from jaxtyping import Array
 
+from pix2pix_jax.deployment.about import Translate
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.pixels import white
 from pix2pix_jax.runs.generator import Generator
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
 
 
 def write(path: pathlib.Path, generator: Generator, *, own: bool = False) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.deployment.about import MODE
+from pix2pix_jax.deployment.about import MODE, Translate
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.pixels import white
 from pix2pix_jax.runs.folder import RunFolder
@@ -16,7 +16,6 @@ from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import translate
 
 Image = Shaped[np.ndarray, "_ _ _"]
-Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
 MOST_IMAGES = 4
 
 
