@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import itertools
 import pathlib
+import sys
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.commands.terminal import say
@@ -88,4 +89,5 @@ def main() -> None:
         say(f"{page.size:,} bytes in {page.path}")
         if not flags.no_serve:
             say(f"{server.url} shows it; Ctrl-C ends")
+            sys.stdout.flush()  # it may be a pipe, and the server does not end by itself
             server.serve_forever()

@@ -75,12 +75,13 @@ def write_page(
         What was written.
 
     Raises:
-        InputError: The folder holds something else; a browser cannot show a run, or ONNX cannot
-            hold its network; or there is no onnxruntime-web.
+        InputError: The folder holds something else, or is inside the data of a run; a browser
+            cannot show a run, or ONNX cannot hold its network; or there is no onnxruntime-web.
     """
     check_output(output)
     named = _named(runs)
     for run in named:
+        run.folder.refuse_output_in_data(output)
         refuse_unshowable(run)
     place = output.absolute()
     with no_empty_folders(place.parent):

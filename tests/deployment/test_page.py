@@ -51,8 +51,11 @@ def page(tmp_path_factory, run, package):
     flags = ("--workdir", run, "--workdir", run, "--output", output, "--runtime", package)
     with pytest.MonkeyPatch.context() as patch:
         tiny.see_one_device(patch)
-        status, out, error = run_script("demo", *flags, "--no_serve")
+        patch.setattr(PageServer, "serve_forever", lambda server: print(server.server_port))
+        status, out, error = run_script("demo", *flags, "--port", 0)
     assert status == 0, error
+    *_, line, port = out.splitlines()
+    assert line == f"http://127.0.0.1:{port}/ shows it; Ctrl-C ends"
     assert out.count("compared on 2 validation images: largest difference") == 2
     return output
 

@@ -45,7 +45,7 @@ async function loadModel(address) {
   try {
     session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   } catch (error) {
-    throw new Failure(`This browser cannot run the model (${error.message}). A current version of Chrome, Edge, Firefox or Safari can, if it has enough memory.`);
+    throw new Failure(`The model could not be started (${error.message}). Either the folder of this page is not complete, or this browser cannot run the model: a current version of Chrome, Edge, Firefox or Safari can, if it has enough memory.`);
   }
   return { session, bytes: bytes.length, seconds: (performance.now() - start) / 1000 };
 }
