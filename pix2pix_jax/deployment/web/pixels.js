@@ -182,24 +182,31 @@ function inverse([[a, b, c], [d, e, f], [g, h, i]]) {
 
 /** Lightness, 0 to 100, of RGB. */
 export function lightness(image) {
+  const [red, green, blue] = TO_XYZ[1];
   return mapped(image, 1, Float32Array, (rgb, i, light, k) => {
-    const y = TO_XYZ[1].reduce((sum, part, c) => sum + part * LINEAR[rgb[i + c]], 0);
+    const y = red * LINEAR[rgb[i]] + green * LINEAR[rgb[i + 1]] + blue * LINEAR[rgb[i + 2]];
     light[k] = 116 * (y > KNEE ** 3 ? Math.cbrt(y) : y / (3 * KNEE ** 2) + 4 / 29) - 16;
   });
 }
 
+function cubed(root) {
+  return root > KNEE ? root * root * root : 3 * KNEE ** 2 * (root - 4 / 29);
+}
+
+function level(linear) {
+  const share = linear > 0.0031308 ? 1.055 * Math.min(linear, 1) ** (1 / 2.4) - 0.055 : 12.92 * linear;
+  return Math.round(255 * Math.max(share, 0));
+}
+
 /** RGB of lightness and of the two colour channels. */
 export function fromLab(light, ab) {
+  const [red, green, blue] = FROM_XYZ;
   return mapped(light, 3, Uint8Array, (lights, i, rgb, k) => {
-    const y = (lights[i] + 16) / 116;
-    const roots = [y + ab.data[2 * i] / 500, y, y - ab.data[2 * i + 1] / 200];
-    const xyz = roots.map((root) => (root > KNEE ? root ** 3 : 3 * KNEE ** 2 * (root - 4 / 29)));
-    FROM_XYZ.forEach((row, c) => {
-      const sum = row.reduce((part, factor, n) => part + factor * xyz[n], 0);
-      const linear = Math.min(Math.max(sum, 0), 1);
-      const share = linear > 0.0031308 ? 1.055 * linear ** (1 / 2.4) - 0.055 : 12.92 * linear;
-      rgb[k + c] = Math.round(255 * share);
-    });
+    const root = (lights[i] + 16) / 116;
+    const x = cubed(root + ab.data[2 * i] / 500), y = cubed(root), z = cubed(root - ab.data[2 * i + 1] / 200);
+    rgb[k] = level(red[0] * x + red[1] * y + red[2] * z);
+    rgb[k + 1] = level(green[0] * x + green[1] * y + green[2] * z);
+    rgb[k + 2] = level(blue[0] * x + blue[1] * y + blue[2] * z);
   });
 }
 
