@@ -21,7 +21,9 @@ _LEAST_IN_AREAS = 0.2  # share of the pixels
 # Share of the pixels in areas that those colours cover. Measured on 8 images of 64 and 256 pixels:
 # label maps and sketches of five sets 0.96 to 1.00, photos 0.47 to 0.90 (0.97: shoes on white).
 _LEAST_COVERED = 0.95
-_LEAST_SHARE = 0.004  # of a colour; rarer ones are traces of JPEG
+_LEAST_SHARE = 0.001  # of a colour; rarer ones are traces of JPEG
+_SURE_SHARE = 0.02  # of a colour that may be similar to a more frequent one, and is none of its
+_SIMILAR = 32  # levels; traces are near the colours that they come from
 _LEAST_OF_PALETTE = 0.9  # share of the colours' pixels that a known palette must explain
 _CONTRAST = 128  # levels between a sketch's paper and its lines
 
@@ -64,7 +66,7 @@ def find_brushes(
     named = _of_palette(found, palette) if palette is not None else []
     if named:
         return named
-    colours = [colour for colour, share in found.items() if share >= _LEAST_SHARE]
+    colours = _without_traces(found)
     if len(colours) == 1:
         colours.append(_lines(coloured, colours[0]))
     return [Brush(colour, colour_name(colour)) for colour in colours]
@@ -99,6 +101,17 @@ def _most_frequent(values: UInt8[np.ndarray, "n 3"]) -> dict[Colour, float]:
         found[_as_colour(colour)] = float(counts[near].sum() / total)
         colours, counts = colours[~near], counts[~near]
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _without_traces(found: dict[Colour, float]) -> list[Colour]:
+    """Leave out colours that JPEG has made of others; the most frequent ones come first."""
+    kept: list[Colour] = []
+    for colour, share in found.items():
+        apart = [max(abs(a - b) for a, b in zip(colour, other, strict=True)) for other in kept]
+        own = share >= _SURE_SHARE or min(apart, default=_SIMILAR) >= _SIMILAR
+        if own and share >= _LEAST_SHARE:
+            kept.append(colour)
+    return kept
 
 
 def _of_palette(found: dict[Colour, float], palette: Palette) -> list[Brush]:

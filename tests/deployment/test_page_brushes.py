@@ -34,6 +34,14 @@ def test_the_colours_of_label_maps_are_found_the_most_frequent_first():
     assert {brush.name for brush in brushes} == {"mediumblue", "orangered", "dodgerblue"}
 
 
+def test_a_rare_colour_counts_unless_it_is_a_trace_of_another_one():
+    picture = label_map([(0, 0, 220), (250, 80, 0)]).copy()
+    picture[-8:, -8:] = (30, 250, 220)
+    picture[-8:, -16:-8] = (0, 20, 220)
+    assert (30, 250, 220) in {brush.colour for brush in find_brushes([picture])}
+    assert (0, 20, 220) not in {brush.colour for brush in find_brushes([picture])}
+
+
 def test_a_palette_that_explains_the_colours_names_them_and_adds_the_rare_ones():
     colours = [(0, 0, 220), (250, 80, 0), (0, 130, 250)]
     palette = Palette(("road", "sky", "car", "bus"), np.array([*colours, (9, 9, 9)], np.uint8))
