@@ -13,7 +13,12 @@ from pix2pix_jax.evaluation.metrics.table import Metric, choose_metrics
 from pix2pix_jax.evaluation.scoring import evaluate
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import generator_of
-from pix2pix_jax.runs.translation import BatchTranslator, translate_batch
+from pix2pix_jax.runs.translation import (
+    BatchTranslator,
+    choose_batch_size,
+    translate,
+    translate_batch,
+)
 
 METRICS = choose_metrics(["l1", "psnr", "ssim", "histogram_correlation"])
 METRICS_ON_DEVICE = choose_metrics(["l1", "psnr"])
@@ -77,6 +82,23 @@ def test_values_are_those_of_pairs_translated_one_by_one(generator, pairs, kept,
         # Rounding of one program and another; ssim divides by small variances.
         np.testing.assert_allclose(found.values[name], values, rtol=1e-6, atol=1e-6)
         assert found.scores[name] == pytest.approx(np.mean(values), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.usefixtures("one_device")
+@pytest.mark.parametrize("mode", ["paper", "deterministic"])
+def test_what_is_scored_is_what_sampling_writes_to_the_bit(generator, kept, mode):
+    pairs, resident = kept
+    batch_size, fakes = choose_batch_size(2, pairs.size), []
+    options = {"mode": mode, "batch_size": batch_size, "workers": 1, "resident": resident}
+    evaluate(generator, pairs, METRICS_ON_DEVICE, observe=fakes.append, **options)
+    scored = np.concatenate([fake for fake, _ in fakes])
+    sources = np.stack([pairs[number][0] for number in range(5)])
+    translated = translate_batch(
+        generator, sources[4:], pairs.names[4:], mode=mode, batch_size=batch_size
+    )
+    np.testing.assert_array_equal(scored[4:], translated)
+    written = translate(generator, sources, names=list(pairs.names), mode=mode)
+    np.testing.assert_array_equal(pairs.form.target.from_network(scored), np.stack(written))
 
 
 @pytest.mark.usefixtures("one_device")
