@@ -12,7 +12,13 @@ from pix2pix_jax.images.tiff_files import MAGIC
 # Tags of GeoTIFF (OGC 19-008r4), and GDAL's for the value that stands for missing pixels.
 PIXEL_SCALE, TIEPOINT, TRANSFORMATION = 33550, 33922, 34264
 GEO_KEYS, GEO_DOUBLES, GEO_TEXTS, GDAL_NODATA = 34735, 34736, 34737, 42113
-_GEO = (PIXEL_SCALE, TIEPOINT, TRANSFORMATION, GEO_KEYS, GEO_DOUBLES, GEO_TEXTS)
+# Whole numbers of 16 bits, doubles and texts, by their numbers in TIFF.
+_SHORT, _DOUBLE, _TEXT = 3, 12, 2
+_GEO = {
+    **dict.fromkeys((PIXEL_SCALE, TIEPOINT, TRANSFORMATION, GEO_DOUBLES), _DOUBLE),
+    **dict.fromkeys((GEO_TEXTS, GDAL_NODATA), _TEXT),
+    GEO_KEYS: _SHORT,
+}
 _ICC, _ORIENTATION = 34675, 274
 _MOST_BYTES = 2**24  # of a profile or of one tag, as a file may claim anything
 _SPACES = {1: b"GRAY", 3: b"RGB "}  # of a profile, by the number of colours
@@ -87,15 +93,25 @@ def _of_tiff(file: Opened) -> Carried:
         tags = tifffile.TiffFile(file, is_ome=False).pages[0].tags  # type: ignore[union-attr]
         profile = _sound(tags.valueof(_ICC))
         upright = tags.valueof(_ORIENTATION, default=1) == 1
-        if not upright or GEO_KEYS not in tags or tags[GEO_KEYS].count > _MOST_BYTES:
-            return Carried(profile)
-        found = [tags[code] for code in (*_GEO, GDAL_NODATA) if code in tags]
-        geo = tuple(
-            (int(tag.code), int(tag.dtype), int(tag.count), tag.value, True)
-            for tag in found
-            if tag.count <= _MOST_BYTES
-        )
-        return Carried(profile, geo)
+        found = [_sound_tag(tags[code]) for code in _GEO if code in tags]
+    geo = tuple(tag for tag in found if tag is not None)
+    return Carried(profile, geo if upright and GEO_KEYS in [tag[0] for tag in geo] else ())
+
+
+def _sound_tag(tag: Any) -> Tag | None:
+    """Return a tag as tifffile writes it; None if it is damaged, or no such tag."""
+    code, dtype, count = int(tag.code), int(tag.dtype), int(tag.count)
+    if dtype != _GEO[code] or not 0 < count <= _MOST_BYTES:
+        return None
+    if dtype == _TEXT:
+        text = tag.value
+        sound = isinstance(text, str) and text.isascii() and len(text) < count
+        return (code, dtype, 0, text, True) if sound else None
+    values = tag.value if isinstance(tag.value, tuple) else (tag.value,)
+    kinds = int if dtype == _SHORT else (int, float)
+    if len(values) != count or not all(isinstance(value, kinds) for value in values):
+        return None
+    return code, dtype, count, values if count > 1 else values[0], True
 
 
 def is_geotiff(path: str | os.PathLike) -> bool:

@@ -1,5 +1,6 @@
 """Image files: read and write them, without losing bits or channels."""
 
+import contextlib
 import io
 import math
 import os
@@ -144,7 +145,8 @@ def read_pixel(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS)
             return Picture(_to_stored(pixel), kind_of(pixel))
         if not start.startswith((_ZIP, *tiff_files.MAGIC)):
             return pixel_of_picture(opened, max_pixels)
-        with open_tiff_rows(opened, max_pixels) as rows:
+        # What is damaged is judged as a whole.
+        with contextlib.suppress(InputError), open_tiff_rows(opened, max_pixels) as rows:
             if rows is not None:
                 return Picture(rows.read(0, 1)[:, :1], rows.kind)
     picture = read_picture(file, name=name, max_pixels=max_pixels)

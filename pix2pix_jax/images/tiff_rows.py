@@ -50,7 +50,7 @@ class TiffRows:
                 result[plane] = self._stored(plane, first, last)
         else:
             self._unpack(first, last, result)
-        return np.moveaxis(result, 0, 2).reshape(last - first, width, -1)
+        return np.moveaxis(result, 0, 2).reshape(last - first, width, planes * samples)
 
     def _stored(self, plane: int, first: int, last: int) -> Shaped[np.ndarray, "rows width s"]:
         """Read rows of values that lie in the file as they are, one after another."""
@@ -165,12 +165,13 @@ def _is_readable(header: TiffHeader, page: Any) -> bool:
     sound = (depth, length, width) == (1, header.length, header.width) and length and width
     sound = sound and planes * samples == header.samples and page.planarconfig in (1, 2)
     premultiplied = header.samples > 1 and 1 in header.extras[:1]
+    there = all((place > 0) == (length > 0) for place, length in header.segments)
     packed = header.compression in BOUNDED and importlib.util.find_spec("imagecodecs") is None
     return (
-        (sound and plain and alone and not premultiplied and not packed)
+        (sound and there and plain and alone and not premultiplied and not packed)
         and header.samples >= _COLOURS.get(header.photometric, header.samples + 1)
         and header.compression in (*BUILT_IN, *BOUNDED)
         and header.predictor in _PREDICTORS
         and (page.is_final or header.segment <= _LARGEST_SEGMENT)
-        and (page.is_final or len(page.dataoffsets) == math.prod(_grid(page)))
+        and (page.is_final or len(header.segments) == math.prod(_grid(page)))
     )

@@ -11,8 +11,9 @@ import tifffile
 from PIL import Image, features
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images.carried import read_carried
 from pix2pix_jax.images.encoding import Encoding
-from pix2pix_jax.images.files import read_picture, read_pixel, size_of
+from pix2pix_jax.images.files import read_picture, read_pixel, size_of, write
 from pix2pix_jax.images.label_files import read_labels
 from pix2pix_jax.images.opening import naming
 from pix2pix_jax.images.pixels import DTYPES, KINDS, Picture
@@ -123,6 +124,16 @@ def _tiff(array, **options):
     return memory.getvalue()
 
 
+_GEO = [
+    (33550, "d", 3, (0.5, 0.5, 0.0), True),
+    (33922, "d", 6, (0.0, 0.0, 0.0, 440720.0, 3751320.0, 0.0), True),
+    (34735, "H", 8, (1, 1, 0, 1, 1026, 34737, 7, 0), True),
+    (34736, "d", 1, 298.257, True),
+    (34737, "s", 0, "NAD27 |", True),
+    (42113, "s", 0, "-999", True),
+]
+
+
 def _tifffile_tiffs():
     deep = functools.partial(_pixels, dtype="uint16")
     return [
@@ -142,6 +153,7 @@ def _tifffile_tiffs():
         _tiff(deep(3, 9, 8), imagej=True),
         _tiff(deep(2, 9, 8), ome=True, photometric="minisblack"),
         _tiff(deep(9, 8, 4), photometric="rgb", extrasamples=[1]),
+        _tiff(deep(9, 8), extratags=_GEO, metadata=None),
     ]
 
 
@@ -216,10 +228,16 @@ def _trial(make, rng):
     _checked(lambda: read_labels(io.BytesIO(data), name="name", max_pixels=MOST))
     photo = Encoding(max_pixels=MOST)
     _checked(lambda: photo.read(io.BytesIO(data), name="name"))
+    carried = _checked(lambda: read_carried(io.BytesIO(data), name="name"))
     if picture is None:
         return False
     _check_picture(picture)
     path = _scratch()[1]
+    if carried:
+        result = path.with_suffix(".tif")
+        write(result, np.zeros((2, 2, 3), np.uint8), carried=carried)
+        # As texts, since values that are not numbers differ from themselves.
+        assert str(read_carried(result).geo) == str(carried.geo_for(np.dtype("uint8")))
     path.write_bytes(data)
     assert size_of(path) == picture.pixels.shape[:2]
     pixel = read_pixel(path, max_pixels=MOST)
