@@ -1,13 +1,15 @@
 """From the bytes of an image file to those of its translation; nothing here knows of HTTP."""
 
 import dataclasses
+import gc
 import io
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from jaxtyping import Shaped
 
-from pix2pix_jax.core.devices import out_of_memory_as
+from pix2pix_jax.core.devices import out_of_memory_as, release_free_memory
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.fitting import fit, unfit
 from pix2pix_jax.runs.generator import Generator
@@ -17,6 +19,7 @@ Key = tuple[tuple[int, int], str, int | None]  # size inside the network, mode, 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
 # An answer of the network, in [-1, 1]; if images are tiled, what becomes of it.
 Fake = Shaped[np.ndarray, "_ _ _"]
+_MOST_PROGRAMS = 16
 _NAME = "image"  # what messages call an image
 _LESS_MEMORY = "the image is too large for this server"
 
@@ -66,6 +69,7 @@ class Pictures:
         """
         self.generator = generator
         self._batch_size = batch_size
+        self._programs: set[tuple[tuple[int, int], str]] = set()  # size and mode of each
 
     @property
     def media_type(self) -> str:
@@ -131,6 +135,7 @@ class Pictures:
             if self._tiles:
                 whole = [source.pixels for source in sources]
                 return translate(generator, whole, names=names, mode=mode)
+            self._bound_programs(key)
             fitted = np.stack([source.fitted for source in sources])
             most = self.most_at_once(key)
             return [*translate_batch(generator, fitted, names, mode=mode, batch_size=most)]
@@ -144,6 +149,20 @@ class Pictures:
         """
         image = fake if self._tiles else unfit(self.generator, source.pixels, fake)
         return image_files.to_bytes(image)
+
+    def _bound_programs(self, key: Key) -> None:
+        """Forget all compiled programs before there are too many.
+
+        Clients choose the sizes of padded images. Of every program that was compiled, JAX keeps
+        about a megabyte, even when it is not used any more.
+        """
+        program = key[:2]
+        if program not in self._programs and len(self._programs) == _MOST_PROGRAMS:
+            self._programs.clear()
+            jax.clear_caches()
+            gc.collect()
+            release_free_memory()
+        self._programs.add(program)
 
     @property
     def _tiles(self) -> bool:

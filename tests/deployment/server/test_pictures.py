@@ -1,13 +1,14 @@
 import dataclasses
 import io
 
+import jax
 import numpy as np
 import pytest
 import tifffile
 from support.generators import SIDE, drawn_generator
 
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.deployment.server.pictures import Options, Pictures
+from pix2pix_jax.deployment.server.pictures import Options, Pictures, Source
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.models.unet import UNet
@@ -72,6 +73,22 @@ def test_what_png_cannot_hold_is_answered_as_tiff(generator):
     assert pictures.media_type == "image/tiff"
     array = tifffile.imread(io.BytesIO(found))
     assert (array.shape, array.dtype) == ((SIDE, SIDE, 3), np.uint16)
+
+
+def test_the_programs_of_many_sizes_are_not_all_kept(generator, monkeypatch):
+    cleared = []
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(True))
+    monkeypatch.setattr(
+        "pix2pix_jax.deployment.server.pictures.translate_batch",
+        lambda _, images, *__, **___: images,
+    )
+    pictures = Pictures(generator)
+    for number in range(33):
+        pixels = np.zeros((16, 16 + 4 * number, 3), np.uint8)
+        source = Source(pixels, pixels, "")
+        for _ in range(2):
+            pictures.translate(pictures.key(source, Options()), [source])
+        assert len(cleared) == number // 16
 
 
 def test_the_example_is_an_image_of_the_training(generator):
