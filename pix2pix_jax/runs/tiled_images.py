@@ -1,6 +1,7 @@
 """Translate images of any size in tiles (`fit='tile'`), some rows at a time."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from pix2pix_jax.runs.tiling import Plan, Span, blend_rows, choose_cut, make_pla
 logger = logging.getLogger(__name__)
 
 _LARGEST_TILE = 2048  # by default: larger ones save little, and rows of them take memory
+# Pixels that are measured at once, for each that is translated at once: nothing else is held then.
+_MEASURED = 1.5
 # Least side of a piece of a sample: smaller ones would be mostly borders.
 _PIECE = 128
 Strip = Shaped[np.ndarray, "rows width c"]
@@ -45,13 +48,14 @@ class ImageTiler:
         self._generator = generator
         self._translator = TileTranslator(generator, mode=mode)
         self._radius = receptive_radius(generator.module)
-        self._largest = min(largest_square(generator), _LARGEST_TILE)
+        largest = largest_square(generator)
         self.cut = choose_cut(
             generator.tiling,
-            largest=self._largest,
+            largest=min(largest, _LARGEST_TILE),
             multiple=generator.multiple,
             radius=self._radius,
         )
+        self._most_measured = max(int(_MEASURED * largest**2), self.cut.tile**2)
 
     def __call__(self, source: Rows, name: str, name_hash: int) -> Iterator[Strip]:
         """Translate an image.
@@ -102,9 +106,9 @@ class ImageTiler:
     def _statistics(self, source: "_Padded", name: str, name_hash: int) -> PyTree:
         """Measure an image, or a sample of it if it is too large to be measured at once."""
         height, width = source.size
-        if height * width <= self._largest**2:
+        if height * width <= self._most_measured:
             return self._translator.measure(source.read(0, height), name_hash)
-        sample = _sample(source, self._generator.multiple, self._largest)
+        sample = _sample(source, self._generator.multiple, math.isqrt(self._most_measured))
         level = logging.INFO if name else logging.DEBUG
         logger.log(
             level,
