@@ -82,6 +82,12 @@ def parse_arguments() -> argparse.Namespace:
     cli.add_cache_flag(parser)
     cli.add_trust_flag(parser)
     flags = parser.parse_args()
+    _refuse_what_does_not_go_together(parser, flags)
+    return flags
+
+
+def _refuse_what_does_not_go_together(parser: cli.Parser, flags: argparse.Namespace) -> None:
+    """End with the line of an error if a flag says something of what is not asked for."""
     if flags.input is not None and is_video(flags.input):
         for name in _NOT_OF_VIDEOS:
             if getattr(flags, name) != parser.get_default(name):
@@ -94,7 +100,6 @@ def parse_arguments() -> argparse.Namespace:
     for name in _OF_TILES if flags.fit != "tile" else ():
         if getattr(flags, name) is not None:
             parser.error(f"--{name} goes with --fit tile")
-    return flags
 
 
 def _add_tile_flags(parser: cli.Parser) -> None:

@@ -160,8 +160,7 @@ def _train(
 ) -> Result:
     """Take the run's steps, with everything that happens between them."""
     state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
-    baselines = baseline_scores(run)
-    progress = Progress(run)
+    baselines, progress = baseline_scores(run), Progress(run)
     scores = _before_the_steps(run, checkpoints, writer, state, progress)
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.

@@ -55,10 +55,9 @@ class Losses:
         gan: The GAN's objective; `NO_GAN` for regression alone.
         reconstruction: Distance of fake and target.
         reconstruction_name: Name of its metric: `g_loss_<name>`.
-        reconstruction_weight: Its weight relative to the generator's GAN loss (lambda in Isola et
-            al., 2017, eq. 4).
-        discriminator_weight: Weight of the sum of the discriminator's two losses; 0.5 slows the
-            discriminator down relative to the generator (section 3.3).
+        reconstruction_weight: Its weight beside the GAN loss (lambda in Isola et al., 2017, eq. 4).
+        discriminator_weight: Weight of the sum of the discriminator's two losses; 0.5 slows it down
+            relative to the generator (section 3.3).
         feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
         gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
         extra: Own losses.
