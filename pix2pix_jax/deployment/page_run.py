@@ -78,7 +78,8 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
     found, weights = _write_model(run, folder / MODEL)
     pairs = _held_out_pairs(run)
     form, generator = run.generator.form, run.generator
-    sources = [_pictures(run, pair)[0] for pair in pairs]
+    pictures = [_pictures(run, pair) for pair in pairs]
+    sources, targets = [source for source, _ in pictures], [target for _, target in pictures]
     about = describe(run.folder, generator)
     kept = ("network", "step", "multiple", "fit", "pix2pix_jax")
     shown = {name: about[name] for name in kept} | {
@@ -92,11 +93,13 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
         "dtype": form.source.dtype,
         "derived": _derived(run),
         "classes": _class_colours(form.source),
-        "group": _group(_kind(form.source), sources),
+        # The same for runs that share their held-out sources, and for those that share targets.
+        "group": _digest(f"{_kind(form.source)} {_derived(run)}", sources),
+        "targets": _digest(_kind(form.target), targets),
         "brushes": [dataclasses.asdict(brush) for brush in _brushes(run, sources)],
         "examples": [
-            _write_example(run, pair, folder, number)
-            for number, pair in enumerate(pairs[:_EXAMPLES])
+            _write_example(run, sides, folder, number)
+            for number, sides in enumerate(pictures[:_EXAMPLES])
         ],
     }
     return shown, found
@@ -123,9 +126,11 @@ def _held_out_pairs(run: PageRun) -> list[Pair]:
         return []
 
 
-def _write_example(run: PageRun, pair: Pair, folder: pathlib.Path, number: int) -> dict[str, str]:
-    """Write both sides of a pair as pictures; return their paths in the page's folder."""
-    source, target = _pictures(run, pair)
+def _write_example(
+    run: PageRun, sides: tuple[Picture, Picture], folder: pathlib.Path, number: int
+) -> dict[str, str]:
+    """Write the pictures of a pair; return their paths in the page's folder."""
+    source, target = sides
     given = target if _derived(run) else source  # the page derives the source as sample.py does
     written = {}
     for side, picture in (("source", given), ("target", target)):
@@ -196,9 +201,8 @@ def _palette(run: PageRun) -> Palette | None:
         return None
 
 
-def _group(kind: str, sources: Sequence[Picture]) -> str:
-    """Return a text that is the same for runs that share their held-out sources."""
+def _digest(kind: str, pictures: Sequence[Picture]) -> str:
     digest = hashlib.sha256(kind.encode())
-    for picture in sources:
+    for picture in pictures:
         digest.update(picture.tobytes())
     return digest.hexdigest()[:12]

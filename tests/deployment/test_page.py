@@ -77,6 +77,7 @@ def test_every_run_has_its_model_and_its_held_out_pairs(page, run):
     first, second = json.loads((page / "page.json").read_text())["runs"]
     assert (first["name"], second["name"]) == ("Drawn & <b>", "Drawn & <b> (2)")
     assert first["group"] == second["group"]
+    assert first["targets"] == second["targets"]
     assert first["model"] != second["model"]
     expected = {"fit": "resize", "size": [SIDE, SIDE], "multiple": 4, "mode": "deterministic"}
     expected |= {"source": "rgb", "target": "rgb", "dtype": "uint8", "weights": "float16"}

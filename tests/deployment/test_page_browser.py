@@ -1,34 +1,25 @@
 """The page in a browser: what a visitor gives it, and what comes back."""
 
-import base64
 import dataclasses
-import io
-import pathlib
-import threading
+import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("selenium")
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
-from support import tiny
 from support.browser import set_width, started_browser
+from support.browser_page import Page, largest, noise, png, served, write_whole_page
 from support.generators import drawn_bundle
 
 from pix2pix_jax import load_generator, translate
-from pix2pix_jax.deployment.page import write_page
-from pix2pix_jax.deployment.page_runtime import CACHE, PACKAGE, VERSION
-from pix2pix_jax.deployment.page_server import PageServer
+from pix2pix_jax.deployment.page_runtime import VERSION
 from pix2pix_jax.images import color, pixels
 from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.folder import RunFolder
 
 SIDE = 64
-ARCHIVE = pathlib.Path(CACHE).expanduser() / f"{PACKAGE}-{VERSION}.tgz"
 # The network's file differs by at most one level, and its result is resized: bicubic weights are
 # negative in part, so that their sizes add up to at most 1.25 squared.
 AFTER_RESIZING = 2
@@ -53,96 +44,48 @@ def generator(run):
 
 
 @pytest.fixture(scope="module")
-def url(chrome, tmp_path_factory, run, generator):
-    if not ARCHIVE.is_file():
-        pytest.skip(f"needs {ARCHIVE.name} in {CACHE}: npm pack {PACKAGE}@{VERSION} there")
-    output = tmp_path_factory.mktemp("pages") / "demo"
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.see_one_device(patch)
-        write_page([(RunFolder(run), generator)], output)
-    with PageServer(output, 0) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server.url
-        server.shutdown()
+def other(tmp_path_factory):
+    """A run of the same pairs with other weights, and its generator."""
+    folder = tmp_path_factory.mktemp("runs") / "other <b>"
+    drawn_bundle(folder, data__direction="BtoA", data__image_size=SIDE, factor=0.4)
+    return RunFolder(folder), load_generator(folder)
 
 
 @pytest.fixture(scope="module")
-def opened(chrome, url):
+def folder(chrome, tmp_path_factory, run, generator, other):
+    output = tmp_path_factory.mktemp("pages") / "demo"
+    return write_whole_page([(RunFolder(run), generator), other], output)
+
+
+@pytest.fixture(scope="module")
+def url(folder):
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def loaded(chrome, url):
     """The page with its first example: loading it takes longer than all tests."""
     set_width(chrome, 1280)
     chrome.get(url)
     page = Page(chrome)
-    page.wait(lambda: "to load" in page.status)
+    page.wait(lambda: "to load" in page.status and not page.all(".busy"))
     return page
 
 
 @pytest.fixture
-def page(opened, one_device):
-    yield opened
+def opened(loaded, one_device):
+    """The page with both runs side by side, or as the test before has left it."""
+    yield loaded
     # Errors of the scripts and everything that the page's policy blocks are in the log.
-    assert opened.chrome.get_log("browser") == []
+    assert loaded.chrome.get_log("browser") == []
 
 
-class Page:
-    def __init__(self, chrome):
-        self.chrome = chrome
-
-    def one(self, selector):
-        return self.chrome.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector):
-        return self.chrome.find_elements(By.CSS_SELECTOR, selector)
-
-    def wait(self, condition):
-        WebDriverWait(self.chrome, 30, poll_frequency=0.02).until(lambda _: condition())
-
-    @property
-    def status(self):
-        return self.one("#status").text
-
-    def pixels(self, selector):
-        """The pixels of a canvas."""
-        script = "return document.querySelector(arguments[0]).toDataURL()"
-        _, _, data = self.chrome.execute_script(script, selector).partition(",")
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
-
-    def drop(self, content, name="a.png"):
-        """Drop a file, and wait for what comes of it."""
-        script = """
-            const [text, name, done] = arguments;
-            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([bytes], name));
-            document.dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
-            const wait = () => (document.querySelector(".busy") ? setTimeout(wait, 5) : done());
-            wait();
-        """
-        self.chrome.execute_async_script(script, base64.b64encode(content).decode(), name)
-
-    def call(self, function, image, *arguments):
-        """Call a function of pixels.js with an image."""
-        script = """
-            const [name, { data, ...size }, kind, rest, done] = arguments;
-            import("./pixels.js").then((pixels) => {
-                const image = { ...size, data: globalThis[kind].from(data) };
-                done(Array.from(pixels[name](image, ...rest).data));
-            });
-        """
-        height, width, channels = image.shape
-        given = {"height": height, "width": width, "channels": channels}
-        kind = "Uint8Array" if image.dtype == np.uint8 else "Float32Array"
-        given["data"] = image.ravel().tolist()
-        return self.chrome.execute_async_script(script, function, given, kind, arguments)
-
-
-def png(image):
-    data = io.BytesIO()
-    Image.fromarray(image).save(data, "PNG")
-    return data.getvalue()
-
-
-def largest(a, b):
-    return int(np.abs(a.astype(int) - b).max())
+@pytest.fixture
+def page(opened):
+    """The page with the first run alone."""
+    opened.choose("labels")
+    return opened
 
 
 def ours(generator, source):
@@ -150,8 +93,43 @@ def ours(generator, source):
     return fake
 
 
-def noise(*shape):
-    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+def result_of(number):
+    return f".results figure:nth-child({number + 1}) canvas"
+
+
+def test_runs_of_the_same_sources_open_side_by_side(opened, run, generator, other):
+    source, _ = RunFolder(run).load_pairs("val")[0]
+    np.testing.assert_array_equal(opened.pixels(".source canvas"), source)
+    for number, each in enumerate((generator, other[1])):
+        assert largest(opened.pixels(result_of(number)), ours(each, source)) <= 1
+    assert largest(opened.pixels(result_of(0)), opened.pixels(result_of(1))) > 10
+    assert [each.text for each in opened.all(".results .name")] == ["labels", "other <b>"]
+    assert all(each.text.endswith(" ms") for each in opened.all(".results .time"))
+    assert opened.status.startswith("2 results, 64 x 64 pixels in ")
+    assert opened.one(".expected img").is_displayed()
+    assert not opened.all("#compare .frame")[0].is_displayed()
+    for width, columns in ((390, 1), (1280, 2)):
+        set_width(opened.chrome, width)
+        assert len({each.rect["x"] for each in opened.all(".results figure")}) == columns
+        assert opened.chrome.execute_script("return document.body.scrollWidth") <= width
+
+
+def test_a_picture_goes_through_all_runs_and_each_result_is_saved(opened, generator):
+    picture = noise(50, 90, 3)
+    opened.drop(png(picture))
+    assert opened.status.startswith("2 results, 90 x 50 pixels in ")
+    assert largest(opened.pixels(result_of(0)), ours(generator, picture)) <= AFTER_RESIZING
+    assert not opened.one(".expected").is_displayed()
+    other = opened.pixels(result_of(1))
+    saved = "HTMLAnchorElement.prototype.click = function () { document.title = this.download; }"
+    opened.chrome.execute_script(saved)
+    opened.all(".results button")[1].click()
+    opened.wait(lambda: opened.chrome.title == "other <b>.png")
+    opened.choose("other <b>")  # which keeps the picture
+    np.testing.assert_array_equal(opened.pixels(".left"), picture)
+    np.testing.assert_array_equal(opened.pixels(".right"), other)
+    opened.all("#examples button")[0].click()
+    opened.wait(lambda: "64 x 64" in opened.status and not opened.all(".busy"))
 
 
 def test_it_opens_on_a_held_out_picture_and_states_sizes_and_times(page, run, generator):
@@ -294,3 +272,29 @@ def test_no_width_of_window_scrolls_sideways(page, width):
         page.one(panel).click()
     page.wait(lambda: not page.all(".busy"))
     assert page.one(".frame").size["width"] > 0.4 * min(width, 1100)
+
+
+def test_models_that_were_used_last_are_kept(opened):
+    script = """
+        const done = arguments[0], released = [];
+        import("./kept.js").then(({ Kept }) => {
+            const kept = new Kept(10, (value) => released.push(value));
+            kept.add("a", "A", 5);
+            kept.add("b", "B", 5);
+            kept.get("a");
+            kept.add("c", "C", 5);
+            kept.add("d", "D", 20);
+            done([released, kept.get("a"), kept.get("d")]);
+        });
+    """
+    assert opened.chrome.execute_async_script(script) == [["B", "A", "C"], None, "D"]
+
+
+def test_a_run_that_cannot_be_loaded_does_not_stop_the_others(opened, folder):
+    (folder / json.loads((folder / "page.json").read_text())["runs"][0]["model"]).unlink()
+    opened.chrome.refresh()
+    opened.wait(lambda: opened.status.startswith("1 of 2 results, 64 x 64 pixels in "))
+    failed = opened.one(".results figure")
+    assert "The model could not be loaded: the server answered 404" in failed.text
+    assert not failed.find_element("tag name", "canvas").is_displayed()
+    opened.chrome.get_log("browser")  # which has the 404

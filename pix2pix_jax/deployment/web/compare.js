@@ -1,5 +1,7 @@
 // Two pictures of one size on top of each other, with a line between them that can be moved.
 
+import { draw, isCoarse } from "./pictures.js";
+
 export class Compare {
   constructor(element) {
     this.element = element;
@@ -32,17 +34,11 @@ export class Compare {
     this.slider.setAttribute("aria-valuetext", `source ${Math.round(at)} %, result ${100 - Math.round(at)} %`);
   }
 
-  static draw(canvas, image) {
-    canvas.width = image.width;
-    canvas.height = image.height;
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  }
-
   show(left, right) {
-    Compare.draw(this.left, left);
-    Compare.draw(this.right, right);
+    draw(this.left, left);
+    draw(this.right, right);
     this.frame.style.setProperty("--width", left.width);
     this.frame.style.setProperty("--ratio", left.width / left.height);
-    this.element.classList.toggle("coarse", left.width < 128);
+    this.element.classList.toggle("coarse", isCoarse(left));
   }
 }

@@ -1,19 +1,22 @@
 // The page: what a visitor gives, what the worker makes of it, and how both are shown.
 
+import { Camera } from "./camera.js";
 import { Compare } from "./compare.js";
 import { Drawing } from "./drawing.js";
+import { download, pixelsOf } from "./pictures.js";
+import { SideBySide } from "./side_by_side.js";
+import { about, megabytes, summary } from "./texts.js";
+import { targetOf, viewsOf } from "./views.js";
 
 const find = (selector) => document.querySelector(selector);
-const megabytes = (bytes) => (bytes < 1e6
-  ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`);
-const duration = (milliseconds) => (milliseconds < 1000
-  ? `${Math.max(Math.round(milliseconds), 1)} ms` : `${(milliseconds / 1000).toFixed(1)} s`);
 
 const compare = new Compare(find("#compare"));
+const sideBySide = new SideBySide(find("#side-by-side"));
 const drawing = new Drawing(find("#drawing"), () => give({ file: drawing.image, drawn: true }));
-const video = find("video");
+const camera = new Camera(find("#video"), give);
 const given = new Map(); // the picture that was given last, by the kind of source
-let contents, run, worker, shown;
+let contents, worker, shown;
+let view, run; // the runs that are looked at, and the first of them
 let base = null; // the source shown last that was not drawn
 let current = null, next = null, slow; // jobs: in the worker, and waiting for it; a timer
 
@@ -23,7 +26,8 @@ function fail(text) {
   find("#status").textContent = "";
 }
 
-// ---- Jobs: one at a time, and of those that come meanwhile only the last.
+// ---- Jobs: a picture goes through the runs of the view one after the other, so that there is never
+// more than one in the worker. Of the pictures that come meanwhile, only the last is translated.
 
 function give(picture) {
   if (!picture.then) find("#live").checked = false;
@@ -33,8 +37,9 @@ function give(picture) {
 }
 
 function translate(picture) {
-  next = { ...picture, run };
-  find("#compare").classList.add("busy");
+  next = { ...picture, view, answers: [] };
+  find("#output").classList.add("busy");
+  sideBySide.begin();
   if (!find("#error").hidden) find("#error").hidden = true;
   send();
 }
@@ -42,68 +47,73 @@ function translate(picture) {
 function send() {
   if (current || !next) return;
   [current, next] = [next, null];
-  slow = setTimeout(() => { find("#status").textContent = "Translating ..."; }, 400);
-  worker.postMessage({ run: current.run, file: current.file });
+  const { view: { runs }, answers, file } = current, of = runs[answers.length];
+  const which = runs.length > 1 ? ` with ${of.name}` : "";
+  slow = setTimeout(() => { find("#status").textContent = `Translating${which} ...`; }, 400);
+  worker.postMessage({ run: of, file });
 }
 
 function finish(answer) {
   const job = current;
   current = null;
   clearTimeout(slow);
-  if (answer.kind === "error") {
-    fail(answer.text);
-    find("#live").checked = false;
-  } else if (job.run === run) show(job, answer);
-  if (!next) find("#compare").classList.remove("busy");
+  job.answers.push(answer);
+  if (answer.kind === "error") find("#live").checked = false;
+  if (job.view === view) show(job, answer);
+  const ended = answer.unreadable || job.answers.length === job.view.runs.length;
+  if (!next && !ended && job.view === view) next = job;
   send();
-  if (!next && !current && job.then) job.then();
+  if (current) return;
+  find("#output").classList.remove("busy");
+  if (job.then) job.then();
 }
 
 function show(job, answer) {
-  shown = { ...answer, job };
-  if (!job.drawn) base = answer.source;
+  const several = job.view.runs.length > 1, failed = answer.kind === "error";
+  if (failed && (!several || answer.unreadable)) {
+    fail(answer.text);
+    return;
+  }
+  if (!failed && !job.drawn) base = answer.source;
   find("#over").disabled = base === null;
-  find("#with-target").hidden = !job.target;
-  find("#comparison").hidden = false;
-  const loaded = answer.model.seconds === null ? ""
-    : ` The model (${megabytes(answer.model.bytes)}) took ${duration(1000 * answer.model.seconds)} to load.`;
-  find("#status").textContent = `${answer.result.width} x ${answer.result.height} pixels in ${duration(answer.milliseconds)} on this device.${loaded}`;
-  describe(answer);
+  if (several) sideBySide.show(job.answers.length - 1, answer, targetOf(job.view, job.example));
+  else showOne(job, answer);
+  find("#side-by-side").hidden = !several;
+  find("#comparison").hidden = several;
+  find("#status").textContent = summary(job.view.runs, job.answers);
+  describe(job.answers);
+}
+
+function showOne(job, answer) {
+  shown = { ...answer, target: targetOf(job.view, job.example) };
+  find("#with-target").hidden = !shown.target;
   compareShown();
 }
 
 async function compareShown() {
-  const { job, source, result } = shown;
-  const target = job.target && find("#target").checked ? await pixelsOf(job.target, result) : null;
+  const { source, result } = shown;
+  const target = shown.target && find("#target").checked ? await pixelsOf(shown.target, result) : null;
   find(".tag.start").textContent = target ? "expected" : "source";
   compare.show(target ?? source, result);
 }
 
-// A picture of the page's folder, in the size of another one.
-async function pixelsOf(address, { width, height }) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.drawImage(image, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height);
+function describe(answers = []) {
+  find("#about").textContent = about(view.runs, answers, contents);
 }
 
-function describe(answer) {
-  const threads = answer ? ` on ${answer.threads} ${answer.threads === 1 ? "thread" : "threads"}` : "";
-  const size = answer ? `, ${megabytes(answer.model.bytes)}` : "";
-  find("#about").textContent = `${run.network}, step ${run.step}; ${run.mode} mode: no dropout, so the same picture always gives the same result. Weights of ${run.weights}${size}. Made by pix2pix_jax ${contents.version}; onnxruntime-web ${contents.runtime} runs it as WebAssembly${threads}.`;
-}
-
-// ---- Models
+// ---- Views
 
 function choose(chosen) {
-  run = chosen;
+  view = chosen;
+  run = view.runs[0];
   base = null;
-  document.title = `${run.name}: pix2pix`;
-  find("#name").textContent = run.name;
+  document.title = `${view.title}: pix2pix`;
+  find("#name").textContent = view.title;
   find("#status").textContent = "";
+  find("#output-title").textContent = view.runs.length > 1 ? "Results" : "Result";
   find("#comparison").hidden = true;
+  find("#side-by-side").hidden = view.runs.length === 1;
+  sideBySide.prepare(view.runs);
   describe();
   listExamples();
   find("#draw").hidden = run.brushes.length === 0;
@@ -123,17 +133,19 @@ function choose(chosen) {
   }
 }
 
-function listRuns() {
-  find("#runs").hidden = contents.runs.length < 2;
-  find("#runs").replaceChildren(...contents.runs.map((each, number) => {
+function listViews() {
+  const views = viewsOf(contents.runs);
+  find("#views").hidden = views.length < 2;
+  find("#views").replaceChildren(...views.map((each, number) => {
     const label = document.createElement("label"), choice = document.createElement("input");
     const text = document.createElement("span");
-    Object.assign(choice, { type: "radio", name: "run", checked: number === 0 });
+    Object.assign(choice, { type: "radio", name: "view", checked: number === 0 });
     choice.addEventListener("change", () => choose(each));
-    text.textContent = each.name;
+    text.textContent = each.label;
     label.append(choice, text);
     return label;
   }));
+  choose(views[0]);
 }
 
 function listExamples() {
@@ -154,11 +166,11 @@ function markExample(number) {
 }
 
 async function giveExample(number) {
-  const of = run, { source, target } = run.examples[number];
+  const of = view, { source } = run.examples[number];
   const answer = await fetch(source).catch(() => null);
-  if (of !== run) return;
+  if (of !== view) return;
   if (!answer || !answer.ok) fail("This example could not be loaded. Is the folder of this page complete?");
-  else give({ file: await answer.blob(), example: number, target });
+  else give({ file: await answer.blob(), example: number });
 }
 
 // ---- What visitors give
@@ -168,7 +180,7 @@ function open(panel) {
     find(name).hidden = name !== panel;
     find(button).setAttribute("aria-expanded", name === panel);
   }
-  if (panel !== "#video") stopCamera();
+  if (panel !== "#video") camera.stop();
 }
 
 function giveFile(file) {
@@ -213,58 +225,15 @@ function listen() {
   });
   find("#over").addEventListener("click", () => drawing.load(base));
   find("#camera").addEventListener("click", () => (find("#video").hidden ? startCamera() : open(null)));
-  find("#shoot").addEventListener("click", () => shoot());
-  find("#live").addEventListener("change", () => shoot());
   find("#target").addEventListener("change", () => { if (shown) compareShown(); });
-  find("#download").addEventListener("click", download);
+  find("#download").addEventListener("click", () => download(shown.result, run.name));
 }
 
 async function startCamera() {
   open("#video");
-  let stream;
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-  } catch (error) {
-    const reasons = { NotAllowedError: "its use was not allowed", NotFoundError: "there is none", NotReadableError: "another program uses it" };
-    const reason = navigator.mediaDevices ? reasons[error.name] ?? error.message
-      : "browsers give it to pages by https or from this device alone";
+  await camera.start().catch((error) => {
     open(null);
-    fail(`The camera cannot be used: ${reason}.`);
-    return;
-  }
-  if (find("#video").hidden) stop(stream); // closed while the visitor was asked
-  else video.srcObject = stream;
-}
-
-function stop(stream) {
-  for (const track of stream?.getTracks() ?? []) track.stop();
-}
-
-function stopCamera() {
-  stop(video.srcObject);
-  video.srcObject = null;
-  find("#live").checked = false;
-}
-
-// Translate what the camera sees now; if that is wanted, again after each result.
-async function shoot() {
-  if (!video.srcObject || !video.videoWidth) return;
-  const { videoWidth: width, videoHeight: height } = video;
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.drawImage(video, 0, 0);
-  const then = () => { if (find("#live").checked) requestAnimationFrame(shoot); };
-  give({ file: context.getImageData(0, 0, width, height), then });
-}
-
-function download() {
-  const canvas = document.createElement("canvas");
-  Compare.draw(canvas, shown.result);
-  canvas.toBlob((blob) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${shown.job.run.name}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    fail(error.message);
   });
 }
 
@@ -272,11 +241,11 @@ function download() {
 
 function receive({ data }) {
   if (data.kind === "ready") {
-    listRuns();
-    choose(contents.runs[0]);
+    listViews();
   } else if (data.kind === "progress") {
     const of = data.total ? ` of ${megabytes(data.total)}` : "";
-    find("#status").textContent = `Loading the model: ${megabytes(data.received)}${of} ...`;
+    const { view: { runs }, answers } = current, which = runs.length > 1 ? ` ${runs[answers.length].name}` : "";
+    find("#status").textContent = `Loading the model${which}: ${megabytes(data.received)}${of} ...`;
   } else {
     finish(data);
   }

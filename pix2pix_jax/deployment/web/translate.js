@@ -1,10 +1,12 @@
 // A worker that runs the networks, so that the page does not freeze meanwhile.
 
 import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
+import { Kept } from "./kept.js";
 import * as pixels from "./pixels.js";
 
 const MOST_PIXELS = 1e8; // of a picture to decode
 const MOST_UNRESIZED = 4e6; // of a picture that the network sees at its own size
+const MOST_MODELS = 5e8; // bytes of the files of models in memory, where they take several times that
 const MOST_THREADS = 4;
 const KINDS = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array };
 
@@ -16,7 +18,10 @@ ort.env.wasm.numThreads = self.crossOriginIsolated
 /** A failure in plain words. */
 class Failure extends Error {}
 
-const sessions = new Map(); // by the address of the model
+/** A failure that does not depend on the run. */
+class Unreadable extends Failure {}
+
+const models = new Kept(MOST_MODELS, ({ session }) => session.release());
 
 async function loadBytes(address) {
   const answer = await fetch(address).catch(() => null);
@@ -51,25 +56,22 @@ async function loadModel(address) {
 }
 
 async function modelOf(run) {
-  const known = sessions.has(run.model);
-  if (!known) sessions.set(run.model, loadModel(new URL(run.model, import.meta.url)));
-  try {
-    return { ...(await sessions.get(run.model)), known };
-  } catch (error) {
-    sessions.delete(run.model); // so that a second try loads it again
-    throw error;
-  }
+  const kept = models.get(run.model);
+  if (kept) return { ...kept, known: true };
+  const model = await loadModel(new URL(run.model, import.meta.url));
+  models.add(run.model, model, model.bytes);
+  return { ...model, known: false };
 }
 
 async function decode(file) {
   const options = { colorSpaceConversion: "none" }; // the package does not apply profiles either
   const bitmap = await createImageBitmap(file, options).catch(() => null);
   if (!bitmap) {
-    throw new Failure("This file cannot be read as a picture. PNG, JPEG, WebP and GIF work in every browser.");
+    throw new Unreadable("This file cannot be read as a picture. PNG, JPEG, WebP and GIF work in every browser.");
   }
   const { width, height } = bitmap;
   if (width * height > MOST_PIXELS) {
-    throw new Failure(`This picture has ${Math.round(width * height / 1e6)} megapixels, which is too many for a page; make it smaller.`);
+    throw new Unreadable(`This picture has ${Math.round(width * height / 1e6)} megapixels, which is too many for a page; make it smaller.`);
   }
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff"; // below what is transparent
@@ -139,10 +141,11 @@ self.onmessage = ({ data: job }) => {
   last = last.then(async () => {
     const answer = await translate(job).catch((error) => ({
       kind: "error",
+      unreadable: error instanceof Unreadable,
       text: error instanceof Failure ? error.message : `Something went wrong: ${error.message}`,
     }));
     const moved = answer.kind === "done" ? [answer.source.data.buffer, answer.result.data.buffer] : [];
-    postMessage({ ...answer, id: job.id }, moved);
+    postMessage(answer, moved);
   });
 };
 postMessage({ kind: "ready" });

@@ -1,0 +1,34 @@
+// Pictures on canvases, out of the page's folder, and to a file.
+
+export function draw(canvas, image) {
+  canvas.width = image.width;
+  canvas.height = image.height;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+/** Whether a picture is so small that it is shown enlarged. */
+export function isCoarse(image) {
+  return image.width < 128;
+}
+
+/** A picture of the page's folder, in the size of another one. */
+export async function pixelsOf(address, { width, height }) {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(image, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+export function download(image, name) {
+  const canvas = document.createElement("canvas");
+  draw(canvas, image);
+  canvas.toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${name}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+}
