@@ -26,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
     parser.add_argument(
-        "runs", nargs="+", type=cli.filled_path, metavar="RUN", help="folder of a run"
+        "runs", nargs="+", type=cli.filled_path, metavar="RUN", help="folder of a run, or a bundle"
     )
     parser.add_argument(
         "--output", required=True, type=cli.filled_path, help="folder for the results"

@@ -26,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
         required=True,
         action="append",
         type=cli.filled_path,
-        help="folder of a run; give it again for more runs in the same page",
+        help="folder of a run, or a bundle; give it again for more runs in the same page",
     )
     parser.add_argument(
         "--output",

@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--workdir", type=cli.filled_path, help="folder of a run")
+    what.add_argument("--workdir", type=cli.filled_path, help="folder of a run, or a bundle")
     what.add_argument(
         "--images", type=cli.filled_path, help="folder of images to score, with --targets"
     )
@@ -42,7 +42,9 @@ def parse_arguments() -> argparse.Namespace:
         "--targets", type=cli.filled_path, help="folder of the targets: files with the same stems"
     )
     parser.add_argument(
-        "--split", default="test", help="a split of the run's own data: train, val or test"
+        "--split",
+        default="test",
+        help="a split of the run's own data: train, val or test (default)",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--checkpoint", default="best", help="best (default), latest or a step")

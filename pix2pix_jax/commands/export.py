@@ -32,7 +32,9 @@ _OF_FORMAT = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
+    parser.add_argument(
+        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
+    )
     parser.add_argument("--format", required=True, choices=_NAMES)
     parser.add_argument(
         "--output", required=True, type=cli.filled_path, help="file to write; for bundle: folder"

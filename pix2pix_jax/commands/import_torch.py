@@ -46,7 +46,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--root", type=cli.path, help="folder of side-by-side pairs to sample and evaluate"
     )
-    parser.add_argument("--direction", default="AtoB", choices=("AtoB", "BtoA"))
+    parser.add_argument(
+        "--direction",
+        default="AtoB",
+        choices=("AtoB", "BtoA"),
+        help="which side of the pairs in --root is the source (default: AtoB)",
+    )
     parser.add_argument(
         "--image_size",
         type=cli.whole(1, 2**14),
@@ -111,4 +116,5 @@ def main() -> None:
     with Checkpoints(workdir) as checkpoints:
         meta = {"imported": True, "direction": flags.direction}
         checkpoints.save(0, state.items(), meta, None)
-    say(f"{workdir}: ready; sample with pix2pix-jax sample --workdir {workdir} --input PHOTOS")
+    command = f"pix2pix-jax sample --workdir {workdir} --input PHOTOS --output OUT"
+    say(f"{workdir}: ready; sample with {command}")

@@ -8,9 +8,17 @@ from pix2pix_jax.core.choices import EVAL_MODES
 
 def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say how images are generated and scored."""
-    parser.add_argument("--mode", default="paper", choices=EVAL_MODES, help="see the README")
     parser.add_argument(
-        "--metrics", default="l1,psnr,ssim", help="comma-separated (docs/evaluation.md)"
+        "--mode",
+        default="paper",
+        choices=EVAL_MODES,
+        help="paper (default): with dropout; deterministic: without, and batch norm by running "
+        "statistics",
+    )
+    parser.add_argument(
+        "--metrics",
+        default="l1,psnr,ssim",
+        help="comma-separated names (default: l1,psnr,ssim), listed in docs/evaluation.md",
     )
     parser.add_argument(
         "--palette",

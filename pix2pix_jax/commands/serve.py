@@ -24,7 +24,9 @@ _MODULES = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
+    parser.add_argument(
+        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
