@@ -15,6 +15,8 @@ from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.scoring_flags import add_data_flags
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS, TILE_NORMS
+from pix2pix_jax.core.errors import counted
+from pix2pix_jax.images import listing
 from pix2pix_jax.images.video_files import is_video
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
@@ -27,7 +29,9 @@ _OF_TILES = ("tile", "overlap", "tile_norm")
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__, foreign=foreign_flags.for_sample)
-    parser.add_argument("--workdir", required=True, type=cli.filled_path, help="folder of a run")
+    parser.add_argument(
+        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--input", type=cli.filled_path, help="an image file, a folder of them, or a video"
@@ -40,7 +44,13 @@ def parse_arguments() -> argparse.Namespace:
         help="folder for the results; for a video, its file",
     )
     parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
-    parser.add_argument("--mode", default="paper", choices=EVAL_MODES, help="see the README")
+    parser.add_argument(
+        "--mode",
+        default="paper",
+        choices=EVAL_MODES,
+        help="paper (default): with dropout; deterministic: without, and batch norm by running "
+        "statistics",
+    )
     parser.add_argument(
         "--seed", type=cli.whole(0, 2**32 - 1), help="seed of dropout (default: the run's)"
     )
@@ -92,7 +102,7 @@ def _refuse_what_does_not_go_together(parser: cli.Parser, flags: argparse.Namesp
         for name in _NOT_OF_VIDEOS:
             if getattr(flags, name) != parser.get_default(name):
                 parser.error(f"--{name} does not go with a video, such as {flags.input}")
-    elif is_video(flags.output) and not pathlib.Path(flags.output).is_dir():
+    elif _names_file(flags.output):
         parser.error(f"--output {flags.output}: images are written to a folder; give its name")
     for name in _OF_INPUT if flags.input is None else _OF_SPLIT:
         if getattr(flags, name):
@@ -100,6 +110,13 @@ def _refuse_what_does_not_go_together(parser: cli.Parser, flags: argparse.Namesp
     for name in _OF_TILES if flags.fit != "tile" else ():
         if getattr(flags, name) is not None:
             parser.error(f"--{name} goes with --fit tile")
+
+
+def _names_file(output: str) -> bool:
+    """Return whether the name of an output is that of an image or video, and no folder is there."""
+    path = pathlib.Path(output)
+    named = is_video(path) or path.suffix.lower() in listing.SUFFIXES
+    return named and not path.is_dir()
 
 
 def _add_tile_flags(parser: cli.Parser) -> None:
@@ -185,7 +202,7 @@ def main() -> None:
             blend=flags.blend,
             on_error=flags.on_error or "fail",
         )
-        say(f"step {generator.step}: {count} frames in {flags.output}")
+        say(f"step {generator.step}: {counted(count, 'frame')} in {flags.output}")
         return
     if flags.input is not None:
         paired = folder.settings.data.source.partition(":")[0] in _PAIRED
@@ -200,4 +217,4 @@ def main() -> None:
         )
     else:
         written = translate_split(generator, folder, flags.split, flags.output, **options)
-    say(f"step {generator.step}: {len(written)} images in {flags.output}")
+    say(f"step {generator.step}: {counted(len(written), 'image')} in {flags.output}")

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core import keys
 from pix2pix_jax.core.config import default_config, flatten, get
 from pix2pix_jax.core.errors import InputError, one_line, shown, some_of
-from pix2pix_jax.core.files import atomic_path
+from pix2pix_jax.core.files import atomic_path, describe_no_folder
 from pix2pix_jax.core.own_code_files import describe_failure_in
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
@@ -200,7 +200,9 @@ def load_json(path: pathlib.Path) -> ConfigDict:
             not exist or a value that is not allowed.
     """
     if not path.is_file():
-        raise InputError(f"{path.parent}: not the folder of a run (no {path.name} in it)")
+        there = path.parent.is_dir()
+        why = f"no {path.name} in it" if there else describe_no_folder(path.parent)
+        raise InputError(f"{path.parent}: not the folder of a run ({why})")
     try:
         content = path.read_bytes()
         if not content.strip():

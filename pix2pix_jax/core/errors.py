@@ -88,6 +88,11 @@ def first_line(error: object, longest: int = 160) -> str:
     return lines[0][:longest]
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number and what it counts: `1 image`, `2,000 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def some_of(names: Iterable[object], most: int = 3) -> str:
     """List the first of some names for a message, and say how many more there are.
 
@@ -118,12 +123,13 @@ def require(module: str, extra: str) -> Any:
     Raises:
         InputError: It is not installed.
     """
+    package = module.partition(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        if error.name != package:
             raise
         raise InputError(
-            f"the package {module} is missing: pip install 'pix2pix_jax[{extra}]' brings it (in a "
+            f"the package {package} is missing: pip install 'pix2pix_jax[{extra}]' brings it (in a "
             f"checkout: pip install -e '.[{extra}]')"
         ) from None

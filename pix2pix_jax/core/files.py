@@ -172,6 +172,11 @@ def refuse_inside(
         raise InputError(f"{place}: is inside {what} {folder}; choose another folder")
 
 
+def describe_no_folder(path: str | os.PathLike) -> str:
+    """Say for a message why a path is not that of a folder: it is a file, or nothing is there."""
+    return "is a file, not a folder" if os.path.lexists(path) else "there is no such folder"
+
+
 def refuse_unwritable(output: str | os.PathLike, *, flag: str = "--output") -> None:
     """Refuse an output folder that cannot be made or written, before the work and not after it.
 

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 
 from pix2pix_jax.core.downloads import download, verify
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, first_line
 from pix2pix_jax.core.files import expand
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,8 @@ def _unpacked(path: pathlib.Path, wanted: Sequence[str]) -> dict[str, bytes]:
                     file = archive.extractfile(member)
                     found[name] = file.read() if file is not None else b""
     except _DAMAGED as error:
-        raise InputError(f"--runtime {path}: cannot be read as a .tgz ({error})") from None
+        reason = first_line(error).rstrip(":")
+        raise InputError(f"--runtime {path}: cannot be read as a .tgz ({reason})") from None
     return found
 
 

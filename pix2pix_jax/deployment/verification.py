@@ -84,7 +84,7 @@ def sources_of(folder: RunFolder, generator: Generator, most: int = MOST_IMAGES)
         rng = np.random.default_rng(0)
         images = [_noise(generator, rng) for _ in range(most)]
         return Sources(images, f"random images, as there are no validation pairs ({error})")
-    return Sources(images, "validation images")
+    return Sources(images, "validation image" if len(images) == 1 else "validation images")
 
 
 def _noise(generator: Generator, rng: np.random.Generator) -> Image:

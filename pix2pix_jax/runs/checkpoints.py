@@ -130,7 +130,9 @@ class Checkpoints:
         """
         steps = self.steps
         if not steps:
-            raise InputError(f"{self._folder}: there is no checkpoint")
+            raise InputError(
+                f"{self._folder}: there is no checkpoint; train the run until it saves one"
+            )
         if which not in ("best", "latest"):
             existing = [str(step) for step in steps]
             if which not in existing:

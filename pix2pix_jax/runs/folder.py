@@ -13,7 +13,14 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
-from pix2pix_jax.core.files import expand, is_temporary_of, read_json, refuse_inside, write_json
+from pix2pix_jax.core.files import (
+    describe_no_folder,
+    expand,
+    is_temporary_of,
+    read_json,
+    refuse_inside,
+    write_json,
+)
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
@@ -164,7 +171,9 @@ class RunFolder:
         try:
             source = build_source(data, self.form, split, seed=self.settings.seed, code=self.code)
         except MissingDataError as error:
-            raise InputError(f"{self}: {error.problem}; say where with --data_root") from None
+            # A bundle's config has no paths.
+            problem = error.problem if data.root else "it does not say where its data is"
+            raise InputError(f"{self}: {problem}; say where with --data_root") from None
         if names is not None:
             numbers = {name: number for number, name in enumerate(source.names)}
             missing = [name for name in names if name not in numbers]
@@ -194,7 +203,7 @@ class RunFolder:
         elif pathlib.Path(self.data_root).is_dir():
             data.root = self.data_root
         else:
-            raise InputError(f"--data_root {self.data_root}: there is no such folder")
+            raise InputError(f"--data_root {self.data_root}: {describe_no_folder(self.data_root)}")
         return data
 
     def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:

@@ -1,6 +1,7 @@
 """What a run says before its first step."""
 
 from pix2pix_jax.core.devices import describe_hardware
+from pix2pix_jax.core.errors import counted
 from pix2pix_jax.training.fitting import count_parameters
 from pix2pix_jax.training.run import Run
 
@@ -39,8 +40,8 @@ def _parameters(run: Run) -> str:
 
 def _length(run: Run) -> str:
     stop, batch = run.halts.stop, run.timeline.global_batch
-    epochs = _count(run.halts.epochs, "epoch")
-    steps = f"{_count(stop, 'step')} of {_count(batch, 'pair')}, in {epochs}"
+    epochs = counted(run.halts.epochs, "epoch")
+    steps = f"{counted(stop, 'step')} of {counted(batch, 'pair')}, in {epochs}"
     return f"{steps}; {stop - run.first_step:,} are left" if run.first_step else steps
 
 
@@ -54,7 +55,3 @@ def _next(run: Run) -> str:
         if halts.save_is_due(step):
             return f"scores and pictures at step {evaluation:,}, a checkpoint at step {step:,}"
     return "the last evaluation"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

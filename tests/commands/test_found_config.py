@@ -218,6 +218,12 @@ def test_a_folder_without_images_is_an_error(tmp_path, make):
         find(root)
 
 
+def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"photo\.jpg: is a file, not a folder"):
+        find(tmp_path / "photo.jpg")
+
+
 def test_what_people_and_their_systems_leave_in_folders_does_not_matter(tmp_path):
     root = tmp_path / "my data.v2 ü"
     for number in range(3):

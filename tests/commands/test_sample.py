@@ -22,7 +22,7 @@ def test_a_photo_is_translated_by_the_workdir_alone(workdir, tmp_path):
     flags = ("--workdir", workdir, "--input", photo, "--output", "out")
     status, out, error = run_process("sample", *flags, folder=tmp_path)
     assert status == 0, error
-    assert "step 6: 1 images in out" in out
+    assert "step 6: 1 image in out" in out
     with Image.open(tmp_path / "out" / "photo.png") as fake:
         assert fake.size == (50, 40)
 
@@ -114,7 +114,8 @@ def test_side_by_side_files_are_halved_if_the_run_was_trained_on_such(workdir, t
         (["--input", "a.png", "--max_pixels", "10"], "more than data.max_pixels=10 allows"),
         (["--workdir", "..", "--input", "a.png"], "of its folders do: run"),
         (["--input", ""], "argument --input: is empty; give a path"),
-        (["--input", "a.png", "--output", "a.png"], "a.png is not a folder; choose another"),
+        (["--input", "a.png", "--output", "a.png"], "a.png: images are written to a folder"),
+        (["--input", "a.png", "--output", "new.JPG"], "new.JPG: images are written to a folder"),
         (["--input", "a.png", "--output", "a.mp4"], "a.mp4: images are written to a folder"),
     ],
 )

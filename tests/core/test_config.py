@@ -170,9 +170,18 @@ def test_config_json_that_cannot_be_used_is_refused(tmp_path, text, message):
         load_json(path)
 
 
-def test_folder_without_config_json_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: not the folder of a run.*config\.json"):
-        load_json(tmp_path / "nowhere" / "config.json")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (".", r"no config\.json in it"),
+        ("nowhere", "there is no such folder"),
+        ("maps.onnx", "is a file, not a folder"),
+    ],
+)
+def test_what_is_no_run_is_named_with_the_reason(tmp_path, name, why):
+    (tmp_path / "maps.onnx").write_bytes(b"")
+    with pytest.raises(InputError, match=rf"not the folder of a run \({why}\)$"):
+        load_json(tmp_path / name / "config.json")
 
 
 def test_config_file_is_run_and_locked(tmp_path):

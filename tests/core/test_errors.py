@@ -5,7 +5,15 @@ import pickle
 import numpy as np
 import pytest
 
-from pix2pix_jax.core.errors import InputError, NonFiniteError, one_line, shown, some_of
+from pix2pix_jax.core.errors import (
+    InputError,
+    NonFiniteError,
+    counted,
+    one_line,
+    require,
+    shown,
+    some_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +114,12 @@ def test_an_input_error_can_be_copied_and_sent_to_another_process(kind):
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is kind
         assert str(other) == str(error) == r"a\nb"
+
+
+def test_what_is_counted_is_in_the_singular_for_one_alone():
+    assert [counted(n, "image") for n in (0, 1, 2000)] == ["0 images", "1 image", "2,000 images"]
+
+
+def test_a_missing_package_is_named_without_its_module():
+    with pytest.raises(InputError, match=r"the package nowhere is missing: pip install .*\[none\]"):
+        require("nowhere.part", "none")

@@ -52,7 +52,10 @@ def test_another_version_of_the_runtime_is_taken_with_a_warning(tmp_path, packag
     [
         (lambda path: path / "none", "none: there is no such file or folder"),
         (lambda path: path / "dist", "dist: has no package.json; give the npm package onnx"),
-        (lambda path: path / "package.json", "package.json: cannot be read as a .tgz"),
+        (
+            lambda path: path / "package.json",
+            "cannot be read as a .tgz (file could not be opened successfully)",
+        ),
     ],
 )
 def test_what_is_not_the_runtime_is_refused(tmp_path, package, change, message):

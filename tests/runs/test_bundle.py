@@ -106,5 +106,5 @@ def test_commands_take_a_bundle_in_the_place_of_a_run(tmp_path, bundle, one_devi
 def test_a_bundle_without_its_data_says_where_to_give_it(tmp_path):
     bundle = drawn_bundle(tmp_path / "bundle", data__source="side_by_side", data__root="pairs")
     result = run_script("sample", "--workdir", bundle, "--split", "val", "--output", tmp_path / "o")
-    assert refused(result, "--data_root")
+    assert refused(result, "does not say where its data is; say where with --data_root")
     assert load_generator(bundle).step == 7  # it needs no data
