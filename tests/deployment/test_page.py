@@ -18,10 +18,14 @@ from support.scripts import refused, run_script
 
 from pix2pix_jax import InputError, load_generator
 from pix2pix_jax.core.config_files import save_json
+from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.deployment import page_run
 from pix2pix_jax.deployment.page import check_output, write_page
+from pix2pix_jax.deployment.page_run import PageRun
 from pix2pix_jax.deployment.page_runtime import FILES
 from pix2pix_jax.deployment.page_server import PageServer
+from pix2pix_jax.deployment.verification import Comparison
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.folder import RunFolder
@@ -88,6 +92,19 @@ def test_every_run_has_its_model_and_its_held_out_pairs(page, run):
         for side, name in enumerate(("source", "target")):
             picture = image_files.read_picture(page / example[name]).pixels
             np.testing.assert_array_equal(picture, pairs[number][side])
+
+
+def test_photos_to_make_gray_and_gray_sources_are_not_the_same_sources(tmp_path, run, monkeypatch):
+    nothing = object.__new__(Comparison)  # the network does not matter
+    monkeypatch.setattr(page_run, "export", lambda *_, **__: nothing)
+    generator = load_generator(run)
+    forms = {"gray": generator.form, "photos": PairFormat(derivation=Derivation("gray"))}
+    found = {}
+    for name, form in forms.items():
+        shown = PageRun(name, RunFolder(run), dataclasses.replace(generator, form=form))
+        found[name], _ = page_run.write_run(shown, tmp_path / name)
+    assert found["gray"]["group"] != found["photos"]["group"]
+    assert found["gray"]["targets"] == found["photos"]["targets"]
 
 
 def test_a_page_asks_nothing_of_others_and_says_nothing_of_the_machine(page, run):
