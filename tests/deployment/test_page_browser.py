@@ -10,10 +10,10 @@ pytest.importorskip("selenium")
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from support.browser import set_width, started_browser
-from support.browser_page import Page, largest, noise, png, served, write_whole_page
+from support.browser_page import Page, largest, noise, ours, png, served, write_whole_page
 from support.generators import drawn_bundle
 
-from pix2pix_jax import load_generator, translate
+from pix2pix_jax import load_generator
 from pix2pix_jax.deployment.page_runtime import VERSION
 from pix2pix_jax.images import color, pixels
 from pix2pix_jax.runs.fitting import fitted_size
@@ -88,11 +88,6 @@ def page(opened):
     return opened
 
 
-def ours(generator, source):
-    (fake,) = translate(generator, [source], mode="deterministic", batch_size=1)
-    return fake
-
-
 def result_of(number):
     return f".results figure:nth-child({number + 1}) canvas"
 
@@ -151,6 +146,21 @@ def test_a_dropped_picture_is_translated_as_by_sample(page, generator):
     assert expected.std() > 10
     assert largest(result, expected) <= AFTER_RESIZING
     assert (result == expected).mean() > 0.9
+
+
+def test_an_example_that_comes_late_is_not_taken(page):
+    script = """
+        const load = window.fetch;
+        const later = new Promise((begin) => { window.begin = begin; });
+        window.fetch = (path) => later.then(() => load(path)).finally(() => setTimeout(window.end));
+        document.querySelector("#examples button").click();
+        window.fetch = load;
+    """
+    page.chrome.execute_script(script)
+    page.drop(png(noise(20, 30, 3)))
+    page.chrome.execute_async_script("[window.end] = arguments; window.begin();")
+    page.wait(lambda: not page.all(".busy"))
+    assert page.pixels(".left").shape == (20, 30, 3)
 
 
 def test_transparent_parts_are_white(page):
@@ -238,13 +248,8 @@ def test_images_are_resized_to_the_same_bits(page, size, kind):
 
 def test_images_are_padded_to_the_same_sizes(page, generator):
     sizes = [(height, width) for height in (1, 31, 32, 65, 128, 1000) for width in (32, 33, 700)]
-    script = """
-        const [sizes, multiple, done] = arguments;
-        import("./pixels.js").then(({ paddedSize }) => {
-            done(sizes.map(([height, width]) => paddedSize(height, width, multiple)));
-        });
-    """
-    found = page.chrome.execute_async_script(script, sizes, generator.multiple)
+    padding = "given[0].map(([height, width]) => module.paddedSize(height, width, given[1]))"
+    found = page.using("pixels.js", padding, sizes, generator.multiple)
     padded = dataclasses.replace(generator, fit="pad")
     assert [tuple(size) for size in found] == [fitted_size(padded, size) for size in sizes]
 
@@ -275,19 +280,15 @@ def test_no_width_of_window_scrolls_sideways(page, width):
 
 
 def test_models_that_were_used_last_are_kept(opened):
-    script = """
-        const done = arguments[0], released = [];
-        import("./kept.js").then(({ Kept }) => {
-            const kept = new Kept(10, (value) => released.push(value));
-            kept.add("a", "A", 5);
-            kept.add("b", "B", 5);
-            kept.get("a");
-            kept.add("c", "C", 5);
-            kept.add("d", "D", 20);
-            done([released, kept.get("a"), kept.get("d")]);
-        });
-    """
-    assert opened.chrome.execute_async_script(script) == [["B", "A", "C"], None, "D"]
+    kept = """(() => {
+        const released = [], kept = new module.Kept(10, (value) => released.push(value));
+        for (const name of "ab") kept.add(name, name, 5);
+        kept.get("a");
+        kept.add("c", "c", 5);
+        kept.add("d", "d", 20);
+        return [released, kept.get("a"), kept.get("d")];
+    })()"""
+    assert opened.using("kept.js", kept) == [["b", "a", "c"], None, "d"]
 
 
 def test_a_run_that_cannot_be_loaded_does_not_stop_the_others(opened, folder):

@@ -13,6 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from support import tiny
 
+from pix2pix_jax import translate
 from pix2pix_jax.deployment.page import write_page
 from pix2pix_jax.deployment.page_runtime import CACHE, PACKAGE, VERSION
 from pix2pix_jax.deployment.page_server import PageServer
@@ -84,20 +85,22 @@ class Page:
         """
         self.chrome.execute_async_script(script, base64.b64encode(content).decode(), name)
 
+    def using(self, module, expression, *given):
+        """Evaluate an expression with a module of the page, as `module`, and with `given`."""
+        script = f"""
+            const given = [...arguments], done = given.pop();
+            import("./{module}").then((module) => done({expression}));
+        """
+        return self.chrome.execute_async_script(script, *given)
+
     def call(self, function, image, *arguments):
         """Call a function of pixels.js with an image."""
-        script = """
-            const [name, { data, ...size }, kind, rest, done] = arguments;
-            import("./pixels.js").then((pixels) => {
-                const image = { ...size, data: globalThis[kind].from(data) };
-                done(Array.from(pixels[name](image, ...rest).data));
-            });
-        """
         height, width, channels = image.shape
-        given = {"height": height, "width": width, "channels": channels}
+        size = {"height": height, "width": width, "channels": channels}
         kind = "Uint8Array" if image.dtype == np.uint8 else "Float32Array"
-        given["data"] = image.ravel().tolist()
-        return self.chrome.execute_async_script(script, function, given, kind, arguments)
+        picture = f"{{ ...given[0], data: {kind}.from(given[1]) }}"
+        called = f"Array.from(module.{function}({picture}, ...given[2]).data)"
+        return self.using("pixels.js", called, size, image.ravel().tolist(), arguments)
 
 
 def png(image):
@@ -112,3 +115,8 @@ def largest(a, b):
 
 def noise(*shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+def ours(generator, source):
+    (fake,) = translate(generator, [source], mode="deterministic", batch_size=1)
+    return fake

@@ -17,6 +17,7 @@ const camera = new Camera(find("#video"), give);
 const given = new Map(); // the picture that was given last, by the kind of source
 let contents, worker, shown;
 let view, run; // the runs that are looked at, and the first of them
+let asked = null; // the example that is being loaded
 let base = null; // the source shown last that was not drawn
 let current = null, next = null, slow; // jobs: in the worker, and waiting for it; a timer
 
@@ -30,6 +31,7 @@ function fail(text) {
 // more than one in the worker. Of the pictures that come meanwhile, only the last is translated.
 
 function give(picture) {
+  asked = null;
   if (!picture.then) find("#live").checked = false;
   given.set(run.group, picture);
   markExample(picture.example);
@@ -104,6 +106,7 @@ function describe(answers = []) {
 // ---- Views
 
 function choose(chosen) {
+  asked = null;
   view = chosen;
   run = view.runs[0];
   base = null;
@@ -166,9 +169,10 @@ function markExample(number) {
 }
 
 async function giveExample(number) {
-  const of = view, { source } = run.examples[number];
-  const answer = await fetch(source).catch(() => null);
-  if (of !== view) return;
+  const example = run.examples[number];
+  asked = example;
+  const answer = await fetch(example.source).catch(() => null);
+  if (asked !== example) return; // something else was given or chosen meanwhile
   if (!answer || !answer.ok) fail("This example could not be loaded. Is the folder of this page complete?");
   else give({ file: await answer.blob(), example: number });
 }
