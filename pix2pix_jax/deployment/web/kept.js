@@ -1,29 +1,29 @@
-/** What was used last, as long as all of it together is not too large. */
+/**
+ * The first things that were added, as long as all together are not too large, and the last one.
+ *
+ * Of things that are used in turn, more are still there at their next use than if those used last
+ * were kept.
+ */
 export class Kept {
   /**
    * @param most The largest total size; what was added last stays even if it is larger.
    * @param release Called with what is no longer kept.
    */
   constructor(most, release) {
-    Object.assign(this, { most, release, entries: new Map() }); // in the order of their last use
+    Object.assign(this, { most, release, entries: [] });
   }
 
   get(key) {
-    const entry = this.entries.get(key);
-    if (!entry) return null;
-    this.entries.delete(key);
-    this.entries.set(key, entry);
-    return entry.value;
+    return this.entries.find((entry) => entry.key === key)?.value;
   }
 
   add(key, value, size) {
-    this.entries.set(key, { value, size });
-    let total = [...this.entries.values()].reduce((sum, each) => sum + each.size, 0);
-    for (const [oldest, entry] of this.entries) {
-      if (total <= this.most || oldest === key) break;
-      total -= entry.size;
-      this.entries.delete(oldest);
-      this.release(entry.value);
+    let total = this.entries.reduce((sum, entry) => sum + entry.size, size);
+    while (total > this.most && this.entries.length) {
+      const last = this.entries.pop();
+      total -= last.size;
+      this.release(last.value);
     }
+    this.entries.push({ key, value, size });
   }
 }
