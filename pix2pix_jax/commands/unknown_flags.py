@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import itertools
+import pathlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -54,11 +55,15 @@ def answer(
         name.lstrip("-"): name if action.nargs == 0 else f"{name}={{}}"
         for name, action in flags.items()
     }
+    names = {**foreign, **own}
     told = []
     for word, behind in _pairs(words):
         flag, _, value = word.partition("=")
-        # One that the parser has belongs to another of its commands.
-        meant = "" if flag in flags else _meant(flag, behind or value, {**foreign, **own})
+        if _is_value(word, names):
+            meant = _meant_by_value(word, names)
+        else:
+            # One that the parser has belongs to another of its commands.
+            meant = "" if flag in flags else _meant(flag, behind or value, names)
         told.append(f"{flag}: {meant}" if meant else flag)
     return f"unknown argument{'s' if len(told) > 1 else ''} {'; '.join(told)}"
 
@@ -71,6 +76,18 @@ def _pairs(words: Iterable[str]) -> Iterator[tuple[str, str | None]]:
         has_value = rest and not rest[0].startswith("--")
         takes = has_value and word.startswith("-") and "=" not in word
         yield word, rest.pop(0) if takes else None
+
+
+def _is_value(word: str, names: Mapping[str, str]) -> bool:
+    """Return whether a word is no flag whose hyphens were forgotten, but a path or the like."""
+    return not word.startswith("-") and "=" not in word and word not in names
+
+
+def _meant_by_value(word: str, names: Mapping[str, str]) -> str:
+    """Return what to say of a value that stands alone."""
+    is_data = "data" in names and pathlib.Path(word).is_dir()
+    meant = f" (did you mean --data {shlex.quote(word)}?)" if is_data else ""
+    return f"a value without a flag before it{meant}"
 
 
 def _meant(flag: str, value: str, names: Mapping[str, str]) -> str:

@@ -106,6 +106,16 @@ def test_every_answer_has_keys_and_flags_that_exist():
         assert others <= {"workdir", "config"}, name
 
 
+def test_a_value_without_its_flag_is_not_taken_for_a_flag(refusal, tmp_path):
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    said = f" {folder}: a value without a flag before it"
+    assert refusal(str(folder)) == f"{said} (did you mean --data {folder}?)"
+    folder.rmdir()
+    assert refusal(str(folder)) == said
+    assert "did you mean --config.train.epochs=3" in refusal("config.train.epochs=3")
+
+
 @pytest.mark.parametrize("flag", ["--some_flag", "--some-flag"])
 def test_a_flag_may_be_written_with_hyphens(flag):
     parser = cli.Parser()
