@@ -116,7 +116,8 @@ def train_and_evaluate(
         folder, done, plateaus = run.folder, run.first_step, Plateaus(run)
         ended = plateaus.end_at(done)
         if (done >= run.halts.stop or ended) and folder.summary_file.exists():
-            way = "set train.stop_when=''" if ended else "raise train.epochs"
+            raised = "steps" if config.train.steps else "epochs"  # the epochs follow from the steps
+            way = "set train.stop_when=''" if ended else f"raise train.{raised}"
             logger.info("%s: complete at step %d; %s to go on", folder, done, way)
             return Result(done, read_json_object(folder.summary_file), folder)
         if is_main():

@@ -55,6 +55,10 @@ def test_a_finished_run_goes_on_with_more_epochs_at_the_new_schedules_rate(
     again = train_and_evaluate(tiny_config, trained)
     assert again.summary == json.loads((trained / "summary.json").read_text())
     assert "complete at step 6; raise train.epochs" in caplog.text
+    tiny_config.train.steps = 6  # then the epochs do not matter
+    train_and_evaluate(tiny_config, trained)
+    assert "complete at step 6; raise train.steps" in caplog.text
+    tiny_config.train.steps = 0
     tiny_config.train.epochs = 4
     result = train_and_evaluate(tiny_config, trained)
     assert result.step == 12
