@@ -94,9 +94,10 @@ def choose_cut(tiling: Tiling, *, largest: int, multiple: int, radius: int | Non
     else:
         overlap = _round_up(tile // 4, multiple)
     if overlap >= tile:
+        or_less = ", or a smaller --overlap" if overlap > multiple else ""
         raise InputError(
             f"--tile {tile}: must be larger than the overlap of {overlap} pixels (a multiple of "
-            f"{multiple}); choose at least {overlap + multiple}, or a smaller --overlap"
+            f"{multiple}); choose at least {overlap + multiple}{or_less}"
         )
     covered = radius is not None and overlap >= 2 * radius and tiling.norm != "tile"
     return Cut(tile, overlap, radius if covered and radius else overlap // 4, multiple)
