@@ -76,7 +76,7 @@ def test_sizes_follow_from_the_memory_and_the_network(tiling, radius, expected):
     [
         ((250,), r"--tile 250: .* multiples of 32; choose 224 or 256"),
         ((20,), "choose 32"),
-        ((64, 64), r"--tile 64: must be larger than the overlap of 64 .* at least 96, or a smaller"),
+        ((64, 64), r"must be larger than the overlap of 64 .* at least 96, or a smaller"),
         ((32, 16), r"--tile 32: must be larger than the overlap of 32 .* at least 64$"),
         ((-1,), "tile=-1: expected a whole number"),
         ((64, -4), "overlap=-4: expected a whole number"),
