@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, FieldReference
 
-from pix2pix_jax.core.errors import InputError, one_line
+from pix2pix_jax.core.errors import InputError, one_line, shown
 from pix2pix_jax.core.keys import KEYS, given
 
 
@@ -42,11 +42,14 @@ class Config(ConfigDict):
 
     def __setitem__(self, key: str, value: Any) -> None:
         section, dot, rest = str(key).partition(".")
-        if dot and section in self:
+        if dot and isinstance(self.get(section), Config):
             self[section][rest] = value
             return
         if self.is_locked and key not in self:
             raise _unknown(self._full(key))
+        if self.is_locked and isinstance(self.get(key), Config):
+            self[key].update(value)  # a section keeps its keys and their rules
+            return
         if self._full(key) in KEYS and not isinstance(value, FieldReference):
             value = given(self._full(key), value)
         super().__setitem__(key, value)
@@ -63,9 +66,15 @@ class Config(ConfigDict):
             **more: More sections or keys.
 
         Raises:
-            InputError: There is no such key, or a value is not allowed.
+            InputError: There is no such key, or a value is not allowed; or it is no mapping.
         """
         for values in (*other, more):
+            if not isinstance(values, Mapping | ConfigDict):
+                name = f"config.{self._section}" if self._section else "config"
+                raise InputError(
+                    f"{name}={shown(values)}: this is a section, not a key; give its keys and "
+                    "their values as a dict"
+                )
             for key, value in values.items():
                 if isinstance(value, Mapping | ConfigDict) and isinstance(self.get(key), Config):
                     self[key].update(value)

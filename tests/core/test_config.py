@@ -356,6 +356,20 @@ def test_update_refuses_what_a_key_cannot_be(change, message):
     assert flatten(config) == flatten(default_config())
 
 
+def test_a_section_that_is_set_keeps_its_other_keys_and_their_rules():
+    config = default_config()
+    config.train = {"epochs": 3}
+    assert flatten(config) == flatten(default_config()) | {"train.epochs": 3}
+    for wrong in ({"epoch": 3}, {"epochs": "many"}, 3, None, [("epochs", 3)]):
+        with pytest.raises(InputError, match=r"config\.train"):
+            config.train = wrong
+    with pytest.raises(InputError, match=r"config\.train\.epochs\.x: there is no such key"):
+        config["train.epochs.x"] = 3
+    with pytest.raises(InputError, match=r"config=5: this is a section"):
+        config.update(5)
+    assert config.train.epochs == 3
+
+
 def test_a_key_may_refer_to_another_one():
     config = default_config()
     config.model.discriminator_features = config.model.get_ref("base_features")
@@ -479,7 +493,7 @@ def test_a_folder_or_a_pipe_is_no_config_json(tmp_path):
             f"{HEAD}    config.train.epochs = 'many'\n    return config\n",
             "FILE, line 4: config.train.epochs='many': must be a whole number from 1 to",
         ),
-        (f"{HEAD}    config.train = 3\n    return config\n", "PATH: config.train=3: this is a sec"),
+        (f"{HEAD}    config.train = 3\n    return config\n", "FILE, line 4: config.train=3: this"),
     ],
     ids=range(15),
 )
