@@ -1,6 +1,10 @@
 """Functions of the calling program that a run calls while it trains."""
 
+import inspect
 from collections.abc import Callable
+from typing import Any
+
+from pix2pix_jax.core.errors import InputError, shown
 
 Callback = Callable[[int, dict[str, float]], object]
 
@@ -24,7 +28,12 @@ class Callbacks:
             on_epoch: Called at the end of each epoch, and after each evaluation within one, once
                 the checkpoint that is due is saved. It gets the row of `metrics.csv`: epoch,
                 learning rate, losses, scores, speed.
+
+        Raises:
+            InputError: One of them cannot be called with these two.
         """
+        _check("on_step", on_step, "losses")
+        _check("on_epoch", on_epoch, "values")
         self._on_step, self._on_epoch = on_step, on_epoch
         self._failed = False
 
@@ -49,6 +58,23 @@ class Callbacks:
             return
         try:
             callback(step, {name: float(value) for name, value in values.items()})
-        except Exception as error:
+        except BaseException as error:  # sys.exit() and KeyboardInterrupt are ways to stop, too
             self._failed = True
             raise CallbackError from error
+
+
+def _check(name: str, callback: Any, values: str) -> None:
+    """Raise InputError unless a callback can be called; hours later would be too late."""
+    if callback is None:
+        return
+    wrong = f"{name}={shown(callback)}: expected a function of two values, step and {values}"
+    if not callable(callback):
+        raise InputError(wrong)
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):  # built-in functions have none
+        return
+    try:
+        signature.bind(0, {})
+    except TypeError as error:
+        raise InputError(f"{wrong} ({error})") from None

@@ -101,10 +101,11 @@ def train_and_evaluate(
         in the program.
 
     Raises:
-        InputError: The config, the data or the workdir is wrong, the device's memory is too small,
-            or a loss is not finite.
+        InputError: The config, the data, the workdir or a callback is wrong, the device's memory is
+            too small, or a loss is not finite.
     """
     started = time.monotonic()
+    callbacks = Callbacks(on_step, on_epoch)
     config = from_values(config)
     enable_compilation_cache(config.compilation_cache)
     with RunLock(RunFolder(workdir).lock_file) as lock:
@@ -112,7 +113,7 @@ def train_and_evaluate(
             lock.take()
         # The order is important: nothing is written before the run is known to be possible.
         run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
-        run = dataclasses.replace(run, callbacks=Callbacks(on_step, on_epoch))
+        run = dataclasses.replace(run, callbacks=callbacks)
         folder, done, plateaus = run.folder, run.first_step, Plateaus(run)
         ended = plateaus.end_at(done)
         if (done >= run.halts.stop or ended) and folder.summary_file.exists():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pix2pix_jax import train_and_evaluate, translate
+from pix2pix_jax import InputError, train_and_evaluate, translate
 from pix2pix_jax.runs.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -39,10 +39,10 @@ class PrunedError(Exception):
 def test_what_a_callback_raises_ends_the_run_which_then_goes_on(tiny_config, tmp_path, trained):
     def prune(step, values):
         if step == at:
-            raise PrunedError(str(step))
+            raise kind(str(step))
 
-    for where, at in (("on_step", 2), ("on_epoch", 3)):
-        with pytest.raises(PrunedError, match=str(at)):
+    for where, at, kind in (("on_step", 2, PrunedError), ("on_epoch", 3, SystemExit)):
+        with pytest.raises(kind, match=str(at)):
             train_and_evaluate(tiny_config, tmp_path / "run", **{where: prune})
         with Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
             assert max(checkpoints.steps) == at
@@ -52,6 +52,14 @@ def test_what_a_callback_raises_ends_the_run_which_then_goes_on(tiny_config, tmp
     tables = [(run / "metrics.csv").read_text() for run in (tmp_path / "run", trained)]
     losses = [[row["g_loss"] for row in csv.DictReader(io.StringIO(table))] for table in tables]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("wrong", [lambda step: None, lambda step, losses, more: None])
+def test_what_cannot_be_called_is_refused_before_anything_is_written(tiny_config, tmp_path, wrong):
+    for name in ("on_step", "on_epoch"):
+        with pytest.raises(InputError, match=f"^{name}=.*: expected a function of two values"):
+            train_and_evaluate(tiny_config, tmp_path / "run", **{name: wrong})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_result_knows_its_files_and_shows_its_newest_samples(tiny_config, trained):
