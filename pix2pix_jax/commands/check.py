@@ -32,7 +32,7 @@ def main() -> int:
     for finding in inspect_run(folder):
         bad += not finding.good
         state = "ok" if finding.good else "WRONG"
-        print(f"{finding.part:<20}  {state:<5}  {one_line(finding.text)}")
+        print(f"{finding.part:<21}  {state:<5}  {one_line(finding.text)}")
     parts = "1 part is" if bad == 1 else f"{bad} parts are"
     print(one_line(f"{folder}: {parts} damaged" if bad else f"{folder}: whole"))
     return 1 if bad else 0

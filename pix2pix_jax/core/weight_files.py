@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, require
 from pix2pix_jax.core.files import atomic_path
 
 Weights = dict[str, np.ndarray]
@@ -131,26 +131,8 @@ def _refuse_swollen_archive(path: pathlib.Path) -> None:
             _refuse_swollen(path, sum(entry.file_size for entry in archive.infolist()))
 
 
-def _import_torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise InputError(".pth files need PyTorch: pip install '.[torch]'") from None
-    return torch
-
-
-def _import_safetensors() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError:
-        raise InputError(
-            ".safetensors files need safetensors: pip install '.[safetensors]'"
-        ) from None
-    return safetensors.numpy
-
-
 def _load_torch(path: pathlib.Path) -> Any:
-    torch = _import_torch()
+    torch = require("torch", "torch")
     if tuple(map(int, torch.__version__.split(".")[:2])) < _SAFE_TORCH:
         raise InputError(
             f"{path}: PyTorch {torch.__version__} can be made to run code by a crafted file; "
@@ -179,7 +161,7 @@ def _load_torch(path: pathlib.Path) -> Any:
 
 
 def _pack_torch(arrays: Weights) -> bytes:
-    torch = _import_torch()
+    torch = require("torch", "torch")
     # An OrderedDict, like state_dict(): old readers set attributes on it.
     state_dict = collections.OrderedDict((k, torch.from_numpy(v)) for k, v in arrays.items())
     file = io.BytesIO()
@@ -188,11 +170,11 @@ def _pack_torch(arrays: Weights) -> bytes:
 
 
 def _load_safetensors(path: pathlib.Path) -> Any:
-    return _import_safetensors().load_file(path)
+    return require("safetensors.numpy", "safetensors").load_file(path)
 
 
 def _pack_safetensors(arrays: Weights) -> bytes:
-    content: bytes = _import_safetensors().save(arrays)
+    content: bytes = require("safetensors.numpy", "safetensors").save(arrays)
     return content
 
 
