@@ -127,7 +127,7 @@ def require(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != package:
+        if error.name not in (package, module):
             raise
         raise InputError(
             f"the package {package} is missing: pip install 'pix2pix_jax[{extra}]' brings it (in a "
