@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.config import flatten, get
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import DEVICES, fits_on_device
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import exactness_of
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
@@ -24,6 +25,7 @@ from pix2pix_jax.data.resident import ResidentPairs, Storage, choose_storage, pl
 from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
+from pix2pix_jax.runs.bundle import is_bundle
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.runs.record import read_rows
 from pix2pix_jax.training.callbacks import Callbacks
@@ -178,6 +180,11 @@ def prepare_run(
     given = from_values(config)
     config = resolve(given)
     folder = RunFolder(workdir, given=own_keys(config), trust_code=trust_code)
+    if is_bundle(folder):
+        raise InputError(
+            f"--workdir {folder}: is a bundle, which holds a generator and cannot go on; choose "
+            f"another folder, with train.init_from={folder} to start from it"
+        )
     given = adopt_levels(folder, given)
     config = resolve(given)
     code = folder.code

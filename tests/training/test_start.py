@@ -119,3 +119,12 @@ def test_another_generator_is_refused_before_anything_is_written(tiny_config, tm
     with pytest.raises(InputError, match="none: not the folder of a run"):
         train_and_evaluate(tiny_config, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_bundle_is_no_place_to_train_in(tiny_config, tmp_path):
+    bundle = drawn_bundle(tmp_path / "bundle", data__image_size=32)
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    with pytest.raises(InputError, match=r"is a bundle.*train\.init_from="):
+        train_and_evaluate(tiny_config, bundle)
+    for name, content in before.items():
+        assert (bundle / name).read_bytes() == content
