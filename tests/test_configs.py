@@ -120,10 +120,10 @@ def test_a_file_comes_before_a_config_of_the_package(tmp_path, monkeypatch):
     [
         (
             "mops",
-            r"--config mops: there is no such file; choose cityscapes, .*, or the path of a",
+            r"config mops: there is no such file; choose cityscapes, .*, or the path of a",
         ),
-        ("mine/maps.py", r"--config mine/maps.py: there is no such file; choose mine/other.py$"),
-        ("none/maps.py", r"--config none/maps.py: there is no such file; choose cityscapes, "),
+        ("mine/maps.py", r"config mine/maps.py: there is no such file; choose mine/other.py$"),
+        ("none/maps.py", r"config none/maps.py: there is no such file; choose cityscapes, "),
     ],
 )
 def test_a_missing_config_is_refused_with_the_choices(name, message, tmp_path, monkeypatch):

@@ -71,6 +71,10 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[p
         temporary.replace(path)
         if durable:
             sync(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # such as that of a full disk
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import no_empty_folders
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.carried import NOTHING, Carried, is_geotiff
 from pix2pix_jax.runs.blending import Blend
@@ -131,8 +132,9 @@ class Results:
     def _write(self, given: Given, fake: Image) -> None:
         if given.size is not None:
             fake = self._generator.form.written.resize(fake, given.size)
-        given.target.parent.mkdir(parents=True, exist_ok=True)
-        image_files.write(given.target, fake, carried=given.carried)
+        with no_empty_folders(given.target.parent):
+            given.target.parent.mkdir(parents=True, exist_ok=True)
+            image_files.write(given.target, fake, carried=given.carried)
         self.written.append(given.target)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.files import no_empty_folders
 from pix2pix_jax.data.source_rows import open_source
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images.rows import Rows, Strip, write_rows
@@ -69,8 +70,8 @@ class _FileTiler:
         """Translate a file, and write the result; it appears whole or not at all."""
         (name_hash,) = name_hashes(["" if self._same else task.source.name])
         stored = self._generator.form.written
-        task.target.parent.mkdir(parents=True, exist_ok=True)
-        with self._open(task) as source:
+        with self._open(task) as source, no_empty_folders(task.target.parent):
+            task.target.parent.mkdir(parents=True, exist_ok=True)
             write_rows(
                 task.target,
                 self._tiler(source, task.source.name, int(name_hash)),

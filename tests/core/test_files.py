@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 
@@ -37,6 +38,14 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*new\.txt'$"),
+        atomic_path(tmp_path / "new.txt"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_new_file_has_the_rights_of_any_other(tmp_path):
