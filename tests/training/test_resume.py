@@ -101,8 +101,9 @@ def test_a_stop_in_an_evaluation_is_heeded_before_its_next_batch(
 ):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        # An evaluation is a grid and two batches of three pairs; this is the second one's first.
-        interrupt(patch, BatchTranslator, "__call__", signal_at(5))
+        # An evaluation is a grid of two pairs and then three pairs, one by one, as on every CPU.
+        # This is the first pair of the second evaluation.
+        interrupt(patch, BatchTranslator, "__call__", signal_at(8))
         assert train_and_evaluate(rows_config(), run).step == 3
     assert table_of(run)[-1]["step"] == "2"
     train_and_evaluate(rows_config(), run)
