@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -77,6 +78,32 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[p
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: pathlib.Path, *, replaces: bool = False) -> Iterator[pathlib.Path]:
+    """Yield a new, empty folder that takes the place of `path` if the block ends without an error.
+
+    Args:
+        path: The folder to write; the one that it is in must exist.
+        replaces: Whether an old folder is replaced with all that is in it. If not, it must be
+            empty.
+
+    Yields:
+        A path on the same disk, to be filled.
+    """
+    temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{_short(path.name)}."))
+    try:
+        content = temporary / "content"  # with the permissions of any new folder
+        content.mkdir()
+        yield content
+        if path.is_dir() and replaces:
+            path.rename(temporary / "old")
+        elif path.is_dir():
+            path.rmdir()
+        content.rename(path)
+    finally:
+        shutil.rmtree(temporary)
 
 
 @contextlib.contextmanager

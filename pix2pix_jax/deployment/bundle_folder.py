@@ -1,10 +1,6 @@
 """A bundle with its model card: a folder that others can use, and put on the Hugging Face hub."""
 
-import contextlib
 import pathlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -58,18 +54,3 @@ def check_path(path: pathlib.Path) -> None:
         raise InputError(f"--output {path}: is a file; give the name of a folder")
     if path.is_dir() and any(path.iterdir()):
         raise InputError(f"--output {path}: this folder is not empty; choose another, or delete it")
-
-
-@contextlib.contextmanager
-def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield a temporary folder that becomes `path` if the block ends without an error."""
-    temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        content = temporary / "content"  # with the permissions of any new folder
-        content.mkdir()
-        yield content
-        if path.is_dir():
-            path.rmdir()
-        content.rename(path)
-    finally:
-        shutil.rmtree(temporary)

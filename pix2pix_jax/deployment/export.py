@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError, shown
-from pix2pix_jax.core.files import atomic_path, no_empty_folders
+from pix2pix_jax.core.files import atomic_folder, atomic_path, no_empty_folders
 from pix2pix_jax.core.own_code import is_own
 from pix2pix_jax.deployment import bundle_folder, onnx_file, stablehlo_file
 from pix2pix_jax.deployment.about import Translate, describe, in_float32
@@ -83,9 +83,7 @@ def _write_bundle(path: pathlib.Path, content: Content) -> None:
 
 
 FORMATS = {
-    "bundle": Format(
-        "", _write_bundle, bundle_folder.load, whole=bundle_folder.whole, in_float32=False
-    ),
+    "bundle": Format("", _write_bundle, bundle_folder.load, whole=atomic_folder, in_float32=False),
     "onnx": Format(".onnx", _write_onnx, onnx_file.load),
     "stablehlo": Format(".stablehlo", _write_stablehlo, stablehlo_file.load),
 }

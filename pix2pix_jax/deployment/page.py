@@ -6,12 +6,16 @@ import logging
 import pathlib
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError, one_line, some_of
-from pix2pix_jax.core.files import no_empty_folders, read_json_object, refuse_unwritable
+from pix2pix_jax.core.files import (
+    atomic_folder,
+    no_empty_folders,
+    read_json_object,
+    refuse_unwritable,
+)
 from pix2pix_jax.core.version import __version__
 from pix2pix_jax.deployment.page_run import PageRun, refuse_unshowable, write_run
 from pix2pix_jax.deployment.page_runtime import write_runtime
@@ -86,21 +90,13 @@ def write_page(
     place = output.absolute()
     with no_empty_folders(place.parent):
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
-        try:
-            content = temporary / "content"  # with the permissions of any new folder
+        with atomic_folder(place, replaces=True) as content:
             compared = _write(named, content, runtime)
-            if place.is_dir():
-                place.rename(temporary / "old")
-            content.rename(place)
-        finally:
-            shutil.rmtree(temporary)
     size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
     return Page(output, size, compared)
 
 
 def _write(runs: Sequence[PageRun], folder: pathlib.Path, runtime: str) -> dict[str, Comparison]:
-    folder.mkdir()
     for path in _WEB.iterdir():
         place = folder / _RUNTIME if path.suffix == ".txt" else folder  # the runtime's licence
         place.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import pytest
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import (
+    atomic_folder,
     atomic_path,
     expand,
     is_temporary_of,
@@ -56,6 +57,39 @@ def test_a_new_file_has_the_rights_of_any_other(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "report.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "page"
+
+    def write_half():
+        with atomic_folder(path, replaces=True) as folder:
+            (folder / "a").write_text("new")
+            assert sorted(path.glob("*")) == before
+            raise OSError("No space left on device")
+
+    before = []
+    with pytest.raises(OSError, match="No space left"):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+    with atomic_folder(path, replaces=True) as folder:
+        (folder / "old").write_text("old")
+    before = [path / "old"]
+    with pytest.raises(OSError, match="No space left"):
+        write_half()
+    assert list(path.iterdir()) == before
+    with atomic_folder(path, replaces=True) as folder:
+        (folder / "a").write_text("new")
+    assert list(path.iterdir()) == [path / "a"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_with_files_is_replaced_only_if_that_is_wanted(tmp_path):
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "theirs").write_text("kept")
+    with pytest.raises(OSError, match="not empty"), atomic_folder(tmp_path / "page"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["page", "theirs"]
 
 
 def test_json_comes_back_and_ends_its_last_line(tmp_path):
