@@ -73,7 +73,7 @@ def _add_reading(graph: Graph, side: Encoding) -> str:
         matches = graph.add("Equal", graph.cast(SOURCE, "int32"), graph.constant(numbers))
         x, half = graph.cast(matches, "float32"), 0.5
     else:
-        x, half = graph.cast(SOURCE, "float32"), (side.high - side.low) / 2
+        x, half = graph.cast(SOURCE, "float32"), side.half
         x = graph.add("Sub", x, graph.constant(side.low))
     x = graph.add("Div", x, graph.constant(half))
     x = graph.add("Sub", x, graph.constant(1.0))
@@ -83,14 +83,10 @@ def _add_reading(graph: Graph, side: Encoding) -> str:
 def _add_writing(graph: Graph, side: Encoding, x: str) -> None:
     """Add what `Encoding.from_network` does; the result is the output."""
     x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
-    x = graph.add("Mul", graph.add("Add", x, graph.constant(1.0)), _half(graph, side))
+    x = graph.add("Mul", graph.add("Add", x, graph.constant(1.0)), graph.constant(side.half))
     if side.dtype == "float32":
         graph.add("Add", x, graph.constant(side.low), name=FAKE)
         return
     x = graph.add("Round", graph.add("Add", x, graph.constant(side.low)))  # halves to even: as rint
     limits = graph.constant(0.0), graph.constant(white(np.dtype(side.dtype)))
     graph.cast(graph.add("Clip", x, *limits), side.dtype, name=FAKE)
-
-
-def _half(graph: Graph, side: Encoding) -> str:
-    return graph.constant((side.high - side.low) / 2)

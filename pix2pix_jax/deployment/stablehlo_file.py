@@ -15,8 +15,6 @@ from jax import export
 from jaxtyping import Array
 
 from pix2pix_jax.deployment.about import Translate
-from pix2pix_jax.images.encoding import Encoding
-from pix2pix_jax.images.pixels import white
 from pix2pix_jax.runs.generator import Generator
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -59,7 +57,7 @@ def _export(generator: Generator, taken: Sequence[str]) -> tuple[export.Exported
     def translate(source: Array) -> Array:
         x = generator.form.source.to_network(source)
         fake = generator.module.apply(generator.variables, x, train=False)
-        return _stored(generator.form.target, jnp.asarray(fake))
+        return jnp.asarray(generator.form.target.stored(jnp.asarray(fake)))
 
     program = jax.jit(generator.exactness.applied_to(translate))
     # Padding by reflection needs more than three rows.
@@ -74,12 +72,3 @@ def _export(generator: Generator, taken: Sequence[str]) -> tuple[export.Exported
         with contextlib.suppress(Exception):  # own code raises anything if a size is no number
             return attempt(shape)
     return attempt(taken[-1])
-
-
-def _stored(side: Encoding, fake: Array) -> Array:
-    """Do what `Encoding.from_network` does, under `jit`."""
-    values = jnp.asarray(side.unscaled(fake))
-    if side.dtype == "float32":
-        return values
-    top = white(np.dtype(side.dtype))
-    return jnp.rint(values).clip(0, top).astype(side.dtype)

@@ -75,6 +75,16 @@ class Encoding:
     side: str = dataclasses.field(default="", compare=False)
 
     @property
+    def half(self) -> float:
+        """Half of the range of stored values: how much of them 1 is in [-1, 1]."""
+        return (self.high - self.low) / 2
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the files that such images are written to."""
+        return image_files.suffix_of(self.dtype, self.channels)
+
+    @property
     def depth(self) -> int:
         """Number of channels that the networks see: for class indices, one per class."""
         return self.classes or self.channels
@@ -171,8 +181,7 @@ class Encoding:
 
     def _share(self, value: float) -> float:
         """Return how far a value is from the middle of the range, in halves of the range."""
-        half = (self.high - self.low) / 2
-        return abs(value - self.low - half) / half
+        return abs(value - self.low - self.half) / self.half
 
     def _check_classes(self, image: Shaped[np.ndarray, "h w c"], what: object) -> None:
         wrong = image[((image >= self.classes) | (image < 0)) & (image != _VOID)]
@@ -193,8 +202,7 @@ class Encoding:
         """
         if self.classes:
             return 2 * jax.nn.one_hot(image[..., 0], self.classes, dtype=jnp.float32) - 1
-        half = (self.high - self.low) / 2
-        return (jnp.asarray(image).astype(jnp.float32) - self.low) / half - 1
+        return (jnp.asarray(image).astype(jnp.float32) - self.low) / self.half - 1
 
     def from_network(
         self, image: Float[Array | np.ndarray, "*n h w depth"]
@@ -205,17 +213,22 @@ class Encoding:
         """
         if self.classes:
             return np.asarray(image).argmax(axis=-1)[..., None].astype(self.dtype)
-        values = np.asarray(self.unscaled(np.asarray(image, np.float32)))
+        return np.asarray(self.stored(np.asarray(image, np.float32)))
+
+    def stored(
+        self, image: Float[Array | np.ndarray, "*n h w c"]
+    ) -> Shaped[Array | np.ndarray, "*n h w c"]:
+        """Map float32 in [-1, 1] to the stored range, but for classes; works under `jit`."""
+        values = self.unscaled(image)
         if self.dtype == "float32":
             return values
-        return np.rint(values).clip(0, images.white(np.dtype(self.dtype))).astype(self.dtype)
+        return values.round().clip(0, images.white(np.dtype(self.dtype))).astype(self.dtype)
 
     def unscaled(
         self, image: Float[Array | np.ndarray, "*n h w c"]
     ) -> Float[Array | np.ndarray, "*n h w c"]:
         """Map float32 in [-1, 1] to the stored range, without rounding; works under `jit`."""
-        half = np.float32((self.high - self.low) / 2)
-        return (image + 1) * half + np.float32(self.low)
+        return (image + 1) * np.float32(self.half) + np.float32(self.low)
 
     def resize(
         self, image: Shaped[np.ndarray, "h w c"], size: tuple[int, int]
@@ -240,8 +253,8 @@ class Encoding:
             return _class_colours(self.classes)[np.minimum(image[..., 0], self.classes)]
         if not bands or max(bands) >= self.channels:
             bands = (0, 1, 2) if self.channels >= 3 else (0,)
-        half = (self.high - self.low) / 2
-        return images.to_uint8((image[..., list(bands)].astype(np.float32) - self.low) / half - 1)
+        shown = image[..., list(bands)].astype(np.float32)
+        return images.to_uint8((shown - self.low) / self.half - 1)
 
 
 PHOTO = Encoding()  # 8-bit RGB

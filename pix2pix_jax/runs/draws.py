@@ -159,15 +159,10 @@ def _translate_one(
     rows = choose_batch_size(batch_size, size)
     drawn = iterate_draws(generator, fit(generator, image), name, draws, rows)
     mean, deviation = mean_and_deviation(drawn)
-    spread = over_channels(deviation) * np.float32(_half_range(generator))
+    spread = over_channels(deviation) * np.float32(generator.form.target.half)
     if generator.fit == "resize":
         spread = resize_deviation(spread, (height, width))
     return Drawn(unfit(generator, image, mean), spread[:height, :width].copy())
-
-
-def _half_range(generator: Generator) -> float:
-    """Return how much of the stored range 1 is in [-1, 1]."""
-    return (generator.form.target.high - generator.form.target.low) / 2
 
 
 def over_channels(deviation: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w 1"]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -86,8 +87,7 @@ class Results:
     @property
     def suffix(self) -> str:
         """The suffix of the files of results."""
-        target = self._generator.form.written
-        return image_files.suffix_of(target.dtype, target.channels)
+        return self._generator.form.written.suffix
 
     def suffix_for(self, source: pathlib.Path) -> str:
         """Return the suffix of the file of a result.
@@ -139,8 +139,7 @@ class Results:
 
 
 def _is_tiff_or_large(source: pathlib.Path) -> bool:
-    height, width = image_files.size_of(source)
-    return image_files.is_tiff(source) or height * width > _MOST_IN_PNG
+    return image_files.is_tiff(source) or math.prod(image_files.size_of(source)) > _MOST_IN_PNG
 
 
 def _deviation_of(target: pathlib.Path) -> pathlib.Path:

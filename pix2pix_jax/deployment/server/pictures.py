@@ -74,9 +74,7 @@ class Pictures:
     @property
     def media_type(self) -> str:
         """The media type of results."""
-        target = self.generator.form.written
-        is_png = image_files.suffix_of(target.dtype, target.channels) == ".png"
-        return "image/png" if is_png else "image/tiff"
+        return "image/png" if self.generator.form.written.suffix == ".png" else "image/tiff"
 
     @staticmethod
     def size(content: bytes) -> tuple[int, int]:
