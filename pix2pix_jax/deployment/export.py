@@ -17,6 +17,10 @@ from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 
 
+class DifferenceError(InputError):
+    """What was written does not do what this package does."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Content:
     """What is to be written.
@@ -44,6 +48,7 @@ class Format:
         load: Returns what runs what was written.
         whole: Yields a temporary path that becomes the path if nothing fails.
         in_float32: Whether it computes in float32 even if the run does not.
+        tells_beside: Whether its metadata is in a JSON file beside it, and not inside.
     """
 
     suffix: str
@@ -51,6 +56,7 @@ class Format:
     load: Callable[[pathlib.Path], Translate]
     whole: Callable[[pathlib.Path], AbstractContextManager[pathlib.Path]] = atomic_path
     in_float32: bool = True
+    tells_beside: bool = False
 
     def check_path(self, path: pathlib.Path) -> None:
         """Raise InputError unless the format can be written to a path."""
@@ -85,7 +91,7 @@ def _write_bundle(path: pathlib.Path, content: Content) -> None:
 FORMATS = {
     "bundle": Format("", _write_bundle, bundle_folder.load, whole=atomic_folder, in_float32=False),
     "onnx": Format(".onnx", _write_onnx, onnx_file.load),
-    "stablehlo": Format(".stablehlo", _write_stablehlo, stablehlo_file.load),
+    "stablehlo": Format(".stablehlo", _write_stablehlo, stablehlo_file.load, tells_beside=True),
 }
 
 
@@ -115,7 +121,8 @@ def export(
 
     Raises:
         InputError: The format cannot hold the network, a package is missing, the path cannot be
-            written, or the result differs by more than one 8-bit level.
+            written.
+        DifferenceError: The result differs by more than one 8-bit level.
     """
     form = FORMATS[kind]
     form.check_path(path)
@@ -132,7 +139,7 @@ def export(
                 raise InputError(f"--output {path}: cannot be written ({reason})") from error
             found = compare(form.load(temporary), generator, sources_of(folder, generator))
             _refuse_difference(path, found, weights)
-            if kind == "stablehlo":
+            if form.tells_beside:
                 _write_about(path.with_suffix(".json"), content.about)
     return found
 
@@ -143,11 +150,11 @@ def _write_about(path: pathlib.Path, about: dict[str, Any]) -> None:
 
 
 def _refuse_difference(path: pathlib.Path, found: Comparison, weights: str) -> None:
-    """Raise InputError if what was written does not do what this package does."""
+    """Raise DifferenceError if what was written does not do what this package does."""
     if found.difference <= found.allowed:  # not so either if it is nan
         return
     way_out = ": --weights float32 keeps all digits" if weights == "float16" else ""
-    raise InputError(
+    raise DifferenceError(
         f"{path}: not written, as it differs by {found.difference:.3g} {found.unit}, and "
         f"{found.allowed:.3g} is allowed{way_out} ({found.sources.kind})"
     )

@@ -12,7 +12,7 @@ from jaxtyping import Shaped, UInt8
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.deployment.about import MODE, describe
-from pix2pix_jax.deployment.export import export
+from pix2pix_jax.deployment.export import DifferenceError, export
 from pix2pix_jax.deployment.page_brushes import Brush, colour_name, find_brushes
 from pix2pix_jax.deployment.verification import Comparison
 from pix2pix_jax.images import files as image_files
@@ -91,10 +91,10 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
         "source": _kind(form.source),
         "target": _kind(form.target),
         "dtype": form.source.dtype,
-        "derived": _derived(run),
+        "derived": form.derives(derive=False),
         "classes": _class_colours(form.source),
         # The same for runs that share their held-out sources, and for those that share targets.
-        "group": _digest(f"{_kind(form.source)} {_derived(run)}", sources),
+        "group": _digest(f"{_kind(form.source)} {form.derives(derive=False)}", sources),
         "targets": _digest(_kind(form.target), targets),
         "brushes": [dataclasses.asdict(brush) for brush in _brushes(run, sources)],
         "examples": [
@@ -109,8 +109,7 @@ def _write_model(run: PageRun, path: pathlib.Path) -> tuple[Comparison, str]:
     """Write the network with kernels of 16 bits, or of 32 if 16 are too few to be equal."""
     try:
         return export(run.folder, run.generator, path, "onnx", weights="float16"), "float16"
-    except InputError as error:  # if it has another reason, the next line raises it again
-        logger.debug("%s", error)
+    except DifferenceError:
         found = export(run.folder, run.generator, path, "onnx")
     logger.info("%s: float16 would change results; the page has weights of float32", run.folder)
     return found, "float32"
@@ -131,7 +130,8 @@ def _write_example(
 ) -> dict[str, str]:
     """Write the pictures of a pair; return their paths in the page's folder."""
     source, target = sides
-    given = target if _derived(run) else source  # the page derives the source as sample.py does
+    # Users give the photo to colour: the page derives the source, as sample.py does.
+    given = target if run.generator.form.derives(derive=False) else source
     written = {}
     for side, picture in (("source", given), ("target", target)):
         name = f"{number + 1}_{side}.png"
@@ -154,14 +154,6 @@ def _place(folder: pathlib.Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def _derived(run: PageRun) -> bool:
-    """Return whether users give the image that the source is derived from: a photo to colour."""
-    form = run.generator.form
-    if form.derivation is None or form.direction != "AtoB":
-        return False
-    return form.derivation.kind in ("gray", "lab")
-
-
 def _kind(side: Encoding) -> str:
     if side.classes:
         return "classes"
@@ -181,8 +173,9 @@ def _class_colours(side: Encoding) -> list[list[int]]:
 
 def _brushes(run: PageRun, sources: list[Picture]) -> list[Brush]:
     """Return the colours to draw with; none if sources are photos."""
-    side = run.generator.form.source
-    if _derived(run):
+    form = run.generator.form
+    side = form.source
+    if form.derives(derive=False):
         return []
     if not side.classes:
         return find_brushes(sources, _palette(run))
