@@ -6,15 +6,18 @@ the uncertainty of the network.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, PyTree, Shaped
 
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.images import pixels
+from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
@@ -65,15 +68,23 @@ def check_draws(generator: Generator, draws: int, mode: str) -> None:
 
 def has_dropout(generator: Generator) -> bool:
     """Return whether a generator uses the keys of dropout in mode `paper`."""
+    shape = (1, *generator.image_size, generator.form.source.depth)
+    return _uses_keys(generator.module, shape)
+
+
+@functools.cache
+def _uses_keys(module: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Compare a network's traces with and without keys; each takes as long as a translation."""
+    variables = dict(zip(("params", "batch_stats"), abstract_variables(module, shape), strict=True))
 
     def count(keys: Array | None) -> int:
-        def apply(source: Array) -> Any:
-            return generator.module.apply(
-                generator.variables, source, train=True, dropout_keys=keys, mutable=["batch_stats"]
+        def apply(variables: PyTree, source: Array) -> Any:
+            return module.apply(
+                variables, source, train=True, dropout_keys=keys, mutable=["batch_stats"]
             )
 
-        source = np.zeros((1, *generator.image_size, generator.form.source.depth), np.float32)
-        return len(jax.make_jaxpr(apply)(source).eqns)
+        source = jax.ShapeDtypeStruct(shape, np.float32)
+        return len(jax.make_jaxpr(apply)(variables, source).eqns)
 
     return count(jax.random.key(0)[None]) != count(None)
 
