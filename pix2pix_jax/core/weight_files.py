@@ -5,13 +5,14 @@ reader, which refuses everything but tensors and plain containers.
 """
 
 import collections
+import contextlib
 import io
 import os
 import pathlib
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,9 @@ def read(path: str | os.PathLike) -> Weights:
         raise InputError(f"{path}: there is no such file")
     with path.open("rb"):  # a file that may not be read is not a damaged one
         pass
-    try:
+    with _damage_named(path):
         _refuse_swollen_archive(path)
         content = load(path)
-    except InputError:
-        raise
-    except Exception as error:  # for a damaged file, the readers raise nearly anything
-        raise InputError(f"{path}: {_reason(error, path.suffix)}") from None
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
@@ -69,6 +66,28 @@ def read(path: str | os.PathLike) -> Weights:
     if all(name.startswith(_PREFIX) for name in content):
         return {name.removeprefix(_PREFIX): value for name, value in content.items()}
     return content
+
+
+def read_texts(path: pathlib.Path) -> dict[str, str]:
+    """Read the texts in the header of a .safetensors file.
+
+    Raises:
+        InputError: The file is damaged, or the package safetensors is missing.
+    """
+    safetensors = require("safetensors", "safetensors")
+    with _damage_named(path), safetensors.safe_open(str(path), framework="np") as file:
+        return file.metadata() or {}
+
+
+@contextlib.contextmanager
+def _damage_named(path: pathlib.Path) -> Iterator[None]:
+    """Turn what a reader raises for a damaged file, which is nearly anything, into one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: {_reason(error, path.suffix)}") from None
 
 
 def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:

@@ -21,12 +21,11 @@ from pix2pix_jax.evaluation.scorecard import (
 from pix2pix_jax.evaluation.scoring import evaluate
 from pix2pix_jax.evaluation.uncertainty import measure_uncertainty
 from pix2pix_jax.images.sheets import Picture
-from pix2pix_jax.runs.bundle import is_bundle, step_of
 from pix2pix_jax.runs.checkpoint_files import DamagedError
-from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.draws import check_draws
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, generator_of
+from pix2pix_jax.runs.kept import open_kept
 from pix2pix_jax.runs.translation import choose_batch_size
 
 logger = logging.getLogger(__name__)
@@ -59,12 +58,9 @@ def find_checkpoints(folder: RunFolder) -> dict[int, float | None]:
     Raises:
         InputError: The folder does not hold a run, or has no checkpoints.
     """
-    folder.settings  # noqa: B018 - refuses a folder without a run
-    if is_bundle(folder):
-        return {step_of(folder, "latest"): None}
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        checkpoints.choose("latest", [])
-        return {step: _epoch(meta, step) for step, meta in checkpoints.metas.items()}
+    with open_kept(folder) as kept:
+        kept.choose("latest", [])
+        return {step: _epoch(meta, step) for step, meta in kept.metas.items()}
 
 
 def whole_checkpoints(folder: RunFolder) -> list[int]:
@@ -73,15 +69,12 @@ def whole_checkpoints(folder: RunFolder) -> list[int]:
     Raises:
         InputError: The folder does not hold a run, has no checkpoints, or only damaged ones.
     """
-    folder.settings  # noqa: B018 - refuses a folder without a run
-    if is_bundle(folder):
-        return [step_of(folder, "latest")]
     whole = []
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        checkpoints.choose("latest", ["generator"])
-        for step in checkpoints.steps:
+    with open_kept(folder) as kept:
+        kept.choose("latest", ["generator"])
+        for step in kept.steps:
             try:
-                checkpoints.verify(step, ["generator"])
+                kept.verify(step, ["generator"])
                 whole.append(step)
             except DamagedError as error:
                 logger.warning("left out: %s", error)
@@ -99,10 +92,8 @@ def choose_step(folder: RunFolder, checkpoint: str) -> int:
     Raises:
         InputError: There is no such checkpoint.
     """
-    if is_bundle(folder):
-        return step_of(folder, checkpoint)
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        return checkpoints.choose(checkpoint, ["generator"])
+    with open_kept(folder) as kept:
+        return kept.choose(checkpoint, ["generator"])
 
 
 def describe_evaluation(
@@ -158,8 +149,9 @@ def score_checkpoint(
     about = describe_evaluation(folder, step, wanted, options)
     uncertainty = None
     if options.draws > 1:
-        wanted_rows = options.batch_size
-        uncertainty = measure_uncertainty(generator, pairs, options.draws, batch_size=wanted_rows)
+        uncertainty = measure_uncertainty(
+            generator, pairs, options.draws, batch_size=options.batch_size
+        )
     distributions = compute_distributions(wanted, inception)
     return generator, Scorecard(about, found, distributions, uncertainty)
 

@@ -7,9 +7,11 @@ configuration, as in a run. `generator.safetensors` has the weights, named by th
 
 import pathlib
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
@@ -20,6 +22,8 @@ from pix2pix_jax.core.errors import InputError, require, shown, some_of
 from pix2pix_jax.core.own_code import is_own, own_keys
 from pix2pix_jax.runs.digests import digest_of, named_leaves
 from pix2pix_jax.runs.folder import RunFolder
+
+T = TypeVar("T")
 
 WEIGHTS_FILE = "generator.safetensors"
 _A_STEP = re.compile(r"[0-9]{1,10}")
@@ -108,15 +112,14 @@ def step_of(folder: RunFolder, checkpoint: str) -> int:
     return int(text)
 
 
-def read_bundle(folder: RunFolder, checkpoint: str) -> tuple[int, PyTree]:
-    """Read a bundle.
+def read_bundle(folder: RunFolder) -> PyTree:
+    """Read the weights of a bundle.
 
     Args:
         folder: A folder with a bundle.
-        checkpoint: `best`, `latest` or the step of the bundle.
 
     Returns:
-        The step, `params` and `batch_stats`.
+        `params` and `batch_stats`.
 
     Raises:
         InputError: It is damaged, or of another network than its configuration says.
@@ -143,7 +146,63 @@ def read_bundle(folder: RunFolder, checkpoint: str) -> tuple[int, PyTree]:
         inner[last] = array
     if digest_of(variables) != _texts(folder).get(_DIGEST):
         raise InputError(f"{path}: is damaged: its digest is not that of its arrays; get it again")
-    return step_of(folder, checkpoint), variables
+    return variables
+
+
+class Bundle:
+    """The generator of a bundle, read as `Checkpoints` reads those of a run: it is the only one."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        """Open a bundle.
+
+        Args:
+            folder: A folder with a bundle.
+        """
+        self._folder = folder
+
+    def __enter__(self) -> "Bundle":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Do nothing: no file is open."""
+
+    @property
+    def steps(self) -> list[int]:
+        """The step of the weights."""
+        return [step_of(self._folder, "latest")]
+
+    @property
+    def metas(self) -> dict[int, dict[str, Any]]:
+        """What is known of the step: nothing, as of imported weights."""
+        return {step: {} for step in self.steps}
+
+    def choose(self, which: str, items: Collection[str] | None = None) -> int:
+        """Return the step; see `step_of`. The weights are verified when they are read."""
+        return step_of(self._folder, which)
+
+    def use(self, which: str, attempt: Callable[[int], T]) -> tuple[int, T]:
+        """Return the step, and what `attempt` makes of it; see `step_of`."""
+        step = self.choose(which)
+        return step, attempt(step)
+
+    def verify(self, step: int, items: Collection[str] | None = None) -> bool:
+        """Read the weights and compare them with their digest; return True.
+
+        Raises:
+            InputError: See `read_bundle`.
+        """
+        read_bundle(self._folder)
+        return True
+
+    def restore(self, step: int, abstract: Mapping[str, PyTree]) -> dict[str, PyTree]:
+        """Return the item `generator`, the only one; a moving average is its parameters.
+
+        Raises:
+            InputError: See `read_bundle`.
+        """
+        read = jax.tree.map(jnp.asarray, read_bundle(self._folder))
+        item = {"g_params": read["params"], "g_batch_stats": read["batch_stats"], "g_ema": {}}
+        return {"generator": item}
 
 
 def origin_of(folder: RunFolder) -> str:
@@ -153,6 +212,4 @@ def origin_of(folder: RunFolder) -> str:
 
 def _texts(folder: RunFolder) -> dict[str, str]:
     """Return the texts in the header of the weights."""
-    safetensors = require("safetensors", "safetensors")
-    with safetensors.safe_open(str(folder.path / WEIGHTS_FILE), framework="np") as file:
-        return file.metadata() or {}
+    return weight_files.read_texts(folder.path / WEIGHTS_FILE)

@@ -15,9 +15,9 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import USUAL, Exactness, exactness_of
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.models.build import Networks, size_multiple
-from pix2pix_jax.runs.bundle import is_bundle, read_bundle
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.kept import Kept, open_kept
 from pix2pix_jax.runs.tiling import USUAL_TILING, Tiling
 
 
@@ -133,7 +133,12 @@ def generator_of(
     fit = fit or ("resize" if settings.data.resize in ("resize", "resize_and_crop") else "pad")
     if fit not in FITS:
         raise InputError(f"fit {shown(fit)}: choose from {', '.join(FITS)}")
-    step, variables = _restore(folder, str(checkpoint))
+    with_ema = settings.train.ema_decay > 0
+    with open_kept(folder) as kept:
+        step, variables = kept.use(
+            str(checkpoint),
+            lambda step: restore_generator(kept, step, folder.networks, with_ema=with_ema),
+        )
     size = settings.data.image_size
     return Generator(
         module=folder.networks.generator,
@@ -150,25 +155,11 @@ def generator_of(
     )
 
 
-def _restore(folder: RunFolder, checkpoint: str) -> tuple[int, PyTree]:
-    """Return the step and the variables of a generator, of a run or of a bundle."""
-    with_ema = folder.settings.train.ema_decay > 0  # first: refuses a folder without a run
-    if is_bundle(folder):
-        return read_bundle(folder, checkpoint)
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        return checkpoints.use(
-            checkpoint,
-            lambda step: restore_generator(checkpoints, step, folder.networks, with_ema=with_ema),
-        )
-
-
-def restore_generator(
-    checkpoints: Checkpoints, step: int, networks: Networks, *, with_ema: bool
-) -> PyTree:
+def restore_generator(kept: Kept, step: int, networks: Networks, *, with_ema: bool) -> PyTree:
     """Restore only the generator of a checkpoint.
 
     Args:
-        checkpoints: The run's checkpoints.
+        kept: The run's checkpoints, or a bundle.
         step: Step of the checkpoint.
         networks: The run's networks.
         with_ema: Whether the run keeps a moving average of the generator's parameters.
@@ -182,7 +173,7 @@ def restore_generator(
         "g_batch_stats": batch_stats,
         "g_ema": params if with_ema else {},
     }
-    item = checkpoints.restore(step, {"generator": abstract})["generator"]
+    item = kept.restore(step, {"generator": abstract})["generator"]
     return {"params": item["g_ema"] or item["g_params"], "batch_stats": item["g_batch_stats"]}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pix2pix_jax.core.config_files import load_json
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import read_json
-from pix2pix_jax.runs.bundle import WEIGHTS_FILE, is_bundle, read_bundle
+from pix2pix_jax.runs.bundle import WEIGHTS_FILE, is_bundle, read_bundle, step_of
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.writers import read_table
@@ -77,8 +77,8 @@ def _describe_config(folder: RunFolder) -> str:
 
 
 def _describe_weights(folder: RunFolder) -> str:
-    step, _ = read_bundle(folder, "latest")
-    return f"step {step}, equal to its digest"
+    read_bundle(folder)
+    return f"step {step_of(folder, 'latest')}, equal to its digest"
 
 
 def _count(things: list[object], what: str) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config_files import differences
@@ -16,10 +15,10 @@ from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.sizes import halvings
 from pix2pix_jax.models.unet import UNet
-from pix2pix_jax.runs.bundle import is_bundle, read_bundle, step_of
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import restore_discriminator, restore_generator
+from pix2pix_jax.runs.kept import open_kept
 from pix2pix_jax.training.state import TrainState
 
 logger = logging.getLogger(__name__)
@@ -153,11 +152,8 @@ def check_init_from(folder: RunFolder, config: ConfigDict, networks: Networks) -
             f"train.init_from={shown(str(folder))}: holds another generator: {changes}. Set these "
             "as there, or choose another folder"
         )
-    if is_bundle(folder):
-        step_of(folder, "best")
-        return
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        checkpoints.choose("best", ["generator"])
+    with open_kept(folder) as kept:
+        kept.choose("best", ["generator"])
 
 
 def _describe_changes(
@@ -189,7 +185,16 @@ def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -
         The state with the generator of the other run's best checkpoint, and with its discriminator
         if it has the same shapes. Optimisers, step and random key stay fresh.
     """
-    step, generator, discriminator = _restore(folder, networks)
+    theirs = folder.networks
+    with open_kept(folder) as kept:
+        with_ema = folder.settings.train.ema_decay > 0
+        step, generator = kept.use(
+            "best", lambda step: restore_generator(kept, step, theirs, with_ema=with_ema)
+        )
+        discriminator, shapes = None, networks.discriminator_shapes
+        same = shapes is not None and shapes == theirs.discriminator_shapes
+        if same and isinstance(kept, Checkpoints):  # a bundle has none
+            discriminator = restore_discriminator(kept, step, theirs)
     which = "generator" if discriminator is None else "generator and discriminator"
     logger.info("starts with the %s of step %d in %s", which, step, folder)
     params = generator["params"]
@@ -203,23 +208,6 @@ def with_networks_of(state: TrainState, folder: RunFolder, networks: Networks) -
     return state.replace(
         d_params=discriminator["params"], d_batch_stats=discriminator["batch_stats"]
     )
-
-
-def _restore(folder: RunFolder, networks: Networks) -> tuple[int, PyTree, PyTree | None]:
-    """Restore the networks for `with_networks_of`; a bundle has no discriminator."""
-    if is_bundle(folder):
-        step, read = read_bundle(folder, "best")
-        return step, jax.tree.map(jnp.asarray, read), None
-    theirs = folder.networks
-    with Checkpoints(folder.path, read_only=True) as checkpoints:
-        with_ema = folder.settings.train.ema_decay > 0
-        step, generator = checkpoints.use(
-            "best", lambda step: restore_generator(checkpoints, step, theirs, with_ema=with_ema)
-        )
-        shapes = networks.discriminator_shapes
-        if shapes is None or shapes != theirs.discriminator_shapes:
-            return step, generator, None
-        return step, generator, restore_discriminator(checkpoints, step, theirs)
 
 
 def resume_timeline(
