@@ -14,9 +14,7 @@ from pix2pix_jax.core.errors import one_line
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument(
-        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
-    )
+    cli.add_workdir_flag(parser)
     return parser.parse_args()
 
 

@@ -162,6 +162,18 @@ def split_names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def add_workdir_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--workdir`, which must be given."""
+    parser.add_argument(
+        "--workdir", required=True, type=filled_path, help="folder of a run, or a bundle"
+    )
+
+
+def add_checkpoint_flag(parser: argparse._ActionsContainer) -> None:
+    """Add `--checkpoint`."""
+    parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
+
+
 def add_trust_flag(parser: argparse.ArgumentParser) -> None:
     """Add `--trust_code`."""
     parser.add_argument(

@@ -13,7 +13,7 @@ import logging
 import pathlib
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.commands.shared_flags import add_data_flags, add_scoring_flags
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.files import refuse_unwritable

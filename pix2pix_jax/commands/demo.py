@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
         type=cli.filled_path,
         help="folder to write (default: demo); an older page in it is replaced",
     )
-    parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
+    cli.add_checkpoint_flag(parser)
     parser.add_argument(
         "--runtime",
         default="",

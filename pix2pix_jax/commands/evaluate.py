@@ -15,7 +15,7 @@ import pathlib
 from typing import Any
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.commands.scoring_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.commands.shared_flags import add_data_flags, add_draws_flag, add_scoring_flags
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import InputError, require
@@ -47,16 +47,14 @@ def parse_arguments() -> argparse.Namespace:
         help="a split of the run's own data: train, val or test (default)",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
+    cli.add_checkpoint_flag(which)
     which.add_argument(
         "--over_checkpoints", action="store_true", help="score every kept checkpoint"
     )
     add_scoring_flags(parser)
-    parser.add_argument(
-        "--draws",
-        type=cli.whole(1, 1000),
-        default=1,
-        help="draws of dropout: with more than one, also how well their deviation and the error go "
+    add_draws_flag(
+        parser,
+        "draws of dropout: with more than one, also how well their deviation and the error go "
         "together (docs/translating.md)",
     )
     parser.add_argument(

@@ -32,14 +32,12 @@ _OF_FORMAT = {
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument(
-        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
-    )
+    cli.add_workdir_flag(parser)
     parser.add_argument("--format", required=True, choices=_NAMES)
     parser.add_argument(
         "--output", required=True, type=cli.filled_path, help="file to write; for bundle: folder"
     )
-    parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
+    cli.add_checkpoint_flag(parser)
     parser.add_argument(
         "--network",
         default="generator",

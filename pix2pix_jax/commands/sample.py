@@ -12,9 +12,14 @@ import argparse
 import pathlib
 
 from pix2pix_jax.commands import cli, foreign_flags
-from pix2pix_jax.commands.scoring_flags import add_data_flags
+from pix2pix_jax.commands.shared_flags import (
+    add_batch_flag,
+    add_data_flags,
+    add_draws_flag,
+    add_mode_flag,
+)
 from pix2pix_jax.commands.terminal import say
-from pix2pix_jax.core.choices import EVAL_MODES, FITS, ON_FAULT, PARTS, TILE_NORMS
+from pix2pix_jax.core.choices import FITS, ON_FAULT, PARTS, TILE_NORMS
 from pix2pix_jax.core.errors import counted
 from pix2pix_jax.images import listing
 from pix2pix_jax.images.video_files import is_video
@@ -29,9 +34,7 @@ _OF_TILES = ("tile", "overlap", "tile_norm")
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__, foreign=foreign_flags.for_sample)
-    parser.add_argument(
-        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
-    )
+    cli.add_workdir_flag(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--input", type=cli.filled_path, help="an image file, a folder of them, or a video"
@@ -43,14 +46,8 @@ def parse_arguments() -> argparse.Namespace:
         type=cli.filled_path,
         help="folder for the results; for a video, its file",
     )
-    parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
-    parser.add_argument(
-        "--mode",
-        default="paper",
-        choices=EVAL_MODES,
-        help="paper (default): with dropout; deterministic: without, and batch norm by running "
-        "statistics",
-    )
+    cli.add_checkpoint_flag(parser)
+    add_mode_flag(parser)
     parser.add_argument(
         "--seed", type=cli.whole(0, 2**32 - 1), help="seed of dropout (default: the run's)"
     )
@@ -59,11 +56,9 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="the same dropout for all images, such as the frames of a video, which would flicker",
     )
-    parser.add_argument(
-        "--draws",
-        type=cli.whole(1, 1000),
-        default=1,
-        help="draws of dropout: the result is their mean, NAME_deviation.tif how much they differ",
+    add_draws_flag(
+        parser,
+        "draws of dropout: the result is their mean, NAME_deviation.tif how much they differ",
     )
     parser.add_argument(
         "--blend",
@@ -81,13 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     _add_tile_flags(parser)
     _add_input_flags(parser)
-    parser.add_argument(
-        "--batch_size",
-        type=cli.whole(1, 2**12),
-        default=0,
-        help="images that a GPU or TPU translates at once (default: 32 per device at 256 pixels); "
-        "the CPU translates one by one",
-    )
+    add_batch_flag(parser)
     add_data_flags(parser)
     cli.add_cache_flag(parser)
     cli.add_trust_flag(parser)

@@ -24,9 +24,7 @@ _MODULES = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
-    parser.add_argument(
-        "--workdir", required=True, type=cli.filled_path, help="folder of a run, or a bundle"
-    )
+    cli.add_workdir_flag(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
@@ -36,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
         default=8000,
         help="port to listen on; 0: any that is free (default: 8000)",
     )
-    parser.add_argument("--checkpoint", default="best", help="best (default), latest or a step")
+    cli.add_checkpoint_flag(parser)
     parser.add_argument(
         "--mode", default="paper", choices=EVAL_MODES, help="unless a request says otherwise"
     )

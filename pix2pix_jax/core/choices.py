@@ -39,6 +39,7 @@ EVAL_MODES = ("deterministic", "paper")
 # Of flags of `sample`.
 FITS = ("resize", "pad", "tile")
 TILE_NORMS = ("whole", "running", "tile")
+MOST_DRAWS = 1000
 PARTS = ("auto", "left", "right", "whole")
 # Metrics of single images.
 METRICS = (

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Shaped
 
+from pix2pix_jax.core.choices import MOST_DRAWS
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.images import pixels
 from pix2pix_jax.models.initial import abstract_variables
@@ -22,8 +23,6 @@ from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
 from pix2pix_jax.runs.translation import check_mode, choose_batch_size, translate_batch
-
-MOST_DRAWS = 1000
 
 
 @dataclasses.dataclass(frozen=True)

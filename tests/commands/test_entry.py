@@ -14,7 +14,7 @@ ROOT = SCRIPTS.parent
 # Modules that several commands share.
 _SHARED = {
     *("__init__", "cli", "config_help", "ending", "entry", "foreign_flags"),
-    *("interrupts", "scoring_flags", "surroundings", "terminal", "unknown_flags"),
+    *("interrupts", "shared_flags", "surroundings", "terminal", "unknown_flags"),
     *("finding", "found_config", "found_sides"),
 }
 

@@ -1,20 +1,14 @@
-"""The flags of the commands that score images, and of those that read a run's data."""
+"""Flags that several commands share: how images are translated and scored, and a run's data."""
 
 import argparse
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.core.choices import EVAL_MODES
+from pix2pix_jax.core.choices import EVAL_MODES, MOST_DRAWS
 
 
 def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say how images are generated and scored."""
-    parser.add_argument(
-        "--mode",
-        default="paper",
-        choices=EVAL_MODES,
-        help="paper (default): with dropout; deterministic: without, and batch norm by running "
-        "statistics",
-    )
+    add_mode_flag(parser)
     parser.add_argument(
         "--metrics",
         default="l1,psnr,ssim",
@@ -33,6 +27,22 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="weights of the Inception network, for fid, kid and inception_score",
     )
+    add_batch_flag(parser)
+
+
+def add_mode_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--mode`."""
+    parser.add_argument(
+        "--mode",
+        default="paper",
+        choices=EVAL_MODES,
+        help="paper (default): with dropout; deterministic: without, and batch norm by running "
+        "statistics",
+    )
+
+
+def add_batch_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--batch_size`."""
     parser.add_argument(
         "--batch_size",
         type=cli.whole(1, 2**12),
@@ -40,6 +50,16 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
         help="images that a GPU or TPU translates at once (default: 32 per device at 256 pixels); "
         "the CPU translates one by one",
     )
+
+
+def add_draws_flag(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add `--draws`.
+
+    Args:
+        parser: The parser.
+        meaning: What more than one draw is for.
+    """
+    parser.add_argument("--draws", type=cli.whole(1, MOST_DRAWS), default=1, help=meaning)
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
