@@ -47,7 +47,7 @@ class Config(ConfigDict):
             return
         if self.is_locked and key not in self:
             raise _unknown(self._full(key))
-        if self.is_locked and isinstance(self.get(key), Config):
+        if isinstance(self.get(key), Config):
             self[key].update(value)  # a section keeps its keys and their rules
             return
         if self._full(key) in KEYS and not isinstance(value, FieldReference):
@@ -76,10 +76,7 @@ class Config(ConfigDict):
                     "their values as a dict"
                 )
             for key, value in values.items():
-                if isinstance(value, Mapping | ConfigDict) and isinstance(self.get(key), Config):
-                    self[key].update(value)
-                else:
-                    self[key] = value
+                self[key] = value
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -88,7 +88,7 @@ def first_line(error: object, longest: int = 160) -> str:
     return lines[0][:longest]
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int | float, noun: str) -> str:
     """Write a number and what it counts: `1 image`, `2,000 images`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pix2pix_jax.core.config import default_config, flatten
-from pix2pix_jax.core.errors import one_line
+from pix2pix_jax.core.errors import counted, one_line
 from pix2pix_jax.core.files import read_json_object
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
@@ -72,8 +72,8 @@ def _side(side: Mapping[str, Any]) -> str:
     if "classes" in side:
         return f"{side['classes']} classes ({side['dtype']})"
     low, high = side["range"]
-    plural = "" if side["channels"] == 1 else "s"
-    return f"{side['channels']} channel{plural} ({side['dtype']}, {low:g} to {high:g})"
+    channels = counted(side["channels"], "channel")
+    return f"{channels} ({side['dtype']}, {low:g} to {high:g})"
 
 
 def _use(about: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from pix2pix_jax.images.picture import Picture
+from pix2pix_jax.images.notebook_image import NotebookImage
 from pix2pix_jax.runs.generator import Generator
 
 _SIZES_PER_OCTAVE = 8  # sides to which images that need padding are padded, from a side to twice it
@@ -53,7 +53,7 @@ def fit(generator: Generator, source: Shaped[np.ndarray, "h w c"]) -> Shaped[np.
 
 def unfit(
     generator: Generator, source: Shaped[np.ndarray, "h w c"], fake: Float[np.ndarray, "h2 w2 d"]
-) -> Picture:
+) -> NotebookImage:
     """Return a fake as stored, in the size of its source.
 
     Args:
@@ -70,4 +70,4 @@ def unfit(
         stored = generator.form.target.resize(stored, (height, width))
     # A copy, as Pillow's arrays are read-only.
     result = np.array(generator.form.finish(source, stored[:height, :width]))
-    return Picture.of(result, generator.form.written, generator.form.bands)
+    return NotebookImage.of(result, generator.form.written, generator.form.bands)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, PyTree, Shaped
 from tqdm.auto import tqdm
 
-from pix2pix_jax.images.picture import Picture
+from pix2pix_jax.images.notebook_image import NotebookImage
 from pix2pix_jax.images.pixels import parts
 from pix2pix_jax.images.rows import Rows, rows_of
 from pix2pix_jax.models.receptive_field import receptive_radius
@@ -138,7 +138,7 @@ class ImageTiler:
 
 def translate_in_tiles(
     generator: Generator, sources: Sequence[Image], hashes: Sequence[int], *, mode: str
-) -> list[Picture]:
+) -> list[NotebookImage]:
     """Translate images in memory in tiles; see `translation.translate`.
 
     Args:
@@ -155,7 +155,7 @@ def translate_in_tiles(
         np.concatenate(list(tiler(rows_of(source), "", int(name_hash))))
         for source, name_hash in zip(sources, hashes, strict=True)
     ]
-    return [Picture.of(result, form.written, form.bands) for result in results]
+    return [NotebookImage.of(result, form.written, form.bands) for result in results]
 
 
 def _used(span: Span) -> slice:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pix2pix_jax.core.devices import held_here, peak_resident_gigabytes
-from pix2pix_jax.core.errors import NonFiniteError
+from pix2pix_jax.core.errors import NonFiniteError, counted
 from pix2pix_jax.core.processes import is_main
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation.metrics.variation import LEAST_PAIRS, VARIATION
@@ -252,5 +252,5 @@ def last_line(run: Run, summary: dict[str, Any]) -> str:
         scores = "no pairs were held out to score"
     epochs, seconds = summary["epochs"], summary["seconds"]
     ended = f", ended by a {summary['ended_by']}" if "ended_by" in summary else ""
-    length = f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    length = counted(epochs, "epoch")
     return f"done: {length} in {seconds:.0f} s{ended}; {scores}; see {run.folder.samples}"

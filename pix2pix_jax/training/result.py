@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.runs.generator import Generator, generator_of
+from pix2pix_jax.runs.generator import Generator, load_generator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Result:
         Args:
             checkpoint: `best`, `latest`, or a step.
         """
-        return generator_of(RunFolder(self.workdir), checkpoint)
+        return load_generator(self.workdir, checkpoint)
 
     def __repr__(self) -> str:
         """Return one line."""

@@ -295,6 +295,6 @@ def _update_generator(state: TrainState, parts: StepParts, grads: PyTree) -> Tra
     grads = _mean_over(parts.axis_name, grads)
     updates, opt_state = parts.g_tx.update(grads, state.g_opt_state, state.g_params)
     params = optax.apply_updates(state.g_params, state.scaled(updates))
-    ema, decay = state.g_ema, parts.ema_decay
-    ema = move_average(ema, params, decay, state.step) if decay else {}
+    decay = parts.ema_decay
+    ema = move_average(state.g_ema, params, decay, state.step) if decay else {}
     return state.replace(g_params=params, g_opt_state=opt_state, g_ema=ema)

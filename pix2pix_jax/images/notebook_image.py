@@ -10,7 +10,7 @@ from PIL import Image
 from pix2pix_jax.images.encoding import Encoding
 
 
-class Picture(np.ndarray):
+class NotebookImage(np.ndarray):
     """An image of (height, width, channels), which is an array in every other respect.
 
     In a notebook it shows itself; what is computed from it, or cut out of it, does so too as long
@@ -23,17 +23,17 @@ class Picture(np.ndarray):
     @classmethod
     def of(
         cls, image: Shaped[np.ndarray, "h w c"], encoding: Encoding, bands: tuple[int, ...] = ()
-    ) -> "Picture":
-        """Return a picture that shares the memory of an array.
+    ) -> "NotebookImage":
+        """Return an image that shares the memory of an array.
 
         Args:
             image: Pixels as stored.
             encoding: What they mean.
             bands: Channels to show, see `Encoding.show`.
         """
-        picture = image.view(cls)
-        picture._encoding, picture._bands = encoding, bands
-        return picture
+        result = image.view(cls)
+        result._encoding, result._bands = encoding, bands
+        return result
 
     def __array_finalize__(self, source: Any) -> None:
         """Keep what the pixels mean."""
