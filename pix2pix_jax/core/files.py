@@ -208,6 +208,17 @@ def describe_no_folder(path: str | os.PathLike) -> str:
     return "is a file, not a folder" if os.path.lexists(path) else "there is no such folder"
 
 
+def refuse_no_folder(path: str | os.PathLike, *, flag: str = "") -> None:
+    """Raise InputError unless a path is that of a folder.
+
+    Args:
+        path: The path.
+        flag: What stands before it in the message.
+    """
+    if not pathlib.Path(path).is_dir():
+        raise InputError(f"{flag} {os.fspath(path)}: {describe_no_folder(path)}".lstrip())
+
+
 def refuse_unwritable(output: str | os.PathLike, *, flag: str = "--output") -> None:
     """Refuse an output folder that cannot be made or written, before the work and not after it.
 

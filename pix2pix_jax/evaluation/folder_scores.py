@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
-from pix2pix_jax.core.files import describe_no_folder, refuse_inside
+from pix2pix_jax.core.files import refuse_inside, refuse_no_folder
 from pix2pix_jax.data.pairing import TwoFiles, pair_by_stem
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, compute_distributions, observe_with
 from pix2pix_jax.evaluation.scored_batches import Compared
@@ -69,8 +69,7 @@ def find_file_pairs(fakes: str | pathlib.Path, targets: str | pathlib.Path) -> F
     """
     folders = pathlib.Path(fakes), pathlib.Path(targets)
     for flag, folder in zip(("--images", "--targets"), folders, strict=True):
-        if not folder.is_dir():
-            raise InputError(f"{flag} {folder}: {describe_no_folder(folder)}")
+        refuse_no_folder(folder, flag=flag)
         if not listing.find(folder):
             suffixes = ", ".join(listing.SUFFIXES)
             raise InputError(f"{flag} {folder}: no images ({suffixes}) in it")

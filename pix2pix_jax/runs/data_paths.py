@@ -38,35 +38,36 @@ def describe_paths(config: ConfigDict, folder: pathlib.Path) -> dict[str, dict[s
     return places
 
 
-def find_path(
-    key: str,
-    config: ConfigDict,
-    folder: pathlib.Path,
-    record: pathlib.Path,
-    *,
-    required: bool = True,
-) -> str:
-    """Find a file or folder of a run's config where it is now.
+def locate(
+    config: ConfigDict, folder: pathlib.Path, record: pathlib.Path, *, required: bool = True
+) -> ConfigDict:
+    """Return the section `data` of a run's config, with its paths where they are now.
 
-    It is looked for where it was when the run was last started: at its absolute path, then at its
-    path relative to the run's folder, as both may have been moved together. The path as it was
+    A path is looked for where it was when the run was last started: at its absolute path, then at
+    its path relative to the run's folder, as both may have been moved together. The path as it was
     typed comes last, as from another folder it may lead to other data.
 
     Args:
-        key: One of `KEYS`.
-        config: The run's configuration.
+        config: The run's configuration, resolved.
         folder: The run's folder.
         record: The record of its starts.
-        required: Whether it must be there, if the record says that it once was.
-
-    Returns:
-        The path; as it was typed if there is nothing at any of these places.
+        required: Whether a path must be there, if the record says that it once was. If not, one
+            that is nowhere stays as it was typed.
 
     Raises:
-        InputError: It is required, and there is nothing at any of these places.
+        InputError: A path is required, and there is nothing at any of these places.
     """
-    typed = str(get(config, key))
-    place = _read_places(record).get(key)
+    data = config.data.copy_and_resolve_references()
+    places = _read_places(record)
+    for key in KEYS:
+        typed = str(get(config, key))
+        path = _find(key, typed, places.get(key), folder, required=required)
+        data[key.partition(".")[2]] = path
+    return data
+
+
+def _find(key: str, typed: str, place: object, folder: pathlib.Path, *, required: bool) -> str:
+    """Return where a path of the config leads to now."""
     if not typed or not isinstance(place, dict):
         return typed
     recorded = [place.get(name) for name in ("absolute", "relative")]

@@ -14,11 +14,11 @@ from pix2pix_jax.core import config_files, devices
 from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
 from pix2pix_jax.core.files import (
-    describe_no_folder,
     expand,
     is_temporary_of,
     read_json,
     refuse_inside,
+    refuse_no_folder,
     write_json,
 )
 from pix2pix_jax.core.own_code import OwnCode
@@ -194,17 +194,12 @@ class RunFolder:
 
     def _located_data(self, *, required: bool) -> ConfigDict:
         """Return the section `data` of the settings, with the data's paths where they are now."""
-        data = self.settings.data.copy_and_resolve_references()
-        if not self.data_root:
-            for key in data_paths.KEYS:
-                data[key.partition(".")[2]] = data_paths.find_path(
-                    key, self.settings, self.path, self.record_file, required=required
-                )
-        elif pathlib.Path(self.data_root).is_dir():
+        if self.data_root:
+            refuse_no_folder(self.data_root, flag="--data_root")
+            data = self.settings.data.copy_and_resolve_references()
             data.root = self.data_root
-        else:
-            raise InputError(f"--data_root {self.data_root}: {describe_no_folder(self.data_root)}")
-        return data
+            return data
+        return data_paths.locate(self.settings, self.path, self.record_file, required=required)
 
     def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:
         """Return the folder of a checkpoint's evaluation.

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.files import describe_no_folder
+from pix2pix_jax.core.files import refuse_no_folder
 from pix2pix_jax.data.layouts import find_sides, find_split_folders
 from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
@@ -112,8 +112,7 @@ def find_images(root: str) -> list[pathlib.Path]:
     Raises:
         InputError: There is no such folder, or no image in it.
     """
-    if not pathlib.Path(root).is_dir():
-        raise InputError(f"{root}: {describe_no_folder(root)}")
+    refuse_no_folder(root)
     found = find(root)
     if not found:
         raise InputError(f"{root}: no images ({', '.join(SUFFIXES)}) in it")
