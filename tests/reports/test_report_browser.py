@@ -11,7 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-from support.browser import set_width, started_browser
+from support.browser import Shown, set_width, started_browser
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.images import files as image_files
@@ -56,16 +56,7 @@ def page(chrome, report):
     assert chrome.get_log("browser") == []
 
 
-class Page:
-    def __init__(self, chrome):
-        self.chrome = chrome
-
-    def one(self, selector):
-        return self.chrome.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector):
-        return self.chrome.find_elements(By.CSS_SELECTOR, selector)
-
+class Page(Shown):
     @property
     def shown(self):
         """Label of the picture shown, and the red value at its centre."""

@@ -35,6 +35,19 @@ def started_browser():
     started.quit()
 
 
+class Shown:
+    """A page in the browser."""
+
+    def __init__(self, chrome):
+        self.chrome = chrome
+
+    def one(self, selector):
+        return self.chrome.find_element("css selector", selector)
+
+    def all(self, selector):
+        return self.chrome.find_elements("css selector", selector)
+
+
 def set_width(chrome, width):
     """Give the window a width, as of a phone if it is narrow."""
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}

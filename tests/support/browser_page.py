@@ -12,6 +12,7 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from support import tiny
+from support.browser import Shown
 
 from pix2pix_jax import translate
 from pix2pix_jax.deployment.page import write_page
@@ -40,17 +41,8 @@ def served(folder):
         server.shutdown()
 
 
-class Page:
+class Page(Shown):
     """What tests do with the page, and see of it."""
-
-    def __init__(self, chrome):
-        self.chrome = chrome
-
-    def one(self, selector):
-        return self.chrome.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector):
-        return self.chrome.find_elements(By.CSS_SELECTOR, selector)
 
     def wait(self, condition):
         WebDriverWait(self.chrome, 30, poll_frequency=0.02).until(lambda _: condition())
