@@ -18,7 +18,7 @@ from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
 from pix2pix_jax.data.pairs import SKIP_HINT, Pairs, read_pair
 from pix2pix_jax.data.selection import spread_evenly
 from pix2pix_jax.data.sources import Pair, Source
-from pix2pix_jax.images.encoding import WrongDtypeError
+from pix2pix_jax.images.wrong_dtype import WrongDtypeError
 
 logger = logging.getLogger(__name__)
 

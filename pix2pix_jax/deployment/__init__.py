@@ -1,1 +1,1 @@
-"""From a run to where it is needed: files for other programs, and a small server."""
+"""From a run to where it is needed: files for other programs, a page, and a small server."""
