@@ -6,6 +6,7 @@ Inputs are images as stored, NHWC; results are float32 in [-1, 1].
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -90,6 +91,18 @@ class Augmentation:
         return any(self.color_jitter) and self.jitter_side in (side, "both")
 
 
+class Examples(NamedTuple):
+    """Training examples as the networks see them.
+
+    Attributes:
+        source: Sources in [-1, 1].
+        target: Targets in [-1, 1].
+    """
+
+    source: Float[Array, "n h w c"]
+    target: Float[Array, "n h w d"]
+
+
 def augment(
     keys: Key[Array, " n"],
     source: Real[Array, "n h w c"],
@@ -99,7 +112,7 @@ def augment(
     encode_source: Callable[[Array], Array],
     encode_target: Callable[[Array], Array],
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
-) -> tuple[Float[Array, "n h2 w2 c2"], Float[Array, "n h2 w2 d2"]]:
+) -> Examples:
     """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
 
     Both sides of a pair are moved in the same way. Stored values are moved, never interpolated:
@@ -129,7 +142,7 @@ def augment(
         source = jax.vmap(functools.partial(_cut_out, share=options.cutout))(keys, source)
     for number, function in enumerate(own):
         source, target = _apply_own(number, function, keys, source, target)
-    return source, target
+    return Examples(source, target)
 
 
 def _move(
@@ -211,7 +224,7 @@ def _cut_out(
     return jnp.where(hole[..., None], 0.0, image)
 
 
-Augment = Callable[[Array, Array, Array], tuple[Array, Array]]
+Augment = Callable[[Array, Array, Array], Examples]
 
 
 def build_augment(

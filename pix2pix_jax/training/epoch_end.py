@@ -171,9 +171,10 @@ def show_training_pairs(run: Run) -> None:
     pairs = [order.example(step, order.places[place]) for step, place in chosen]
     keys = [example_keys(rng, jnp.int32(step), jnp.array([place]))[:, 0] for step, place in chosen]
     source, target = (np.stack(side) for side in zip(*pairs, strict=True))
-    source, target = jax.jit(run.parts.augment)(jnp.concatenate(keys), source, target)
+    seen = jax.jit(run.parts.augment)(jnp.concatenate(keys), source, target)
     form = run.splits.train.form
-    stored = zip(form.source.from_network(source), form.target.from_network(target), strict=True)
+    sides = form.source.from_network(seen.source), form.target.from_network(seen.target)
+    stored = zip(*sides, strict=True)
     picture = grid([form.show(*pair) for pair in stored])
     image_files.write(run.folder.training_pairs_file, picture)
 

@@ -18,15 +18,14 @@ from jax import lax
 from jaxtyping import Array, Int, Key, PyTree
 
 from pix2pix_jax.core.exactness import USUAL, Exactness
-from pix2pix_jax.data.augment import Augment
-from pix2pix_jax.training.objectives import (
-    Losses,
-    Metrics,
+from pix2pix_jax.data.augment import Augment, Examples
+from pix2pix_jax.training.judging import (
     apply_in_training,
     discriminator_loss,
     generator_loss,
     regression_loss,
 )
+from pix2pix_jax.training.objectives import Losses, Metrics
 from pix2pix_jax.training.optimizers import move_average
 from pix2pix_jax.training.state import TrainState
 
@@ -45,7 +44,7 @@ class StepParts:
         g_tx: Optimiser of the generator.
         d_tx: Optimiser of the discriminator.
         losses: What the networks minimise.
-        augment: Maps `(keys, source, target)`, stored pixels, to float32 in [-1, 1].
+        augment: Maps `(keys, source, target)`, stored pixels, to what the networks see.
         ema_decay: Decay of the generator's moving average, see `move_average`; 0 for no average.
         axis_name: Mapped axis of the devices over which gradients are averaged; None on one device.
             The networks must have been built with the same name.
@@ -115,7 +114,7 @@ def make_train_step(parts: StepParts) -> TrainStep:
         # 1. One forward pass, kept for step 4.
         generate = partial(apply_in_training, parts.generator, dropout_keys=keys[:, 1])
         fake, g_vjp, g_batch_stats = jax.vjp(
-            lambda params: generate(params, state.g_batch_stats, pair[0]),
+            lambda params: generate(params, state.g_batch_stats, pair.source),
             state.g_params,
             has_aux=True,
         )
@@ -152,10 +151,10 @@ def make_regression_step(parts: StepParts) -> TrainStep:
     """
 
     def loss_fn(
-        params: PyTree, batch_stats: PyTree, pair: tuple[Array, Array], keys: Array
+        params: PyTree, batch_stats: PyTree, pair: Examples, keys: Array
     ) -> tuple[Array, tuple[PyTree, Metrics]]:
         fake, batch_stats = apply_in_training(
-            parts.generator, params, batch_stats, pair[0], dropout_keys=keys
+            parts.generator, params, batch_stats, pair.source, dropout_keys=keys
         )
         loss, metrics = regression_loss(parts.losses, pair, fake)
         return loss, (batch_stats, {"g_loss": loss, **metrics})
@@ -192,11 +191,11 @@ def make_accumulating_step(parts: StepParts, count: int) -> TrainStep:
         partial(discriminator_loss, discriminator, losses), has_aux=True
     )
 
-    def generate(params: PyTree, state: TrainState, part: Batch) -> tuple[Any, Array, Array]:
+    def generate(params: PyTree, state: TrainState, part: Batch) -> tuple[Examples, Array, Array]:
         keys = example_keys(state.rng, state.step, part["example"])
         pair = parts.augment(keys[:, 0], part["source"], part["target"])
         fake, _ = apply_in_training(
-            parts.generator, params, state.g_batch_stats, pair[0], dropout_keys=keys[:, 1]
+            parts.generator, params, state.g_batch_stats, pair.source, dropout_keys=keys[:, 1]
         )
         return pair, fake, keys
 

@@ -6,9 +6,11 @@ import pytest
 from support.platforms import lowered, pretend
 
 from pix2pix_jax.core.config import default_config
+from pix2pix_jax.data.augment import Examples
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
 from pix2pix_jax.models.initial import draw_variables, make_blueprint
-from pix2pix_jax.training.objectives import build_losses, discriminator_loss
+from pix2pix_jax.training.judging import discriminator_loss
+from pix2pix_jax.training.objectives import build_losses
 
 SHAPE = (2, 32, 32, 3)
 
@@ -25,7 +27,7 @@ def test_fake_and_target_judged_as_one_batch_give_the_same_gradients(network, mo
     keys = jax.random.split(jax.random.key(0), 2)
 
     def loss(params):
-        return discriminator_loss(network, losses, params, {}, (source, target), fake, keys)
+        return discriminator_loss(network, losses, params, {}, Examples(source, target), fake, keys)
 
     def gradients():
         return jax.jit(jax.value_and_grad(lambda params: loss(params), has_aux=True))(params)

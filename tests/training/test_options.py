@@ -10,12 +10,14 @@ import pytest
 from support.networks import variables_of
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate
+from pix2pix_jax.data.augment import Examples
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
 from pix2pix_jax.models.initial import INITIALIZERS, KERNEL
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.checkpoints import Checkpoints
-from pix2pix_jax.training.objectives import build_losses, discriminator_loss
+from pix2pix_jax.training.judging import discriminator_loss
+from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.run import prepare_run
 from pix2pix_jax.training.state import create_train_state
 from pix2pix_jax.training.step import (
@@ -37,7 +39,7 @@ def losses_of(gan="vanilla", **weights):
 
 
 def to_float(keys, source, target):
-    return source / 127.5 - 1, target / 127.5 - 1
+    return Examples(source / 127.5 - 1, target / 127.5 - 1)
 
 
 def new_state(discriminator=PATCH, **options):
@@ -131,7 +133,7 @@ def test_the_gradient_penalty_reaches_the_discriminators_gradient(norm):
         @jax.value_and_grad
         def loss_and_gradient(params):
             return discriminator_loss(
-                discriminator, losses, params, {}, (images[0], images[1]), images[2], keys
+                discriminator, losses, params, {}, Examples(*images[:2]), images[2], keys
             )[0]
 
         direction = jax.tree.map(lambda p: rng.standard_normal(p.shape), params)
