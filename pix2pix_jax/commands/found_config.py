@@ -167,6 +167,8 @@ def _find_size(finding: Finding, seen: Survey) -> None:
         how += (
             f"; --config.data.image_size={double} keeps more detail, in about four times the time"
         )
+    if seen.unequal:
+        how += f"; {seen.unequal} of those looked at have sides of different size, each resized"
     keys = ("data.image_size", "data.load_size", "data.resize", "data.patch_size")
     finding.say("size", f"{text}; {how}", *keys)
 

@@ -14,9 +14,10 @@ from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.memory import available_bytes
-from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import SKIP_HINT, Pairs, read_pair
 from pix2pix_jax.data.selection import spread_evenly
+from pix2pix_jax.data.shaping import Shaping, build_shaping
 from pix2pix_jax.data.sources import Pair, Source
 from pix2pix_jax.images.wrong_dtype import WrongDtypeError
 

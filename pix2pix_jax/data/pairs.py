@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PairFormat, Shaping
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.sources import Pair, Source, names_digest
 from pix2pix_jax.images import pixels as images
 

@@ -20,6 +20,7 @@ from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
 logger = logging.getLogger(__name__)
 
 _MOST_PATCHES = 10**7  # their places alone take a gigabyte
+_WAY_OUT = ", as data.patch_size cuts both at the same places"
 _HELD = 4  # whole pairs kept in memory, to cut patches from
 
 
@@ -184,7 +185,7 @@ class Patches:
         if reading:
             try:
                 pair = self._source[index]
-                check_sizes(pair, self._source.names[index])
+                check_sizes(pair, self._source.names[index], _WAY_OUT)
                 held.set_result(pair)
             except Exception as error:  # raised in every thread that waits for the pair
                 held.set_exception(error)

@@ -122,8 +122,13 @@ def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
     return both[:, : width // 2], both[:, width // 2 :]
 
 
-def check_sizes(pair: Pair, what: object) -> None:
+def check_sizes(pair: Pair, what: object, way_out: str = "") -> None:
     """Check that both sides have the same height and width.
+
+    Args:
+        pair: Both sides.
+        what: Name of the pair, for the message.
+        way_out: What to do about it, for the message.
 
     Raises:
         InputError: They differ.
@@ -132,7 +137,7 @@ def check_sizes(pair: Pair, what: object) -> None:
     if first != second:
         raise InputError(
             f"{what}: the source has {first[0]} x {first[1]} pixels (height, width), the target "
-            f"{second[0]} x {second[1]}; both must have the same size"
+            f"{second[0]} x {second[1]}; both must have the same size{way_out}"
         )
 
 

@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.errors import MissingDataError
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.data.build import build_source
-from pix2pix_jax.data.pair_format import PairFormat, Shaping, build_shaping
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.shaping import Shaping, build_shaping
 from pix2pix_jax.data.sources import Source
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.listing import list_images

@@ -57,6 +57,16 @@ def test_pairs_side_by_side_are_found_with_a_reason_for_each_line(pairs):
     assert config.train.epochs == 1000
 
 
+def test_sides_of_different_size_are_told_and_each_is_resized(tmp_path):
+    for number in range(10):
+        noise(tmp_path / "A" / f"{number}.png", 32, 32, 3)
+        noise(tmp_path / "B" / f"{number}.png", 64, 48, 3)
+    _, lines = find(tmp_path)
+    assert lines["size"].endswith(
+        "; 10 of those looked at have sides of different size, each resized"
+    )
+
+
 def test_everything_that_is_found_can_be_overridden(pairs):
     given = {
         "data__direction": "BtoA",

@@ -8,7 +8,8 @@ from pix2pix_jax.data.batches import eval_batches, prefetch, train_batches
 from pix2pix_jax.data.loading import load_pairs
 from pix2pix_jax.data.mosaic import compose, draw_mosaic
 from pix2pix_jax.data.order import Timeline, TrainingOrder
-from pix2pix_jax.data.pair_format import PHOTOS, Shaping
+from pix2pix_jax.data.pair_format import PHOTOS
+from pix2pix_jax.data.shaping import Shaping
 
 SIZE = (8, 6)
 SIZES = {

@@ -7,7 +7,8 @@ from support.sources import format_of
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
+from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding
@@ -48,12 +49,22 @@ def test_class_indices_are_resized_by_nearest_neighbour():
     np.testing.assert_array_equal(found, labels[:12, 5:15])
 
 
-def test_sides_of_different_size_are_an_error_that_gives_the_name():
+@pytest.mark.parametrize("mode", ["resize", "resize_and_crop"])
+def test_sides_of_different_size_are_each_resized_from_their_own(mode):
+    pair, shaping = (photo(), photo(1, size=(9, 31))), Shaping(mode, (12, 10), (12, 10), True)
+    for side, other in zip(PHOTOS.shape(pair, shaping, "a.png"), pair, strict=True):
+        np.testing.assert_array_equal(side, images.resize(other, (12, 10)))
+
+
+@pytest.mark.parametrize("mode", ["crop", "scale_width", "scale_width_and_crop", "none"])
+def test_elsewhere_sides_of_different_size_are_an_error_that_gives_the_name_and_a_way_out(mode):
     message = (
-        r"a\.png: the source has 24 x 20 pixels \(height, width\), the target 20 x 24; both must"
+        r"a\.png: the source has 24 x 20 pixels \(height, width\), the target 20 x 24; both must "
+        rf"have the same size with data\.resize='{mode}'; data\.resize=resize_and_crop or resize"
     )
+    shaping = Shaping(mode, (12, 10), (12, 10), training=True)
     with pytest.raises(InputError, match=message):
-        PHOTOS.shape((photo(), photo(size=(20, 24))), HALF, "a.png")
+        PHOTOS.shape((photo(), photo(size=(20, 24))), shaping, "a.png")
 
 
 @pytest.mark.parametrize(

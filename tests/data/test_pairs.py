@@ -8,8 +8,9 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.batches import eval_batches, mean_target, stream, train_batches
 from pix2pix_jax.data.loading import load_pairs
 from pix2pix_jax.data.order import Timeline, TrainingOrder
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, Shaping
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairs import Chosen
+from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.sources import SideBySide
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import listing

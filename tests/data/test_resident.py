@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from support.made_sources import make_source
 
 from pix2pix_jax.data import resident
-from pix2pix_jax.data.pair_format import PHOTOS, Shaping
+from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.resident import (
     choose_storage,
@@ -15,6 +15,7 @@ from pix2pix_jax.data.resident import (
     take,
     take_spread,
 )
+from pix2pix_jax.data.shaping import Shaping
 
 
 def keeping(how, share):

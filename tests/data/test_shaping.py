@@ -6,7 +6,7 @@ from pix2pix_jax.core.choices import RESIZES
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.validation import resolve
-from pix2pix_jax.data.pair_format import Shaping, build_shaping
+from pix2pix_jax.data.shaping import Shaping, build_shaping
 
 IMAGE, LOAD = (256, 512), (286, 572)
 

@@ -7,7 +7,8 @@ import pytest
 from support.made_sources import make_source
 
 from pix2pix_jax.data.loading import load_pairs
-from pix2pix_jax.data.pair_format import PairFormat, Shaping
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.values import describe, judge, measure, merge, propose, say_values, way_out
 from pix2pix_jax.images.encoding import Encoding
 

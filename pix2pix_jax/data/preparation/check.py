@@ -62,9 +62,9 @@ class CheckResult:
 def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> CheckResult:
     """Read every image of a data set, behind a progress bar.
 
-    Errors are: files that cannot be read, have an odd width, no partner or one of another size; a
-    side that mixes dtypes, or numbers of channels that cannot be converted; and the same pixels in
-    two splits. Near-duplicates, and edges that do not coincide, may be intended.
+    Errors are: files that cannot be read, have an odd width, or no partner; a side that mixes
+    dtypes, or numbers of channels that cannot be converted; and the same pixels in two splits.
+    Partners of another size, near-duplicates, and edges that do not coincide, may be intended.
 
     Args:
         root: Folder of the data set.
@@ -85,6 +85,10 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
         Finding("cannot be used", tuple(one.problem for one in seen if one.problem), True),
         Finding("without a partner", tuple(map(str, layout.unpaired)), True),
         *_find_mixed_kinds(good),
+        Finding(
+            "sides of different size, which data.resize=resize_and_crop and resize alone take",
+            tuple(_unequal(good)),
+        ),
         Finding("values that do not fit the range of their dtype", tuple(_wrong_values(values))),
         *_find_identical(good),
         *_find_near(good),
@@ -132,6 +136,14 @@ def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:
                 cases.append(f"{title}: {channels} x {kind}, most are {usual} x {dtype}")
         title = f"another kind on side {'AB'[side]}" if len(seen[0].kinds) > 1 else "another kind"
         yield Finding(title, tuple(cases), True)
+
+
+def _unequal(seen: Iterable[Seen]) -> Iterator[str]:
+    """Yield the pairs whose sides differ in size."""
+    for one in seen:
+        if len(set(one.sizes)) > 1:
+            sizes = " and ".join(f"{height} x {width}" for height, width in one.sizes)
+            yield f"{one.item.title}: {sizes} pixels (height x width)"
 
 
 def _find_unnamed(root: str, layout: Layout) -> tuple[str, ...]:

@@ -116,17 +116,11 @@ def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...],
     """Read the sides of a pair, or a single image, and what their channels mean.
 
     Raises:
-        InputError: A file cannot be read, or the sides differ in size.
+        InputError: A file cannot be read, or has no two halves.
     """
     pictures = [image_files.read_picture(path, max_pixels=max_pixels) for path in item.paths]
     sides = tuple(picture.pixels for picture in pictures)
     if source == "side_by_side":
         pictures *= 2
         sides = split_in_halves(sides[0], item.paths[0])
-    sizes = [side.shape[:2] for side in sides]
-    if len(set(sizes)) > 1:
-        raise InputError(
-            f"{item.paths[0]}: {sizes[0][0]} x {sizes[0][1]} pixels (height, width), its partner "
-            f"{item.paths[1]} {sizes[1][0]} x {sizes[1][1]}"
-        )
     return sides, tuple(picture.kind for picture in pictures)

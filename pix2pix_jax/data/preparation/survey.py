@@ -13,7 +13,7 @@ from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
 from pix2pix_jax.data.names import Names
 from pix2pix_jax.data.preparation.layout import WHOLE, Item, Layout, find_layout, spread, wide_share
-from pix2pix_jax.data.sources import check_sizes, split_in_halves
+from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.data.values import Values, measure, merge
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.label_files import read_labels
@@ -60,6 +60,7 @@ class Survey:
         sides: A and B, or single images alone.
         sizes: Height and width of some pairs.
         unread: Why some of the files that were looked at cannot be read.
+        unequal: Number of pairs that were looked at whose sides differ in size.
     """
 
     layout: Layout
@@ -67,6 +68,7 @@ class Survey:
     sides: tuple[Side, ...]
     sizes: tuple[Size, ...]
     unread: tuple[str, ...]
+    unequal: int = 0
 
 
 def survey(
@@ -115,7 +117,8 @@ def survey(
         _describe_side(number, [one[number] for one in good], layout, on_error)
         for number in range(len(good[0]))
     )
-    return Survey(layout, reason, sides, _sizes(layout), unread)
+    unequal = sum(len({one.pixels.shape[:2] for one in pictures}) > 1 for pictures in good)
+    return Survey(layout, reason, sides, _sizes(layout), unread, unequal)
 
 
 def _explain(root: str, layout: Layout, names: Names) -> str:
@@ -166,8 +169,6 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
             if layout.source == "side_by_side":
                 halves = split_in_halves(pictures[0].pixels, item.paths[0])
                 pictures = [Picture(half, pictures[0].kind) for half in halves]
-            if len(pictures) > 1:
-                check_sizes((pictures[0].pixels, pictures[1].pixels), item.paths[0])
         except InputError as error:
             return str(error)
         return tuple(pictures)

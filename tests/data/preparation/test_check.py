@@ -113,18 +113,19 @@ def test_unreadable_files_and_odd_widths_are_errors(side_by_side, tmp_path):
     assert "odd.png: 15 pixels wide" in cases[1]
 
 
-def test_partners_that_are_missing_or_of_another_size_are_errors(folders):
+def test_partners_that_are_missing_are_errors_and_those_of_another_size_are_told(folders):
     (folders / "B" / "train" / "2.png").unlink()
     (folders / "A" / "val" / "1.png").unlink()
     save(folders / "B" / "train" / "3.png", np.zeros((32, 64, 3), np.uint8))
     found = findings(folders, wrong=True)
     assert found == {
-        "cannot be used": (
-            f"{folders}/A/train/3.png: 64 x 64 pixels (height, width), its partner "
-            f"{folders}/B/train/3.png 32 x 64",
-        ),
         "without a partner": (f"{folders}/A/train/2.png", f"{folders}/B/val/1.png"),
     }
+    (title,) = (title for title in findings(folders, wrong=False) if "different size" in title)
+    assert "data.resize=resize_and_crop and resize" in title
+    assert findings(folders, wrong=False)[title] == (
+        "train/3.png: 64 x 64 and 32 x 64 pixels (height x width)",
+    )
 
 
 def test_mixed_dtypes_are_an_error_within_a_side_but_not_between_sides(folders):
