@@ -32,6 +32,7 @@ JITTER_SIDES = ("source", "target", "both")
 
 GAN_LOSSES = ("hinge", "lsgan", "none", "vanilla", "wgangp")
 RECONSTRUCTION_LOSSES = ("charbonnier", "l1", "l2")
+DISCRIMINATOR_CHANGES = ("color", "translation", "cutout")
 SCHEDULES = ("constant", "cosine", "linear", "plateau", "step")
 ENDINGS = ("plateau",)
 

@@ -92,6 +92,42 @@ NETWORK_KEYS = {
         "weight of the L1 distance of the discriminator's features; 0: none; pix2pixHD: 10",
     ),
     "loss.gradient_penalty_weight": Key(10.0, WEIGHT, "weight of the gradient penalty of wgangp"),
+    "loss.r1_weight": Key(
+        0.0,
+        WEIGHT,
+        "weight of the R1 penalty, which keeps the discriminator flat at targets; 0: none",
+    ),
+    "loss.r1_every": Key(
+        16,
+        Whole(1, 10**4),
+        "steps from one R1 penalty to the next, which counts as many times as much",
+    ),
+    "loss.shift_tolerance": Key(
+        0,
+        Whole(0, 64),
+        "pixels by which a target may be off its source: the reconstruction loss takes the best "
+        "shift; 0: none",
+    ),
+    "loss.diffaugment": Key(
+        (),
+        Several(
+            Choice(choices.DISCRIMINATOR_CHANGES),
+            "give some of color, translation and cutout, or ()",
+        ),
+        "random changes of what the discriminator sees, for few pairs (DiffAugment); (): none",
+    ),
+    "loss.diffaugment_share": Key(
+        1.0, Number(0, 1), "share of images that each change of loss.diffaugment is made to"
+    ),
+    "loss.diffaugment_target": Key(
+        0.0,
+        SHARE,
+        "the share starts at 0 and rises while the discriminator's mean sign on targets is above "
+        "this, such as 0.6; 0: the share is fixed",
+    ),
+    "loss.diffaugment_images": Key(
+        100_000, Whole(1, 10**9), "number of images in which that share moves from 0 to 1"
+    ),
     "loss.label_smoothing": Key(
         0.0, SHARE, "the label of real images is 1 minus this (vanilla, lsgan)"
     ),

@@ -21,7 +21,7 @@ from pix2pix_jax.core.devices import DEVICES
 from pix2pix_jax.data.resident import Shape, Storage, take, take_spread
 from pix2pix_jax.training.objectives import Metrics
 from pix2pix_jax.training.state import TrainState
-from pix2pix_jax.training.step import Batch, TrainStep
+from pix2pix_jax.training.step_parts import Batch, TrainStep
 
 
 class CallMetrics(struct.PyTreeNode):

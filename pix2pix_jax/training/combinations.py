@@ -23,6 +23,12 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             "loss.gan='wgangp' with batch norm in the discriminator: the gradient penalty assumes "
             "that examples are judged independently; set model.discriminator_norm=instance"
         )
+    tolerance, size = config.loss.shift_tolerance, config.data.image_size
+    if tolerance >= min(size):
+        raise InputError(
+            f"loss.shift_tolerance={tolerance}: must be smaller than data.image_size={size}; a few "
+            "pixels are usual"
+        )
     parts = config.train.accumulate
     if parts == 1:
         return

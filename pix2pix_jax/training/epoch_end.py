@@ -24,7 +24,7 @@ from pix2pix_jax.runs.writers import Writer
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
-from pix2pix_jax.training.step import example_keys
+from pix2pix_jax.training.step_parts import example_keys
 from pix2pix_jax.training.timing import Minutes, Stopwatch
 from pix2pix_jax.training.watching import WatchingWriter
 

@@ -26,7 +26,7 @@ from pix2pix_jax.training.calls import (
 from pix2pix_jax.training.placing import as_lowered, by_device, place, place_batch
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.state import TrainState
-from pix2pix_jax.training.step import Batch
+from pix2pix_jax.training.step_parts import Batch
 
 logger = logging.getLogger(__name__)
 

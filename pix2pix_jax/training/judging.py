@@ -8,16 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from pix2pix_jax.data.augment import Examples
-from pix2pix_jax.training.losses import (
-    critic_value,
-    feature_matching_loss,
-    gradient_penalty,
-    mean_over_scales,
-)
+from pix2pix_jax.training.losses import Scales, feature_matching_loss, mean_over_scales
 from pix2pix_jax.training.objectives import Losses, Metrics
+from pix2pix_jax.training.penalties import critic_value, gradient_penalty, r1_penalty
+from pix2pix_jax.training.state import TrainState
 
 
 def apply_in_training(
@@ -50,6 +47,9 @@ def discriminator_loss(
     pair: Examples,
     fake: Array,
     keys: Key[Array, " n"],
+    *,
+    step: Int[Array, ""] | int = 0,
+    share: Float[Array, ""] | float = 1.0,
 ) -> tuple[Array, tuple[PyTree, Metrics]]:
     """Judge a fake and a target.
 
@@ -64,50 +64,92 @@ def discriminator_loss(
         batch_stats: Its running statistics.
         pair: Sources and targets in [-1, 1].
         fake: Output of the generator; it is not differentiated.
-        keys: One key per example, for the gradient penalty.
+        keys: One key per example, for the gradient penalty and for changes of what is judged.
+        step: Number of the step, which decides whether the R1 penalty is due.
+        share: Share of images that each change of `losses.diffaugment` is made to.
 
     Returns:
         The weighted loss; the new statistics, and the unweighted parts of the loss.
     """
-    source, target = pair.source, pair.target
     judge = partial(apply_in_training, discriminator, params)
+    seen_fake = _seen(losses, _FAKE, keys, share, pair.source, fake)
+    seen_target = _seen(losses, _TARGET, keys, share, pair.source, pair.target)
     if batch_stats:
-        on_fake, batch_stats = judge(batch_stats, source, fake)
-        on_real, batch_stats = judge(batch_stats, source, target)
+        on_fake, batch_stats = judge(batch_stats, *seen_fake)
+        on_real, batch_stats = judge(batch_stats, *seen_target)
     else:
-        on_fake, on_real = _judge_both(lambda *images: judge({}, *images)[0], source, fake, target)
+        on_fake, on_real = _judge_both(lambda *seen: judge({}, *seen)[0], seen_fake, seen_target)
     on_fake_loss = mean_over_scales(losses.gan.on_fake, on_fake)
     on_real_loss = mean_over_scales(losses.gan.on_real, on_real)
     loss = losses.discriminator_weight * (on_fake_loss + on_real_loss)
     metrics = {"d_loss_real": on_real_loss, "d_loss_fake": on_fake_loss}
+
+    def answer(*seen: Array) -> Scales:
+        scales: Scales = judge(batch_stats, *seen)[0]
+        return scales
+
     if losses.gan.gradient_penalty:
-        share = jax.vmap(jax.random.uniform)(keys)
+        mixture = jax.vmap(jax.random.uniform)(keys)
         penalty = gradient_penalty(
-            lambda *images: critic_value(judge(batch_stats, *images)[0]),
-            source,
-            target,
-            fake,
-            share,
+            lambda *seen: critic_value(answer(*seen)), pair.source, pair.target, fake, mixture
         )
         loss += losses.gradient_penalty_weight * penalty
         metrics["d_loss_penalty"] = penalty
+    if losses.r1_weight:
+        metrics["d_loss_r1"] = _lazy_r1(answer, seen_target, step, losses.r1_every)
+        loss += losses.r1_weight * metrics["d_loss_r1"]
+    if losses.diffaugment.adaptive:
+        metrics["d_sign_real"] = mean_over_scales(
+            lambda logits: jnp.mean(jnp.sign(logits - losses.gan.halfway)), on_real
+        )
     return loss, (batch_stats, {"d_loss": loss, **metrics})
 
 
-def _judge_both(
-    judge: Callable[[Array, Array], Any], source: Array, fake: Array, target: Array
-) -> tuple[Any, Any]:
-    """Judge two images for each source, in one batch or, on the CPU, one after the other."""
+# What the discriminator sees, in the order of the draws that change it.
+_FAKE, _TARGET, _FAKE_OF_GENERATOR = range(1, 4)
+Seen = tuple[Array, Array]  # a source, and the image that is judged with it
 
-    def apart(source: Array, fake: Array, target: Array) -> tuple[Any, Any]:
-        return judge(source, fake), judge(source, target)
 
-    def together(source: Array, fake: Array, target: Array) -> tuple[Any, Any]:
-        both = judge(jnp.concatenate([source, source]), jnp.concatenate([fake, target]))
-        count = len(fake)
+def _seen(
+    losses: Losses,
+    number: int,
+    keys: Key[Array, " n"],
+    share: Float[Array, ""] | float,
+    source: Array,
+    image: Array,
+) -> Seen:
+    """Return what the discriminator sees of a source and an image."""
+    if not losses.diffaugment.kinds:
+        return source, image
+    draws = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+    return losses.diffaugment.apply(draws, share, source, image)
+
+
+def _lazy_r1(
+    answer: Callable[[Array, Array], Scales], seen: Seen, step: Int[Array, ""] | int, every: int
+) -> Float[Array, ""]:
+    """Return the R1 penalty times `every` in every so many steps, and 0 in those between."""
+    if every == 1:
+        return r1_penalty(answer, *seen)
+    return lax.cond(
+        jnp.asarray(step) % every == 0,
+        lambda: every * r1_penalty(answer, *seen),
+        lambda: jnp.zeros(()),
+    )
+
+
+def _judge_both(judge: Callable[[Array, Array], Any], fake: Seen, target: Seen) -> tuple[Any, Any]:
+    """Judge fakes and targets, in one batch or, on the CPU, one after the other."""
+
+    def apart(fake: Seen, target: Seen) -> tuple[Any, Any]:
+        return judge(*fake), judge(*target)
+
+    def together(fake: Seen, target: Seen) -> tuple[Any, Any]:
+        both = judge(*jax.tree.map(lambda *sides: jnp.concatenate(sides), fake, target))
+        count = len(fake[0])
         return jax.tree.map(lambda x: x[:count], both), jax.tree.map(lambda x: x[count:], both)
 
-    return lax.platform_dependent(source, fake, target, cpu=apart, default=together)
+    return lax.platform_dependent(fake, target, cpu=apart, default=together)
 
 
 def generator_loss(
@@ -117,6 +159,9 @@ def generator_loss(
     batch_stats: PyTree,
     pair: Examples,
     fake: Array,
+    keys: Key[Array, " n"],
+    *,
+    share: Float[Array, ""] | float = 1.0,
 ) -> tuple[Array, tuple[PyTree, Metrics]]:
     """Judge a fake by how real it is to the discriminator, and how near it is to the target.
 
@@ -127,21 +172,49 @@ def generator_loss(
         batch_stats: Its running statistics.
         pair: Sources and targets in [-1, 1].
         fake: Output of the generator.
+        keys: One key per example, for changes of what is judged.
+        share: As for `discriminator_loss`.
 
     Returns:
         The loss; the discriminator's new statistics, and the unweighted parts of the loss.
     """
-    source, target = pair.source, pair.target
     judge = partial(apply_in_training, discriminator, params)
-    on_fake, batch_stats = judge(batch_stats, source, fake)
+    seen = partial(_seen, losses, _FAKE_OF_GENERATOR, keys, share, pair.source)
+    on_fake, batch_stats = judge(batch_stats, *seen(fake))
     metrics = {"g_loss_gan": mean_over_scales(losses.gan.generator, on_fake)}
     loss, reconstruction = regression_loss(losses, pair, fake)
     loss += metrics["g_loss_gan"]
     if losses.feature_matching_weight:
-        on_real, batch_stats = judge(batch_stats, source, target)
+        on_real, batch_stats = judge(batch_stats, *seen(pair.target))
         metrics["g_loss_features"] = feature_matching_loss(on_fake, on_real)
         loss += losses.feature_matching_weight * metrics["g_loss_features"]
     return loss, (batch_stats, {"g_loss": loss, **metrics, **reconstruction})
+
+
+def share_of_changes(state: TrainState, losses: Losses) -> Float[Array, ""] | float:
+    """Return the share of images that each change of what the discriminator sees is made to."""
+    changes = losses.diffaugment
+    share: Array | float = state.diffaugment_share if changes.adaptive else changes.share
+    return share
+
+
+def adapt_share(
+    state: TrainState, losses: Losses, metrics: Metrics, count: int, axis_name: str | None
+) -> TrainState:
+    """Adapt that share to the discriminator's answers to the targets of a step.
+
+    Args:
+        state: The state after the step.
+        losses: The objective.
+        metrics: Those of the step, over all devices.
+        count: Number of examples on each device.
+        axis_name: Mapped axis of the devices; None on one device.
+    """
+    if not losses.diffaugment.adaptive:
+        return state
+    images = count if axis_name is None else count * lax.axis_size(axis_name)
+    share = losses.diffaugment.next_share(state.diffaugment_share, metrics["d_sign_real"], images)
+    return state.replace(diffaugment_share=share)
 
 
 def regression_loss(losses: Losses, pair: Examples, fake: Array) -> tuple[Array, Metrics]:

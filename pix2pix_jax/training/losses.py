@@ -7,6 +7,7 @@ all its elements, so that its scale depends neither on the image size nor on the
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -75,26 +76,32 @@ class GanLoss:
         on_fake: The discriminator's loss on fakes.
         generator: The generator's loss on its fakes.
         gradient_penalty: Whether the discriminator's gradient is held at norm 1.
+        halfway: Logit of an image that it finds neither real nor fake.
     """
 
     on_real: Callable[[Array], Array]
     on_fake: Callable[[Array], Array]
     generator: Callable[[Array], Array]
     gradient_penalty: bool = False
+    halfway: float = 0.0
 
 
-def with_labels(loss: Callable[..., Array], label_smoothing: float) -> GanLoss:
+def with_labels(
+    loss: Callable[..., Array], label_smoothing: float, halfway: float = 0.0
+) -> GanLoss:
     """Return the objective of a GAN whose loss compares logits with labels.
 
     Args:
         loss: One of `LABELLED_GAN_LOSSES`.
         label_smoothing: See `vanilla_gan_loss`.
+        halfway: See `GanLoss`.
     """
     # Smoothing is one-sided: the generator still aims at 1.
     return GanLoss(
         partial(loss, target_is_real=True, label_smoothing=label_smoothing),
         partial(loss, target_is_real=False),
         partial(loss, target_is_real=True),
+        halfway=halfway,
     )
 
 
@@ -124,45 +131,56 @@ UNLABELLED_GAN_LOSSES = {
 }
 
 
-def l1_loss(fake: Float[Array, "*shape"], target: Float[Array, "*shape"]) -> Scalar:
+def l1_loss(
+    fake: Float[Array, "*shape"], target: Float[Array, "*shape"], weight: Array | None = None
+) -> Scalar:
     """Mean absolute error (Isola et al., 2017, eq. 3).
 
     Args:
         fake: Output of the generator, in [-1, 1].
         target: Ground truth of the same shape, in [-1, 1].
+        weight: How much each pixel counts, in [0, 1], of shape (..., 1); None: 1.
 
     Returns:
-        Mean absolute difference, in [0, 2].
+        Mean of the weighted absolute differences, in [0, 2]. The mean is over all pixels, those of
+        weight 0 among them, so that a pixel counts as much in an image with few of them as in any.
 
     Raises:
         ValueError: The shapes differ: broadcasting would hide the mistake.
     """
-    return jnp.mean(jnp.abs(_difference(fake, target)))
+    return _weighted_mean(jnp.abs(_difference(fake, target)), weight)
 
 
-def l2_loss(fake: Float[Array, "*shape"], target: Float[Array, "*shape"]) -> Scalar:
+def l2_loss(
+    fake: Float[Array, "*shape"], target: Float[Array, "*shape"], weight: Array | None = None
+) -> Scalar:
     """Mean squared error, in [0, 4]; arguments and errors as those of `l1_loss`."""
-    return jnp.mean(jnp.square(_difference(fake, target)))
+    return _weighted_mean(jnp.square(_difference(fake, target)), weight)
 
 
 def charbonnier_loss(
-    fake: Float[Array, "*shape"], target: Float[Array, "*shape"], *, epsilon: float = 1e-3
+    fake: Float[Array, "*shape"],
+    target: Float[Array, "*shape"],
+    weight: Array | None = None,
+    *,
+    epsilon: float = 1e-3,
 ) -> Scalar:
     """Mean of sqrt(difference^2 + epsilon^2), an L1 that is smooth at 0 (Charbonnier et al., 1994).
 
     Args:
         fake: Output of the generator, in [-1, 1].
         target: Ground truth of the same shape, in [-1, 1].
+        weight: As for `l1_loss`.
         epsilon: Width of the smooth part.
 
     Returns:
-        A value in [epsilon, 2 + epsilon].
+        A value in [epsilon, 2 + epsilon] where all weights are 1.
 
     Raises:
         ValueError: The shapes differ.
     """
     squared = jnp.square(_difference(fake, target))
-    return jnp.mean(jnp.sqrt(squared + epsilon**2))
+    return _weighted_mean(jnp.sqrt(squared + epsilon**2), weight)
 
 
 def _difference(fake: Array, target: Array) -> Array:
@@ -171,7 +189,24 @@ def _difference(fake: Array, target: Array) -> Array:
     return fake - target
 
 
-RECONSTRUCTION_LOSSES = {"l1": l1_loss, "l2": l2_loss, "charbonnier": charbonnier_loss}
+def _weighted_mean(values: Array, weight: Array | None) -> Scalar:
+    return jnp.mean(values if weight is None else values * weight)
+
+
+@runtime_checkable
+class Reconstruction(Protocol):
+    """A distance of fakes from targets, see `l1_loss`."""
+
+    def __call__(self, fake: Array, target: Array, weight: Array | None = None) -> Array:
+        """Return one number."""
+        ...
+
+
+RECONSTRUCTION_LOSSES: dict[str, Reconstruction] = {
+    "l1": l1_loss,
+    "l2": l2_loss,
+    "charbonnier": charbonnier_loss,
+}
 
 
 def mean_over_scales(loss: Callable[[Array], Array], scales: Scales) -> Scalar:
@@ -197,37 +232,3 @@ def feature_matching_loss(on_fake: Scales, on_real: Scales) -> Scalar:
         for fake, real in zip(fakes, reals, strict=True)
     ]
     return jnp.mean(jnp.stack(losses))
-
-
-def critic_value(scales: Scales) -> Float[Array, " n"]:
-    """Return a critic's value of each example: the mean of its logits, over all scales."""
-    return jnp.mean(jnp.stack([logits.mean(axis=(1, 2, 3)) for logits, _ in scales]), axis=0)
-
-
-def gradient_penalty(
-    critic: Callable[[Array, Array], Array],
-    source: Float[Array, "n h w c"],
-    real: Float[Array, "n h w d"],
-    fake: Float[Array, "n h w d"],
-    share: Float[Array, " n"],
-) -> Scalar:
-    """Hold the critic's gradient at norm 1 between real and fake (Gulrajani et al., 2017, eq. 3).
-
-    As in the reference the gradient is that of source and image together. Unlike there it is that
-    of the mean of an example's logits, not of their sum, which would grow with the image.
-
-    Args:
-        critic: Source and image to one value for each example.
-        source: What both images belong to.
-        real: Targets.
-        fake: Fakes.
-        share: Share of the real image in the mixture, one for each example, in [0, 1].
-
-    Returns:
-        Mean over the examples of (norm - 1)^2, at least 0.
-    """
-    weight = share[:, None, None, None]
-    mixed = weight * real + (1 - weight) * fake
-    gradients = jax.grad(lambda *images: jnp.sum(critic(*images)), argnums=(0, 1))(source, mixed)
-    squares = sum(jnp.sum(jnp.square(part), axis=(1, 2, 3)) for part in gradients)
-    return jnp.mean(jnp.square(jnp.sqrt(squares + 1e-12) - 1))

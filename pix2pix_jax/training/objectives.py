@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,17 +12,23 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import trace_number
 from pix2pix_jax.models.build import Networks
+from pix2pix_jax.training.diffaugment import NO_CHANGES, DiffAugment
 from pix2pix_jax.training.losses import (
     LABELLED_GAN_LOSSES,
     NO_GAN,
     RECONSTRUCTION_LOSSES,
     UNLABELLED_GAN_LOSSES,
     GanLoss,
+    Reconstruction,
     l1_loss,
     with_labels,
 )
+from pix2pix_jax.training.shifts import tolerate_shifts
 
 Metrics = dict[str, Float[Array, ""]]
+
+# Between the labels of real images and of fakes, where these are the logits themselves.
+_HALFWAY = {"lsgan": 0.5}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +59,22 @@ class Losses:
             relative to the generator (section 3.3).
         feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
         gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
+        r1_weight: Weight of `r1_penalty`; 0: it is not computed.
+        r1_every: It is computed every so many steps, and then counts so many times as much.
+        diffaugment: Changes of what the discriminator sees.
         extra: Own losses.
     """
 
     gan: GanLoss
-    reconstruction: Callable[[Array, Array], Array] = l1_loss
+    reconstruction: Reconstruction = l1_loss
     reconstruction_name: str = "l1"
     reconstruction_weight: float = 100.0
     discriminator_weight: float = 0.5
     feature_matching_weight: float = 0.0
     gradient_penalty_weight: float = 10.0
+    r1_weight: float = 0.0
+    r1_every: int = 16
+    diffaugment: DiffAugment = NO_CHANGES
     extra: tuple[ExtraLoss, ...] = ()
 
 
@@ -72,8 +85,13 @@ def build_losses(
     extra: Sequence[str] = (),
     extra_weights: Sequence[int | float] = (),
     *,
+    shift_tolerance: int = 0,
+    diffaugment: Sequence[str] = (),
+    diffaugment_share: float = 1.0,
+    diffaugment_target: float = 0.0,
+    diffaugment_images: int = 100_000,
     code: OwnCode = NO_OWN_CODE,
-    **weights: float,
+    **weights: Any,
 ) -> Losses:
     """Build the objective from the section `loss` of a configuration.
 
@@ -83,6 +101,11 @@ def build_losses(
         label_smoothing: See `vanilla_gan_loss`; only for `vanilla` and `lsgan`.
         extra: References to own losses.
         extra_weights: A weight for each of them; if empty, all are 1.
+        shift_tolerance: See `tolerate_shifts`; 0: none.
+        diffaugment: Kinds of changes of `DiffAugment`.
+        diffaugment_share: Its `share`.
+        diffaugment_target: Its `target`.
+        diffaugment_images: Its `images`.
         code: What may run of own code.
         **weights: Weights, see `Losses`.
 
@@ -91,7 +114,8 @@ def build_losses(
             or own code cannot be loaded.
     """
     labelled = {
-        name: with_labels(loss, label_smoothing) for name, loss in LABELLED_GAN_LOSSES.items()
+        name: with_labels(loss, label_smoothing, _HALFWAY.get(name, 0.0))
+        for name, loss in LABELLED_GAN_LOSSES.items()
     }
     gan_losses = {**labelled, **UNLABELLED_GAN_LOSSES, "none": NO_GAN}
     if gan not in gan_losses:
@@ -105,8 +129,16 @@ def build_losses(
             f"choose {' or '.join(sorted(labelled))}, or 0"
         )
     own = _build_extra(extra, extra_weights or [1.0] * len(extra), reconstruction, code)
+    distance = RECONSTRUCTION_LOSSES[reconstruction]
     return Losses(
-        gan_losses[gan], RECONSTRUCTION_LOSSES[reconstruction], reconstruction, extra=own, **weights
+        gan_losses[gan],
+        tolerate_shifts(distance, shift_tolerance) if shift_tolerance else distance,
+        reconstruction,
+        diffaugment=DiffAugment(
+            tuple(diffaugment), diffaugment_share, diffaugment_target, diffaugment_images
+        ),
+        extra=own,
+        **weights,
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 
 from pix2pix_jax.core.devices import hold, spread
 from pix2pix_jax.data.batches import HostBatch
-from pix2pix_jax.training.step import Batch
+from pix2pix_jax.training.step_parts import Batch
 
 _HELD = ("span",)  # arguments that each device gets a copy of; the others are divided
 

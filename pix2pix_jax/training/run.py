@@ -45,7 +45,8 @@ from pix2pix_jax.training.start import (
     resume_timeline,
 )
 from pix2pix_jax.training.state import TrainState, create_train_state
-from pix2pix_jax.training.step import StepParts, TrainStep, make_step
+from pix2pix_jax.training.step import make_step
+from pix2pix_jax.training.step_parts import StepParts, TrainStep
 
 # Keys that must stay the same when a run goes on, besides its timeline.
 _FIXED = ("data.direction", "checkpoint.best_metric")
@@ -259,6 +260,7 @@ def create_state(config: ConfigDict, networks: Networks, parts: StepParts) -> Tr
         seed=config.seed,
         initializer=config.model.initializer,
         with_ema=config.train.ema_decay > 0,
+        adaptive=parts.losses.diffaugment.adaptive,
     )
 
 

@@ -82,6 +82,9 @@ def find_start(
     return step or 0, meta
 
 
+_ADAPTIVE_KEYS = ("loss.diffaugment", "loss.diffaugment_target")
+
+
 def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Networks) -> None:
     """Raise InputError if a folder holds a run whose networks have other shapes.
 
@@ -103,6 +106,16 @@ def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Netwo
             f"the workdir holds another network: {changes}. Choose another --workdir, or restore "
             "these settings"
         )
+    if _adapts(folder.config) != _adapts(config):
+        changes = "; ".join(differences(folder.config, config, _ADAPTIVE_KEYS))
+        raise InputError(
+            f"{changes}: a run cannot begin or end to adapt its share of changes; choose another "
+            "--workdir, or restore these settings"
+        )
+
+
+def _adapts(config: ConfigDict) -> bool:
+    return bool(config.loss.diffaugment) and config.loss.diffaugment_target > 0
 
 
 def adopt_levels(folder: RunFolder, config: ConfigDict) -> ConfigDict:

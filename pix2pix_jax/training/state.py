@@ -16,8 +16,10 @@ from pix2pix_jax.models.initial import draw_variables
 _ITEMS = {
     "generator": ("g_params", "g_batch_stats", "g_ema"),
     "discriminator": ("d_params", "d_batch_stats"),
-    "training": ("step", "rng", "g_opt_state", "d_opt_state"),
+    "training": ("step", "rng", "g_opt_state", "d_opt_state", "diffaugment_share"),
 }
+# Fields that a checkpoint lacks where they are empty: older ones have never heard of them.
+_OPTIONAL = ("diffaugment_share",)
 
 
 class TrainState(struct.PyTreeNode):
@@ -37,6 +39,8 @@ class TrainState(struct.PyTreeNode):
             discriminator.
         d_batch_stats: Running statistics of the discriminator's batch norms.
         d_opt_state: State of the discriminator's optimiser.
+        diffaugment_share: Share of images that each change of what the discriminator sees is made
+            to, float32; empty unless it adapts, see `DiffAugment`.
         rate_factor: Factor of both learning rates, float32; empty unless it depends on scores. No
             checkpoint holds it: it follows from the scores, see `watching`.
     """
@@ -50,6 +54,7 @@ class TrainState(struct.PyTreeNode):
     d_params: Any
     d_batch_stats: Any
     d_opt_state: Any
+    diffaugment_share: Any = ()
     rate_factor: Any = ()
 
     def scaled(self, updates: PyTree) -> PyTree:
@@ -63,8 +68,10 @@ class TrainState(struct.PyTreeNode):
 
         `runs.checkpoints` saves and restores them by these names.
         """
+        absent = [name for name in _OPTIONAL if isinstance(getattr(self, name), tuple)]
         return {
-            item: {name: getattr(self, name) for name in names} for item, names in _ITEMS.items()
+            item: {name: getattr(self, name) for name in names if name not in absent}
+            for item, names in _ITEMS.items()
         }
 
     @classmethod
@@ -81,6 +88,7 @@ def create_train_state(
     seed: int,
     initializer: str = "normal",
     with_ema: bool = False,
+    adaptive: bool = False,
 ) -> TrainState:
     """Create the state of step 0.
 
@@ -91,6 +99,7 @@ def create_train_state(
         seed: Seed of the initial values and of all random draws.
         initializer: Of kernels declared with `models.initial.KERNEL`, one of `INITIALIZERS`.
         with_ema: Whether a moving average of the generator's parameters is kept.
+        adaptive: Whether there is a `diffaugment_share`.
 
     Returns:
         The state. Under `jax.eval_shape`, it is the abstract state that a restore asks for.
@@ -111,4 +120,5 @@ def create_train_state(
         d_params=d_params,
         d_batch_stats=d_batch_stats,
         d_opt_state=d_tx.init(d_params),
+        diffaugment_share=jnp.zeros((), jnp.float32) if adaptive else (),
     )

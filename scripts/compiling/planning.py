@@ -22,7 +22,8 @@ from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.optimizers import build_schedules
 from pix2pix_jax.training.run import build_parts, create_state
 from pix2pix_jax.training.state import TrainState
-from pix2pix_jax.training.step import TrainStep, make_step
+from pix2pix_jax.training.step import make_step
+from pix2pix_jax.training.step_parts import TrainStep
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,8 @@ from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.optimizers import build_optimizer
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import StepParts, make_train_step
+from pix2pix_jax.training.step import make_train_step
+from pix2pix_jax.training.step_parts import StepParts
 
 SIZE, BATCH, STEPS = 32, 2, 100
 

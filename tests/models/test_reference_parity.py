@@ -12,7 +12,8 @@ from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import to_weights
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import StepParts, make_train_step
+from pix2pix_jax.training.step import make_train_step
+from pix2pix_jax.training.step_parts import StepParts
 
 functional = torch.nn.functional
 SIZE, FEATURES, LEVELS, RATE = 64, 16, 6, 1e-3

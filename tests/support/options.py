@@ -35,6 +35,9 @@ FACTORS = {
     "loss.gan": ("vanilla", "lsgan", "hinge", "wgangp", "none"),
     "loss.reconstruction": ("l1", "l2", "charbonnier"),
     "loss.feature_matching_weight": (0.0, 10.0),
+    "loss.r1_weight": (0.0, 1.0),
+    "loss.shift_tolerance": (0, 2),
+    "changes": ("none", "fixed", "adaptive"),
     "optimizer.clip_norm": (0.0, 1.0),
     "train.accumulate": (1, 2),
     "train.ema_decay": (0.0, 0.9),
@@ -72,6 +75,13 @@ _AUGMENTATIONS = {
     "jitter": {"augment.color_jitter": (0.2, 0.2, 0.2), "augment.jitter_side": "both"},
     "cutout": {"augment.cutout": 0.3},
     "mosaic": {"augment.mosaic": 0.5},
+}
+# Of what the discriminator sees.
+_ALL_CHANGES = {"loss.diffaugment": ("color", "translation", "cutout")}
+_CHANGES = {
+    "none": {},
+    "fixed": _ALL_CHANGES,
+    "adaptive": _ALL_CHANGES | {"loss.diffaugment_target": 0.6, "loss.diffaugment_images": 20},
 }
 _SMALLEST = {
     "model.base_features": 4,
@@ -116,6 +126,7 @@ def build_config(row, root):
     """Write a row's data, and return its configuration."""
     source, channels = row["source"], tuple(map(int, row["channels"].split("-")))
     changes = _SMALLEST | _AUGMENTATIONS[row["augment"]]
+    changes |= _CHANGES[row["changes"]]
     changes |= {key: choice for key, choice in row.items() if "." in key}
     changes["data.root"] = str(root)
     changes["train.steps" if row["length"] == "steps" else "train.epochs"] = 3

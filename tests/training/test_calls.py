@@ -15,7 +15,8 @@ from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training.calls import compile_train_step, make_looped_call, make_single_call
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import StepParts, make_train_step
+from pix2pix_jax.training.step import make_train_step
+from pix2pix_jax.training.step_parts import StepParts
 
 SIZE, PAIRS, STEPS, BATCH = 32, 6, 5, 2
 NETWORKS = Networks(

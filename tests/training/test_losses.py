@@ -9,15 +9,14 @@ import pytest
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.training.losses import (
     charbonnier_loss,
-    critic_value,
     feature_matching_loss,
-    gradient_penalty,
     l1_loss,
     l2_loss,
     mean_over_scales,
     vanilla_gan_loss,
 )
 from pix2pix_jax.training.objectives import build_losses
+from pix2pix_jax.training.penalties import critic_value, gradient_penalty
 
 
 def random_array(seed, *shape):

@@ -16,16 +16,13 @@ from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN
 from pix2pix_jax.models.initial import INITIALIZERS, KERNEL
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.checkpoints import Checkpoints
+from pix2pix_jax.training.accumulation import make_accumulating_step
 from pix2pix_jax.training.judging import discriminator_loss
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.run import prepare_run
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import (
-    StepParts,
-    make_accumulating_step,
-    make_regression_step,
-    make_train_step,
-)
+from pix2pix_jax.training.step import make_regression_step, make_train_step
+from pix2pix_jax.training.step_parts import StepParts
 
 SGD = optax.sgd(1e-3, momentum=0.0)
 SHAPE = (32, 32, 3)

@@ -18,7 +18,8 @@ from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.optimizers import build_optimizer
 from pix2pix_jax.training.state import create_train_state
-from pix2pix_jax.training.step import StepParts, make_step
+from pix2pix_jax.training.step import make_step
+from pix2pix_jax.training.step_parts import StepParts
 
 SIZE, BATCH = 64, 4
 
