@@ -207,6 +207,23 @@ DATA_KEYS = {
         SHARE,
         "side of a square hole in training sources, as a share of the image's side; 0: none",
     ),
+    "augment.affine": Key(
+        (0.0, 0.0, 0.0, 0.0),
+        Several(
+            Number(0, 180),
+            "give the largest rotation in degrees, scaling as a share, shear in degrees and "
+            "translation as a share of the side",
+            (4,),
+        ),
+        "largest random rotation (degrees), scaling (share), shear (degrees) and translation "
+        "(share of the side) of training pairs",
+    ),
+    "augment.elastic": Key(
+        (0.0, 32.0),
+        Several(Number(0, 2**15), "give the largest displacement and the grid's spacing", (2,)),
+        "largest random displacement of a grid's points, and their spacing, in pixels: training "
+        "pairs are bent like rubber; (0, ...): none",
+    ),
     "augment.mosaic": Key(
         0.0, Number(0, 1), "share of training examples that are composed of four pairs"
     ),

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Key, Real
+from jaxtyping import Array, Float, Key, Real
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.choices import JITTER_SIDES
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import describe, trace
+from pix2pix_jax.data.jitter import cut_out, jitter_colours
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.images.pixels import LUMA
+from pix2pix_jax.data.warps import Warp
 
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
 # Keys of the section `augment` that are applied here.
@@ -30,10 +31,12 @@ _ON_DEVICE = (
     "color_jitter",
     "jitter_side",
     "cutout",
+    "affine",
+    "elastic",
 )
 # Numbers of the draws, for `fold_in`. Crop and flip use the two keys of `split`, which equal those
 # of `fold_in` with 0 and 1.
-_VERTICAL_FLIP, _ROTATION, _BRIGHTNESS, _CONTRAST, _SATURATION, _CUTOUT = range(2, 8)
+_VERTICAL_FLIP, _ROTATION = 2, 3  # 4 to 7: `jitter`; from 2**31: `warps`
 _OWN = 8  # number of the first own augmentation's draw
 
 
@@ -53,6 +56,8 @@ class Augmentation:
         jitter_side: Which side is jittered: `source`, `target`, or `both`, with the same factors.
         cutout: Side of a square hole in the source, as a share of its shorter side, in [0, 1), at
             least one pixel; 0 for none.
+        affine: See `Warp`.
+        elastic: See `Warp`.
 
     Raises:
         InputError: A value is out of its range, or `rotate` is on with an `image_size` that is not
@@ -66,6 +71,8 @@ class Augmentation:
     color_jitter: tuple[float, ...] = (0.0, 0.0, 0.0)
     jitter_side: str = "source"
     cutout: float = 0.0
+    affine: tuple[float, ...] = Warp.affine
+    elastic: tuple[float, ...] = Warp.elastic
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -85,6 +92,12 @@ class Augmentation:
             )
         if not 0 <= self.cutout < 1:
             raise InputError(f"augment.cutout={self.cutout}: must be in [0, 1)")
+        assert self.warp is not None  # it checks its values
+
+    @property
+    def warp(self) -> Warp:
+        """The affine and elastic change."""
+        return Warp(self.affine, self.elastic)
 
     def jitters(self, side: str) -> bool:
         """Whether the colours of a side, `source` or `target`, are jittered."""
@@ -111,12 +124,13 @@ def augment(
     options: Augmentation,
     encode_source: Callable[[Array], Array],
     encode_target: Callable[[Array], Array],
+    crisp: tuple[bool, bool] = (False, False),
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
 ) -> Examples:
     """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
 
-    Both sides of a pair are moved in the same way. Stored values are moved, never interpolated:
-    pairs stay aligned to the pixel, and class indices stay classes.
+    Both sides of a pair are moved in the same way. Only affine and elastic changes interpolate:
+    otherwise pairs stay aligned to the pixel. Class indices stay classes.
 
     Args:
         keys: A random key for each pair, so that its draws do not depend on its place in the batch.
@@ -125,30 +139,36 @@ def augment(
         options: What to do.
         encode_source: Maps stored sources, NHWC, to float32 in [-1, 1] with any number of channels.
         encode_target: The same for targets.
+        crisp: Whether the values of sources, and of targets, must not be interpolated: classes.
         own: Own augmentations of one example, `(key, source, target)`, applied last.
 
     Returns:
         Sources and targets of `options.image_size` in [-1, 1].
     """
     # The two sides draw separately: the same keys give the same draws.
-    move = jax.vmap(functools.partial(_move, options=options))
-    jitter = jax.vmap(functools.partial(_jitter, strengths=options.color_jitter))
-    source, target = encode_source(move(keys, source)), encode_target(move(keys, target))
+    move_source, move_target = (
+        jax.vmap(functools.partial(_move, options=options, nearest=nearest)) for nearest in crisp
+    )
+    jitter = jax.vmap(functools.partial(jitter_colours, strengths=options.color_jitter))
+    source = encode_source(move_source(keys, source))
+    target = encode_target(move_target(keys, target))
     if options.jitters("source"):
         source = jitter(keys, source)
     if options.jitters("target"):
         target = jitter(keys, target)
     if options.cutout:
-        source = jax.vmap(functools.partial(_cut_out, share=options.cutout))(keys, source)
+        source = jax.vmap(functools.partial(cut_out, share=options.cutout))(keys, source)
     for number, function in enumerate(own):
         source, target = _apply_own(number, function, keys, source, target)
     return Examples(source, target)
 
 
 def _move(
-    key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation
+    key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation, nearest: bool
 ) -> Real[Array, "h2 w2 c"]:
-    """Crop, mirror and rotate an image; a key moves all images of one size in the same way."""
+    """Warp, crop, mirror and rotate an image; a key moves images of one size in the same way."""
+    if options.warp.on:
+        image = options.warp.apply(key, image, nearest=nearest)
     crop_key, flip_key = jax.random.split(key)
     if image.shape[:2] != options.image_size:
         spare = jnp.array(image.shape[:2]) - jnp.array(options.image_size)
@@ -163,65 +183,6 @@ def _move(
         turns = jax.random.randint(jax.random.fold_in(key, _ROTATION), (), 0, 4)
         image = lax.switch(turns, _QUARTER_TURNS, image)
     return image
-
-
-def _jitter(
-    key: Key[Array, ""], image: Float[Array, "h w c"], strengths: tuple[float, ...]
-) -> Float[Array, "h w c"]:
-    """Change brightness, contrast and saturation by random factors, like torchvision's ColorJitter.
-
-    If an image does not have three channels, its saturation is unchanged and its gray is their
-    mean.
-    """
-    brightness, contrast, saturation = strengths
-    image = (image + 1) / 2
-    if brightness:
-        image = _blend(image, jnp.zeros(()), _factor(key, _BRIGHTNESS, brightness))
-    if contrast:
-        image = _blend(image, jnp.mean(_gray(image)), _factor(key, _CONTRAST, contrast))
-    if saturation and image.shape[-1] == len(LUMA):
-        image = _blend(image, _gray(image), _factor(key, _SATURATION, saturation))
-    return 2 * image - 1
-
-
-def _factor(key: Key[Array, ""], draw: int, strength: float) -> Float[Array, ""]:
-    key = jax.random.fold_in(key, draw)
-    return jax.random.uniform(key, minval=1 - strength, maxval=1 + strength)
-
-
-def _blend(
-    image: Float[Array, "h w c"], other: Float[Array, "..."], factor: Float[Array, ""]
-) -> Float[Array, "h w c"]:
-    """Interpolate from `other` (factor 0) to the image (factor 1), or beyond; clipped to [0, 1]."""
-    return jnp.clip(factor * image + (1 - factor) * other, 0, 1)
-
-
-def _gray(image: Float[Array, "h w c"]) -> Float[Array, "h w 1"]:
-    is_rgb = image.shape[-1] == len(LUMA)
-    weights = jnp.array(LUMA) if is_rgb else jnp.full(image.shape[-1], 1 / image.shape[-1])
-    return jnp.sum(image * weights[None, None], axis=-1, keepdims=True)
-
-
-def _cut_out(
-    key: Key[Array, ""], image: Float[Array, "h w c"], share: float
-) -> Float[Array, "h w c"]:
-    """Set a square to 0, mid-gray (DeVries & Taylor, 2017, section 3).
-
-    Its centre is any pixel with equal probability, so the square may extend beyond the border.
-    """
-    height, width, _ = image.shape
-    side = max(1, round(share * min(height, width)))
-    centre = jax.random.randint(
-        jax.random.fold_in(key, _CUTOUT), (2,), 0, jnp.array([height, width])
-    )
-    top, left = centre - side // 2
-
-    def within(first: Array, length: int) -> Bool[Array, " length"]:
-        places = jnp.arange(length)
-        return (places >= first) & (places < first + side)
-
-    hole = within(top, height)[:, None] & within(left, width)[None]
-    return jnp.where(hole[..., None], 0.0, image)
 
 
 Augment = Callable[[Array, Array, Array], Examples]
@@ -267,6 +228,7 @@ def build_augment(
         options=options,
         encode_source=form.source.to_network,
         encode_target=form.target.to_network,
+        crisp=(bool(form.source.classes), bool(form.target.classes)),
         own=own,
     )
 

@@ -12,7 +12,13 @@ from pix2pix_jax.data.augment import Augmentation
 
 CROP = (9, 10)
 EVERYTHING = Augmentation(
-    (9, 9), vertical_flip=True, rotate=True, color_jitter=(0.3, 0.3, 0.3), cutout=0.4
+    (9, 9),
+    vertical_flip=True,
+    rotate=True,
+    color_jitter=(0.3, 0.3, 0.3),
+    cutout=0.4,
+    affine=(20.0, 0.2, 5.0, 0.1),
+    elastic=(1.0, 6.0),
 )
 
 

@@ -18,8 +18,9 @@ def as_float(image):
 
 
 def in_range(image):
-    """Map unsigned integers to [-1, 1]."""
-    return as_float(image) / (jnp.iinfo(image.dtype).max / 2) - 1
+    """Map unsigned integers, or what was interpolated between those of 8 bits, to [-1, 1]."""
+    is_whole = jnp.issubdtype(image.dtype, jnp.integer)
+    return as_float(image) / ((jnp.iinfo(image.dtype).max if is_whole else 255) / 2) - 1
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
