@@ -110,10 +110,16 @@ class Examples(NamedTuple):
     Attributes:
         source: Sources in [-1, 1].
         target: Targets in [-1, 1].
+        weight: How much each pixel counts, in [0, 1]; None: all count alike.
     """
 
     source: Float[Array, "n h w c"]
     target: Float[Array, "n h w d"]
+    weight: Float[Array, "n h w 1"] | None = None
+
+    def kept(self, image: Float[Array, "n h w d"]) -> Float[Array, "n h w d"]:
+        """Return an image whose pixels fade to 0, mid-gray, as far as they do not count."""
+        return image if self.weight is None else image * self.weight
 
 
 def augment(

@@ -62,7 +62,8 @@ def discriminator_loss(
         losses: The objective.
         params: Parameters of the discriminator.
         batch_stats: Its running statistics.
-        pair: Sources and targets in [-1, 1].
+        pair: Sources and targets in [-1, 1]. Pixels that do not count are the same in fakes and
+            targets, so that nothing can be told by them.
         fake: Output of the generator; it is not differentiated.
         keys: One key per example, for the gradient penalty and for changes of what is judged.
         step: Number of the step, which decides whether the R1 penalty is due.
@@ -72,8 +73,9 @@ def discriminator_loss(
         The weighted loss; the new statistics, and the unweighted parts of the loss.
     """
     judge = partial(apply_in_training, discriminator, params)
+    fake, target = pair.kept(fake), pair.kept(pair.target)
     seen_fake = _seen(losses, _FAKE, keys, share, pair.source, fake)
-    seen_target = _seen(losses, _TARGET, keys, share, pair.source, pair.target)
+    seen_target = _seen(losses, _TARGET, keys, share, pair.source, target)
     if batch_stats:
         on_fake, batch_stats = judge(batch_stats, *seen_fake)
         on_real, batch_stats = judge(batch_stats, *seen_target)
@@ -91,7 +93,7 @@ def discriminator_loss(
     if losses.gan.gradient_penalty:
         mixture = jax.vmap(jax.random.uniform)(keys)
         penalty = gradient_penalty(
-            lambda *seen: critic_value(answer(*seen)), pair.source, pair.target, fake, mixture
+            lambda *seen: critic_value(answer(*seen)), pair.source, target, fake, mixture
         )
         loss += losses.gradient_penalty_weight * penalty
         metrics["d_loss_penalty"] = penalty
@@ -180,12 +182,12 @@ def generator_loss(
     """
     judge = partial(apply_in_training, discriminator, params)
     seen = partial(_seen, losses, _FAKE_OF_GENERATOR, keys, share, pair.source)
-    on_fake, batch_stats = judge(batch_stats, *seen(fake))
+    on_fake, batch_stats = judge(batch_stats, *seen(pair.kept(fake)))
     metrics = {"g_loss_gan": mean_over_scales(losses.gan.generator, on_fake)}
     loss, reconstruction = regression_loss(losses, pair, fake)
     loss += metrics["g_loss_gan"]
     if losses.feature_matching_weight:
-        on_real, batch_stats = judge(batch_stats, *seen(pair.target))
+        on_real, batch_stats = judge(batch_stats, *seen(pair.kept(pair.target)))
         metrics["g_loss_features"] = feature_matching_loss(on_fake, on_real)
         loss += losses.feature_matching_weight * metrics["g_loss_features"]
     return loss, (batch_stats, {"g_loss": loss, **metrics, **reconstruction})
@@ -229,10 +231,11 @@ def regression_loss(losses: Losses, pair: Examples, fake: Array) -> tuple[Array,
         The weighted sum, and each loss, unweighted, by its name.
     """
     source, target = pair.source, pair.target
-    reconstruction = losses.reconstruction(fake, target)
+    kept = pair.kept(target), pair.kept(fake)
+    reconstruction = losses.reconstruction(fake, target, pair.weight)
     metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
     loss = losses.reconstruction_weight * reconstruction
     for extra in losses.extra:
-        metrics[f"g_loss_{extra.name}"] = value = jnp.asarray(extra.function(source, target, fake))
+        metrics[f"g_loss_{extra.name}"] = value = jnp.asarray(extra.function(source, *kept))
         loss += extra.weight * value
     return loss, metrics

@@ -41,6 +41,7 @@ def tolerate_shifts(loss: Reconstruction, tolerance: int) -> Reconstruction:
             moved, weights = (
                 lax.dynamic_slice(side, start, (*fake.shape[:2], side.shape[-1])) for side in padded
             )
+            weights = weights * weight  # of both: what does not count is compared with nothing
             share = jnp.mean(weights)
             value = loss(fake[None], moved[None], weights[None])
             return value / jnp.where(share > 0, share, 1), share

@@ -27,7 +27,7 @@ def by_loops(fake, target, weight, tolerance):
                 for column in range(max(right, 0), min(width + right, width)):
                     there = row - down, column - right
                     differences.append(np.abs(fake[row, column] - target[there]).mean())
-                    weights.append(weight[there][0])
+                    weights.append(weight[there][0] * weight[row, column][0])
             found.append(np.average(differences, weights=weights))
     return min(found) * weight.mean()
 
