@@ -142,7 +142,7 @@ def _batches(pairs: FilePairs, batch_size: int) -> Iterator[tuple[tuple[str, ...
 
 def _stack(held: list[tuple[np.ndarray, np.ndarray]]) -> Compared:
     fake, target = (np.stack(side) for side in zip(*held, strict=True))
-    return fake, target
+    return Compared(fake, target)
 
 
 def _read_both(ours: pathlib.Path, theirs: pathlib.Path, max_pixels: int) -> tuple[Stored, Stored]:

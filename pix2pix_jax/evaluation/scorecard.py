@@ -200,10 +200,12 @@ def observe_with(inception: InceptionMetrics | None) -> Callable[[Compared], Non
     if inception is None:
         return None
 
-    def observe(both: Compared) -> None:
-        fake, target = both
-        inception.update_fake(_as_photos(fake))
-        inception.update_real(_as_photos(target))
+    def observe(compared: Compared) -> None:
+        fake, target, weight = compared
+        if weight is not None:  # both then show the same where nothing counts
+            fake = np.where(weight > 0, fake, target)
+        inception.update_fake(_as_photos(np.asarray(fake)))
+        inception.update_real(_as_photos(np.asarray(target)))
 
     return observe
 

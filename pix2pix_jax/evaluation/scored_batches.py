@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +24,22 @@ from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.resident import ResidentPairs, Shape, take, take_spread
 from pix2pix_jax.evaluation.metrics.pixel import count_not_finite, refuse_not_finite
-from pix2pix_jax.evaluation.metrics.table import Measure, Measured
+from pix2pix_jax.evaluation.metrics.table import Measure, Measured, Metric, measure_of
 from pix2pix_jax.runs.translation import BatchTranslator, name_hashes
 
-# A batch of fakes and their targets, in [-1, 1].
-Compared = tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n h w c"]]
+
+class Compared(NamedTuple):
+    """A batch of images and their ground truth.
+
+    Attributes:
+        fake: Images in [-1, 1].
+        target: Their targets.
+        weight: How much each pixel counts, in [0, 1]; None: all count alike.
+    """
+
+    fake: Float[Array | np.ndarray, "n h w c"]
+    target: Float[Array | np.ndarray, "n h w c"]
+    weight: Float[Array | np.ndarray, "n h w 1"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +52,7 @@ class ScoredBatch:
         values: Number of values of a fake.
         not_finite: How many values of each fake are not finite.
         measured: What each measure returns.
-        compared: Fakes and targets in [-1, 1]; None unless they are to be fetched.
+        compared: Fakes, targets and weights; None unless they are to be fetched.
     """
 
     names: tuple[str, ...]
@@ -49,14 +60,14 @@ class ScoredBatch:
     values: int
     not_finite: Int[Array, " n"]
     measured: tuple[Array, ...]
-    compared: tuple[Array, Array] | None
+    compared: Compared | None
 
     def fetch(self) -> tuple[dict[Measure, Measured], Compared | None]:
         """Wait for the batch, and copy what was found to the host.
 
         Returns:
-            What each measure returned, rows that mean nothing included; and the fakes and targets
-            of the images, or None if they are not to be fetched.
+            What each measure returned, rows that mean nothing included; and what was compared of
+            the images, or None if that is not to be fetched.
 
         Raises:
             NonFiniteError: A fake has values that are not finite; the message names it.
@@ -67,15 +78,15 @@ class ScoredBatch:
         found = dict(zip(self.measures, measured, strict=True))
         if self.compared is None:
             return found, None
-        fake, target = jax.device_get(self.compared)
-        return found, (fake[:count], target[:count])
+        fetched = jax.device_get(self.compared)
+        return found, jax.tree.map(lambda rows: rows[:count], fetched)
 
 
 def score_batches(
     translator: BatchTranslator,
     pairs: Pairs,
     count: int,
-    measures: Sequence[Measure],
+    metrics: Sequence[Metric],
     *,
     workers: int,
     keep: bool,
@@ -87,7 +98,7 @@ def score_batches(
         translator: The generator on the devices.
         pairs: Pairs of its size.
         count: How many of them, from the first one on.
-        measures: Functions of fakes and targets that work under `jit`.
+        metrics: Metrics whose measures work under `jit`; what several share is measured once.
         workers: Threads that decode streamed pairs.
         keep: Whether fakes and targets are to be fetched.
         resident: The pairs on the devices; None: they are brought batch by batch.
@@ -108,12 +119,13 @@ def score_batches(
         sharding=by_first_axis(translator.devices),
     )
     measure = _compiled(translator.exactness)
+    distinct = {measure_of(metric): metric for metric in metrics}
     for some, brought in _batches(translator, pairs, names, workers, resident):
         first, some_hashes, taken = next_rows(first, hashes, stored)
         source, target = taken or brought
         fake = translator(source, some_hashes)
-        found = measure(pairs.form, tuple(measures), keep, source, target, fake)
-        yield ScoredBatch(some, tuple(measures), math.prod(fake.shape[1:]), *found)
+        found = measure(pairs.form, tuple(distinct.values()), keep, source, target, fake)
+        yield ScoredBatch(some, tuple(distinct), math.prod(fake.shape[1:]), *found)
 
 
 def _batches(
@@ -168,19 +180,19 @@ def _next_rows(
 
 def _measure(
     form: PairFormat,
-    measures: tuple[Measure, ...],
+    metrics: tuple[Metric, ...],
     keep: bool,
     source: Array,
     target: Array,
     fake: Array,
-) -> tuple[Array, tuple[Array, ...], tuple[Array, Array] | None]:
+) -> tuple[Array, tuple[Array, ...], Compared | None]:
     """Check and measure fakes; return also what was compared if it is to be fetched."""
-    both = form.compared(source, fake), form.compared_target(source, target)
-    measured = tuple(measure(*both) for measure in measures)
-    return count_not_finite(fake), measured, both if keep else None
+    compared = Compared(form.compared(source, fake), form.compared_target(source, target))
+    measured = tuple(metric.measured(*compared) for metric in metrics)
+    return count_not_finite(fake), measured, compared if keep else None
 
 
 @functools.cache
 def _compiled(exactness: Exactness) -> Callable[..., Any]:
     """Return `_measure` with programs that are compiled once."""
-    return exactness.jit(_measure, ("form", "measures", "keep"))
+    return exactness.jit(_measure, ("form", "metrics", "keep"))

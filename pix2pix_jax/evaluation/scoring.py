@@ -12,8 +12,14 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.batches import eval_batches, mean_target, prefetch
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.resident import ResidentPairs
-from pix2pix_jax.evaluation.metrics.pixel import Images
-from pix2pix_jax.evaluation.metrics.table import Measure, Measured, Metric, choose_metrics
+from pix2pix_jax.evaluation.metrics.pixel import Images, Weight
+from pix2pix_jax.evaluation.metrics.table import (
+    Measure,
+    Measured,
+    Metric,
+    choose_metrics,
+    measure_of,
+)
 from pix2pix_jax.evaluation.scored_batches import Compared, score_batches
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import BatchTranslator
@@ -86,7 +92,7 @@ def evaluate(
         translator,
         pairs,
         min(len(pairs), max_images or len(pairs)),
-        list(dict.fromkeys(measure_of(metric) for metric in on_device)),
+        on_device,
         workers=workers,
         keep=bool(on_host) or observe is not None,
         resident=resident,
@@ -110,10 +116,10 @@ def evaluate(
 
 
 def tally(
-    batches: Iterator[tuple[tuple[Images, Images], tuple[str, ...]]],
+    batches: Iterator[tuple[Compared, tuple[str, ...]]],
     metrics: Mapping[str, Metric],
 ) -> Evaluation:
-    """Score batches of fakes and targets in [-1, 1].
+    """Score batches of images and their targets.
 
     Args:
         batches: Batches, each with the names of its images.
@@ -125,9 +131,7 @@ def tally(
     Raises:
         InputError: There are no images.
     """
-    measured = (
-        (names, measure_all(metrics.values(), fake, target)) for (fake, target), names in batches
-    )
+    measured = ((names, measure_all(metrics.values(), *compared)) for compared, names in batches)
     return _gather(measured, metrics)
 
 
@@ -168,11 +172,11 @@ def evaluate_baselines(
     mean, form = mean_target(train_pairs, workers=workers), pairs.form
     count = min(len(pairs), max_images or len(pairs))
 
-    def answers(copy: bool) -> Iterator[tuple[tuple[Images, Images], tuple[str, ...]]]:
+    def answers(copy: bool) -> Iterator[tuple[Compared, tuple[str, ...]]]:
         for (source, target), names in eval_batches(pairs, count, batch_size, workers):
             answer = form.source.to_network(source) if copy else mean
             fake = form.compared(source, jnp.broadcast_to(answer, (len(source), *mean.shape)))
-            yield (fake, form.compared_target(source, target)), names
+            yield Compared(fake, form.compared_target(source, target)), names
 
     metrics = choose_metrics(["l1"])
     scores = {"mean_target_l1": tally(answers(copy=False), metrics).scores["l1"]}
@@ -245,7 +249,7 @@ class Tally:
 
 
 def measure_all(
-    metrics: Iterable[Metric], fake: Images, target: Images
+    metrics: Iterable[Metric], fake: Images, target: Images, weight: Weight = None
 ) -> dict[Measure, np.ndarray]:
     """Measure a batch on the host; what several metrics share is measured once.
 
@@ -253,6 +257,7 @@ def measure_all(
         metrics: Metrics of images.
         fake: Images in [-1, 1].
         target: Their ground truth.
+        weight: How much each pixel counts; None: all count alike.
 
     Returns:
         What each metric's `measure` returns.
@@ -264,15 +269,9 @@ def measure_all(
     for metric in metrics:
         measure = measure_of(metric)
         if measure not in measured:
-            measured[measure] = np.asarray(measure(fake, target))
+            measured[measure] = np.asarray(metric.measured(fake, target, weight))
             check_measured(metric, measured[measure], len(fake))
     return measured
-
-
-def measure_of(metric: Metric) -> Measure:
-    """Return how a metric of images measures them."""
-    assert metric.measure is not None
-    return metric.measure
 
 
 def check_measured(metric: Metric, measured: np.ndarray, count: int) -> None:

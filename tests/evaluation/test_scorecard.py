@@ -16,6 +16,7 @@ from pix2pix_jax.evaluation.scorecard import (
     observe_with,
     write_scorecard,
 )
+from pix2pix_jax.evaluation.scored_batches import Compared
 from pix2pix_jax.evaluation.scoring import Evaluation, tally
 
 
@@ -117,7 +118,7 @@ def score(names, fake, target, batch_size=6):
     inception = InceptionMetrics(project)
     observe = observe_with(inception)
     for start in range(0, len(fake), batch_size):
-        observe((fake[start:][:batch_size], target[start:][:batch_size]))
+        observe(Compared(fake[start:][:batch_size], target[start:][:batch_size]))
     return compute_distributions(choose_wanted(names), inception)
 
 

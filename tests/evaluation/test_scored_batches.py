@@ -91,7 +91,7 @@ def test_what_is_scored_is_what_sampling_writes_to_the_bit(generator, kept, mode
     batch_size, fakes = choose_batch_size(2, pairs.size), []
     options = {"mode": mode, "batch_size": batch_size, "workers": 1, "resident": resident}
     evaluate(generator, pairs, METRICS_ON_DEVICE, observe=fakes.append, **options)
-    scored = np.concatenate([fake for fake, _ in fakes])
+    scored = np.concatenate([compared.fake for compared in fakes])
     sources = np.stack([pairs[number][0] for number in range(5)])
     translated = translate_batch(
         generator, sources[4:], pairs.names[4:], mode=mode, batch_size=batch_size
@@ -173,8 +173,8 @@ def test_images_are_fetched_for_those_who_need_them_only(generator, kept, monkey
     options = {**BATCHES, "resident": resident, "observe": observed.append}
     found = evaluate(generator, pairs, both, **options)
     assert found.scores["l1"] == alone.scores["l1"]
-    assert [len(fake) for fake, _ in observed] == [2, 2, 1]
-    fake, target = (np.concatenate(side) for side in zip(*observed, strict=True))
+    assert [len(compared.fake) for compared in observed] == [2, 2, 1]
+    fake, target = (np.concatenate(side) for side in list(zip(*observed, strict=True))[:2])
     np.testing.assert_array_equal(found.values["own"], np.abs(fake - target).max((1, 2, 3)))
     stored = np.stack([pairs[number][1] for number in range(5)])
     np.testing.assert_array_equal(pairs.form.target.from_network(target), stored)

@@ -1,9 +1,9 @@
 """Whether images have the colours of their targets, wherever in the image."""
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
+from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, check_pair, counting, rgb_levels
 from pix2pix_jax.images.color import rgb_to_lab
 
 AXES = ("L", "a", "b")
@@ -16,12 +16,15 @@ _LEAST = np.array([0, -128, -128])
 Histograms = Integer[np.ndarray, "*batch 3 2 bins"]
 
 
-def lab_histograms(fake: Images, target: Images) -> Integer[np.ndarray, "n 3 2 bins"]:
+def lab_histograms(
+    fake: Images, target: Images, weight: Weight = None
+) -> Integer[np.ndarray, "n 3 2 bins"]:
     """Count the pixels by lightness and colour; the sum over pairs is the set's histograms.
 
     Args:
         fake: RGB or gray images in [-1, 1], interpreted as sRGB and rounded to 8 bits.
         target: Their ground truth.
+        weight: How much each pixel counts; those below 0.5 are left out. None: all count.
 
     Returns:
         The histograms of fake and target for each pair and each axis of CIE Lab (D65), with bins of
@@ -31,7 +34,8 @@ def lab_histograms(fake: Images, target: Images) -> Integer[np.ndarray, "n 3 2 b
         InputError: The shapes differ, or the images are neither gray nor RGB, or not finite.
     """
     check_pair(fake, target)
-    sides = [_histograms(rgb_levels(side, "Lab histograms")) for side in (fake, target)]
+    counts = counting(weight, target)
+    sides = [_histograms(rgb_levels(side, "Lab histograms"), counts) for side in (fake, target)]
     return np.stack(sides, axis=2)
 
 
@@ -51,10 +55,12 @@ def intersection(histograms: Histograms, axis: str) -> Float[np.ndarray, "*batch
     return np.asarray(shares.min(axis=-2).sum(axis=-1))
 
 
-def _histograms(levels: np.ndarray) -> Integer[np.ndarray, "n 3 bins"]:
+def _histograms(
+    levels: np.ndarray, counting: Bool[np.ndarray, "n h w"]
+) -> Integer[np.ndarray, "n 3 bins"]:
     counts = np.zeros((len(levels), len(AXES), _BINS), np.int64)
     for i, image in enumerate(levels):
-        lab = rgb_to_lab(image)
+        lab = rgb_to_lab(image)[counting[i]]
         bins = np.clip(np.rint(lab).astype(np.int64) - _LEAST, 0, _BINS - 1)
         for axis in range(len(AXES)):
             counts[i, axis] = np.bincount(bins[..., axis].ravel(), minlength=_BINS)

@@ -12,7 +12,7 @@ all classes.
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, rgb_levels
+from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, check_pair, counting, rgb_levels
 from pix2pix_jax.images.palettes import Palette
 
 # Rows are the target's classes, columns the fake's; the last column is void.
@@ -60,7 +60,7 @@ def count_labels(
 
 
 def confusion(
-    fake: Images, target: Images, palette: Palette
+    fake: Images, target: Images, palette: Palette, weight: Weight = None
 ) -> Integer[np.ndarray, "n classes columns"]:
     """Return the confusion matrix of each pair; the sum over pairs is the set's matrix.
 
@@ -68,6 +68,7 @@ def confusion(
         fake: Label maps as RGB or gray pictures, in [-1, 1].
         target: The true ones.
         palette: What the colours mean.
+        weight: How much each pixel counts; those below 0.5 are void. None: all count.
 
     Returns:
         One matrix per pair, see `count_labels`.
@@ -77,9 +78,14 @@ def confusion(
     """
     check_pair(fake, target)
     classes = len(palette.classes)
+    sides = rgb_levels(fake, "labels"), rgb_levels(target, "labels")
     matrices = [
-        count_labels(nearest_class(one, palette), nearest_class(other, palette), classes)
-        for one, other in zip(rgb_levels(fake, "labels"), rgb_levels(target, "labels"), strict=True)
+        count_labels(
+            nearest_class(one, palette),
+            np.where(counts, nearest_class(other, palette), classes),
+            classes,
+        )
+        for one, other, counts in zip(*sides, counting(weight, target), strict=True)
     ]
     return np.array(matrices, np.int64).reshape(-1, classes, classes + 1)
 

@@ -6,16 +6,18 @@ are not finite.
 """
 
 import numpy as np
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Bool, Float, Integer, UInt8
 
 from pix2pix_jax.core.errors import require
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair, gray_levels
+from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, check_pair, counting, gray_levels
 
 _LEVELS = 256
 _RATIO = 0.75
 
 
-def histogram_correlation(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
+def histogram_correlation(
+    fake: Images, target: Images, weight: Weight = None
+) -> Float[np.ndarray, " n"]:
     """Correlation of the gray histograms of each pair, in [-1, 1], without unit.
 
     Higher is better; images with the same levels have 1, wherever in the image these are. The
@@ -24,10 +26,13 @@ def histogram_correlation(fake: Images, target: Images) -> Float[np.ndarray, " n
     this, else 0. Two images of a single level each have 1 if it is the same level, else -1/255.
     """
     check_pair(fake, target)
-    return _correlations(_histograms(fake), _histograms(target))
+    counts = counting(weight, target)
+    return _correlations(_histograms(fake, counts), _histograms(target, counts))
 
 
-def template_matching(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
+def template_matching(
+    fake: Images, target: Images, weight: Weight = None
+) -> Float[np.ndarray, " n"]:
     """Correlation of the gray pixels of each pair, in [-1, 1], without unit.
 
     Higher is better; images that differ in brightness and contrast only have 1, a negative has -1.
@@ -36,7 +41,11 @@ def template_matching(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
     level has no correlation: the value is 1 if both images are equal, else 0.
     """
     check_pair(fake, target)
-    return _correlations(gray_levels(fake), gray_levels(target))
+    sides = gray_levels(fake), gray_levels(target)
+    chosen = zip(*sides, counting(weight, target), strict=True)
+    return np.array(
+        [_correlation(one[counts], other[counts]) for one, other, counts in chosen], np.float64
+    )
 
 
 def keypoint_ratio(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
@@ -67,19 +76,22 @@ def keypoint_ratio(fake: Images, target: Images) -> Float[np.ndarray, " n"]:
     return np.array([ratio(*pair) for pair in pairs], np.float64)
 
 
-def _histograms(images: Images) -> Integer[np.ndarray, "n levels"]:
-    counts = [np.bincount(gray.ravel(), minlength=_LEVELS) for gray in gray_levels(images)]
-    return np.array(counts, np.int64).reshape(-1, _LEVELS)
+def _histograms(
+    images: Images, counts: Bool[np.ndarray, "n h w"]
+) -> Integer[np.ndarray, "n levels"]:
+    levels = zip(gray_levels(images), counts, strict=True)
+    found = [np.bincount(gray[there], minlength=_LEVELS) for gray, there in levels]
+    return np.array(found, np.int64).reshape(-1, _LEVELS)
 
 
 def _correlations(
     fake: Integer[np.ndarray, "n *shape"], target: Integer[np.ndarray, "n *shape"]
 ) -> Float[np.ndarray, " n"]:
-    """Return Pearson's correlation of each pair; without one, 1 if both are equal, else 0."""
+    return np.array([_correlation(*pair) for pair in zip(fake, target, strict=True)], np.float64)
 
-    def correlation(x: np.ndarray, y: np.ndarray) -> float:
-        if np.ptp(x) == 0 or np.ptp(y) == 0:
-            return float(np.array_equal(x, y))
-        return float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
 
-    return np.array([correlation(*pair) for pair in zip(fake, target, strict=True)], np.float64)
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Return Pearson's correlation of two lists of values; without one, 1 if equal, else 0."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float(np.array_equal(x, y))
+    return float(np.corrcoef(x, y)[0, 1])

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from pix2pix_jax.core.errors import InputError, NonFiniteError
 from pix2pix_jax.images import pixels
 
 Images = Float[Array | np.ndarray, "n h w c"]
+Weight = Float[Array | np.ndarray, "n h w 1"] | None  # how much each pixel counts, in [0, 1]
 
 # Images with a smaller mean squared error differ by rounding only: PSNR stops at 106 dB.
 _LEAST_MSE = 1e-10
@@ -67,31 +68,51 @@ def check_finite(images: Images, names: Sequence[str] = ()) -> None:
     refuse_not_finite(np.asarray(count_not_finite(images)), names, values)
 
 
-def l1(fake: Images, target: Images) -> Float[Array, " n"]:
+def l1(fake: Images, target: Images, weight: Weight = None) -> Float[Array, " n"]:
     """Mean absolute difference of each pair, in [0, 2] (units of [-1, 1]).
 
     Lower is better; identical images have 0 (Isola et al., 2017, eq. 3).
     """
     check_pair(fake, target)
-    return jnp.mean(jnp.abs(fake - target), axis=(1, 2, 3))
+    return weighted_mean(jnp.abs(fake - target), weight)
 
 
-def l2(fake: Images, target: Images) -> Float[Array, " n"]:
+def l2(fake: Images, target: Images, weight: Weight = None) -> Float[Array, " n"]:
     """Mean squared difference of each pair, in [0, 4] (squared units of [-1, 1]).
 
     Lower is better; identical images have 0.
     """
     check_pair(fake, target)
-    return jnp.mean(jnp.square(fake - target), axis=(1, 2, 3))
+    return weighted_mean(jnp.square(fake - target), weight)
 
 
-def psnr(fake: Images, target: Images) -> Float[Array, " n"]:
+def psnr(fake: Images, target: Images, weight: Weight = None) -> Float[Array, " n"]:
     """Peak signal-to-noise ratio of each pair in dB; the peak is the whole range, 2.
 
     Higher is better; black against white has 0, identical images have 106 dB.
     """
     check_pair(fake, target)
-    return 10 * jnp.log10(4 / jnp.maximum(l2(fake, target), _LEAST_MSE))
+    return 10 * jnp.log10(4 / jnp.maximum(l2(fake, target, weight), _LEAST_MSE))
+
+
+def weighted_mean(values: Images, weight: Weight = None) -> Float[Array, " n"]:
+    """Return the mean of each image over its pixels and channels.
+
+    Args:
+        values: A value for each pixel and channel.
+        weight: How much each pixel counts, in [0, 1]; None: all count alike. An image of which no
+            pixel counts has nan.
+    """
+    if weight is None:
+        return jnp.mean(values, axis=(1, 2, 3))
+    return jnp.mean(jnp.sum(values * weight, axis=(1, 2)) / jnp.sum(weight, axis=(1, 2)), axis=-1)
+
+
+def counting(weight: Weight, images: Images) -> Bool[np.ndarray, "n h w"]:
+    """Return the pixels that count at least half, for metrics that count pixels."""
+    if weight is None:
+        return np.ones(images.shape[:3], bool)
+    return np.asarray(weight)[..., 0] >= 0.5
 
 
 def gray_levels(images: Images) -> UInt8[np.ndarray, "n h w"]:

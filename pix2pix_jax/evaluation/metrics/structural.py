@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.evaluation.metrics.pixel import Images, check_pair
+from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, check_pair
 
 # Wang et al., 2004, section III-C: an 11x11 Gaussian of 1.5 pixels, K1 = 0.01, K2 = 0.03.
 _WINDOW = 11
@@ -22,7 +22,7 @@ _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 @jax.jit
-def ssim(fake: Images, target: Images) -> Float[Array, " n"]:
+def ssim(fake: Images, target: Images, weight: Weight = None) -> Float[Array, " n"]:
     """Structural similarity of each pair, in [-1, 1], without unit (Wang et al., 2004, eq. 13).
 
     Higher is better; identical images have 1. It equals `skimage.metrics.structural_similarity` of
@@ -33,6 +33,7 @@ def ssim(fake: Images, target: Images) -> Float[Array, " n"]:
     Args:
         fake: Images, at least 11 pixels high and wide.
         target: Their ground truth.
+        weight: How much the window around each pixel counts; None: all count alike.
 
     Returns:
         The mean over windows and channels.
@@ -42,11 +43,11 @@ def ssim(fake: Images, target: Images) -> Float[Array, " n"]:
     """
     check_pair(fake, target)
     _check_size(fake, _WINDOW, "ssim")
-    return jnp.mean(_similarity(fake, target)[0], axis=-1)
+    return jnp.mean(_similarity(fake, target, weight)[0], axis=-1)
 
 
 @jax.jit
-def ms_ssim(fake: Images, target: Images) -> Float[Array, " n"]:
+def ms_ssim(fake: Images, target: Images, weight: Weight = None) -> Float[Array, " n"]:
     """Structural similarity over five scales, in [0, 1], without unit (Wang et al., 2003, eq. 7).
 
     Higher is better; identical images have 1. Each scale halves the one before by 2x2 means; an odd
@@ -56,6 +57,7 @@ def ms_ssim(fake: Images, target: Images) -> Float[Array, " n"]:
     Args:
         fake: Images, at least 176 pixels high and wide: 11 on the coarsest scale.
         target: Their ground truth.
+        weight: As for `ssim`.
 
     Returns:
         The mean over channels.
@@ -66,12 +68,13 @@ def ms_ssim(fake: Images, target: Images) -> Float[Array, " n"]:
     check_pair(fake, target)
     _check_size(fake, _WINDOW * 2 ** (len(_SCALE_WEIGHTS) - 1), "ms_ssim")
     product = jnp.ones(())
-    for scale, weight in enumerate(_SCALE_WEIGHTS):
+    for scale, power in enumerate(_SCALE_WEIGHTS):
         if scale:
             fake, target = _halve(fake), _halve(target)
-        whole, contrast_structure = _similarity(fake, target)
+            weight = None if weight is None else _halve(weight)
+        whole, contrast_structure = _similarity(fake, target, weight)
         last = scale == len(_SCALE_WEIGHTS) - 1
-        product *= jnp.maximum(whole if last else contrast_structure, 0) ** weight
+        product *= jnp.maximum(whole if last else contrast_structure, 0) ** power
     return jnp.mean(product, axis=-1)
 
 
@@ -84,7 +87,9 @@ def _check_size(images: Images, least: int, name: str) -> None:
         )
 
 
-def _similarity(fake: Images, target: Images) -> tuple[Float[Array, "n c"], Float[Array, "n c"]]:
+def _similarity(
+    fake: Images, target: Images, weight: Weight
+) -> tuple[Float[Array, "n c"], Float[Array, "n c"]]:
     """Return means over windows: of the whole similarity, and of contrast and structure alone."""
     x, y = jnp.asarray(fake, jnp.float32), jnp.asarray(target, jnp.float32)
     mean_x, mean_y = _blur(x), _blur(y)
@@ -94,7 +99,15 @@ def _similarity(fake: Images, target: Images) -> tuple[Float[Array, "n c"], Floa
     # Luminance is the distance from black, which is -1 here.
     light_x, light_y = mean_x + 1, mean_y + 1
     luminance = (2 * light_x * light_y + _C1) / (light_x**2 + light_y**2 + _C1)
-    return jnp.mean(luminance * contrast_structure, (1, 2)), jnp.mean(contrast_structure, (1, 2))
+    maps = luminance * contrast_structure, contrast_structure
+    if weight is None:
+        return jnp.mean(maps[0], (1, 2)), jnp.mean(maps[1], (1, 2))
+    edge = _WINDOW // 2
+    middles = jnp.asarray(weight)[:, edge:-edge, edge:-edge]
+    # Where no window's middle counts, all windows do.
+    middles = jnp.where(jnp.sum(middles, (1, 2, 3), keepdims=True) > 0, middles, 1.0)
+    total = jnp.sum(middles, (1, 2))
+    return jnp.sum(maps[0] * middles, (1, 2)) / total, jnp.sum(maps[1] * middles, (1, 2)) / total
 
 
 def _blur(images: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:

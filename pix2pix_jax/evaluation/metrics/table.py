@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
-from pix2pix_jax.evaluation.metrics.color import intersection, lab_histograms
+from pix2pix_jax.evaluation.metrics.color import AXES, intersection, lab_histograms
 from pix2pix_jax.evaluation.metrics.labels import (
     class_accuracy,
     class_iou,
@@ -24,7 +25,7 @@ from pix2pix_jax.evaluation.metrics.matching import (
     keypoint_ratio,
     template_matching,
 )
-from pix2pix_jax.evaluation.metrics.pixel import Images, l1, l2, psnr
+from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, l1, l2, psnr
 from pix2pix_jax.evaluation.metrics.structural import ms_ssim, ssim
 from pix2pix_jax.images.palettes import Palette, load_palette
 
@@ -51,6 +52,9 @@ class Metric:
             value of a set is the mean over its images.
         on_device: Whether `measure` is made of JAX's functions, so that it works under `jax.jit`.
             It then runs where the images are. If not, it gets NumPy's arrays.
+        weighted: Whether `measure` also takes `weight`: how much each pixel counts, in [0, 1], of
+            shape (n, h, w, 1), or None. If it does not, pixels that do not count are made equal to
+            the target's before it is called.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Metric:
     measure: Measure | None = None
     score: Callable[..., Any] | None = None
     on_device: bool = False
+    weighted: bool = False
 
     @property
     def per(self) -> Literal["image", "set"]:
@@ -71,32 +76,65 @@ class Metric:
         assert self.measure is not None  # it is a metric of images
         return self.value(self.measure(fake, target))
 
+    def measured(self, fake: Images, target: Images, weight: Weight = None) -> Measured:
+        """Measure a batch.
+
+        Args:
+            fake: Images in [-1, 1].
+            target: Their ground truth.
+            weight: How much each pixel counts, in [0, 1]; None: all count alike.
+        """
+        assert self.measure is not None  # it is a metric of images
+        if weight is None:
+            return self.measure(fake, target)
+        fake = (jnp if self.on_device else np).where(weight > 0, fake, target)
+        return self.measure(fake, target, **({"weight": weight} if self.weighted else {}))
+
     def value(self, measured: Measured) -> Any:
         """Return the values of what was measured."""
         return measured if self.score is None else self.score(measured)
 
 
+def _of_lab(axis: str) -> Metric:
+    score = partial(intersection, axis=axis)
+    name = f"lab_{axis.lower()}"
+    return Metric(name, "color", "high", "", lab_histograms, score, weighted=True)
+
+
 _ALL = (
-    Metric("l1", "pixel", "low", "units of [-1, 1]", l1, on_device=True),
-    Metric("l2", "pixel", "low", "squared units of [-1, 1]", l2, on_device=True),
-    Metric("psnr", "pixel", "high", "dB", psnr, on_device=True),
-    Metric("ssim", "structural", "high", "", ssim, on_device=True),
-    Metric("ms_ssim", "structural", "high", "", ms_ssim, on_device=True),
-    Metric("histogram_correlation", "matching", "high", "", histogram_correlation),
-    Metric("template_matching", "matching", "high", "", template_matching),
+    Metric("l1", "pixel", "low", "units of [-1, 1]", l1, on_device=True, weighted=True),
+    Metric("l2", "pixel", "low", "squared units of [-1, 1]", l2, on_device=True, weighted=True),
+    Metric("psnr", "pixel", "high", "dB", psnr, on_device=True, weighted=True),
+    Metric("ssim", "structural", "high", "", ssim, on_device=True, weighted=True),
+    Metric("ms_ssim", "structural", "high", "", ms_ssim, on_device=True, weighted=True),
+    Metric("histogram_correlation", "matching", "high", "", histogram_correlation, weighted=True),
+    Metric("template_matching", "matching", "high", "", template_matching, weighted=True),
     Metric("keypoint_ratio", "matching", "high", "", keypoint_ratio),
-    Metric("pixel_accuracy", LABELS, "high", "", confusion, pixel_accuracy),
-    Metric("class_accuracy", LABELS, "high", "", confusion, class_accuracy),
-    Metric("class_iou", LABELS, "high", "", confusion, class_iou),
-    Metric("lab_l", "color", "high", "", lab_histograms, partial(intersection, axis="L")),
-    Metric("lab_a", "color", "high", "", lab_histograms, partial(intersection, axis="a")),
-    Metric("lab_b", "color", "high", "", lab_histograms, partial(intersection, axis="b")),
+    Metric("pixel_accuracy", LABELS, "high", "", confusion, pixel_accuracy, weighted=True),
+    Metric("class_accuracy", LABELS, "high", "", confusion, class_accuracy, weighted=True),
+    Metric("class_iou", LABELS, "high", "", confusion, class_iou, weighted=True),
+    Metric(
+        "lab_l", "color", "high", "", lab_histograms, partial(intersection, axis="L"), weighted=True
+    ),
+    Metric(
+        "lab_a", "color", "high", "", lab_histograms, partial(intersection, axis="a"), weighted=True
+    ),
+    Metric(
+        "lab_b", "color", "high", "", lab_histograms, partial(intersection, axis="b"), weighted=True
+    ),
+    *(_of_lab(axis) for axis in AXES),
     # These compare whole sets; `distribution` computes them.
     Metric("fid", "distribution", "low", ""),
     Metric("kid", "distribution", "low", ""),
     Metric("inception_score", "distribution", "high", ""),
 )
 METRICS = {metric.name: metric for metric in _ALL}
+
+
+def measure_of(metric: Metric) -> Measure:
+    """Return how a metric of images measures them."""
+    assert metric.measure is not None
+    return metric.measure
 
 
 def best_of(name: str) -> Direction | None:
