@@ -2,6 +2,10 @@
 
     pix2pix-jax compare runs/unet runs/resnet runs/hybrid --output comparison/
     pix2pix-jax compare runs/batch runs/instance --metrics l1,lab_a,lab_b --output norms/
+    pix2pix-jax compare 'runs/a_seed*' 'runs/b_seed*' --output seeds/
+
+Every run is compared with the first one, image by image. A quoted pattern is one entry: the seeds
+of one setting, averaged.
 
 Writes comparison.html (one file that opens from disk), comparison.md, comparison.csv, curves.png
 and images.png. Scores that `pix2pix-jax evaluate` left in a run's folder are used; the others are
@@ -26,7 +30,11 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = cli.Parser(__doc__)
     parser.add_argument(
-        "runs", nargs="+", type=cli.filled_path, metavar="RUN", help="folder of a run, or a bundle"
+        "runs",
+        nargs="+",
+        type=cli.filled_path,
+        metavar="RUN",
+        help="folder of a run, or a bundle; a quoted pattern pools seeds: 'runs/a_seed*'",
     )
     parser.add_argument(
         "--output", required=True, type=cli.filled_path, help="folder for the results"
@@ -55,7 +63,8 @@ def main() -> None:
     from pix2pix_jax.evaluation.scorecard import choose_wanted
     from pix2pix_jax.reports.comparison_page import write_comparison
     from pix2pix_jax.reports.comparison_pictures import choose_images, translate_images
-    from pix2pix_jax.reports.comparison_runs import collect, label_runs
+    from pix2pix_jax.reports.comparison_runs import label_runs
+    from pix2pix_jax.reports.comparison_seeds import collect_pooled, expand_pattern
     from pix2pix_jax.runs.folder import RunFolder
 
     enable_compilation_cache(flags.compilation_cache)
@@ -66,16 +75,21 @@ def main() -> None:
     labels = label_runs(flags.runs, cli.split_names(flags.labels))
     require("matplotlib", "plots")  # before the work, not after it
     given = {"data_root": flags.data_root, "max_pixels": flags.max_pixels}
-    folders = [RunFolder(run, trust_code=flags.trust_code, **given) for run in flags.runs]
+    groups = [
+        [RunFolder(run, trust_code=flags.trust_code, **given) for run in expand_pattern(pattern)]
+        for pattern in flags.runs
+    ]
+    folders = [folder for group in groups for folder in group]
     refuse_unwritable(output)
     for folder in folders:
         folder.refuse_output_in_data(output)
     options = ScoringOptions(flags.split, flags.mode, flags.batch_size)
     with out_of_memory_as("lower --batch_size"):
-        runs = collect(folders, labels, flags.checkpoint, wanted, options, output)
+        runs = collect_pooled(groups, labels, flags.checkpoint, wanted, options, output)
         names = choose_images(runs, flags.images)
         images = translate_images(runs, names, options) if names else []
     for fault in write_comparison(runs, wanted.names, images, options, output):
         logger.warning(fault)
-    print((output / "comparison.md").read_text(encoding="utf-8").split("\n\n")[2])
+    blocks = (output / "comparison.md").read_text(encoding="utf-8").split("\n\n")
+    print("\n\n".join(block for block in blocks if block.startswith("| run |")))
     say(f"written to {output}: comparison.html, .md, .csv and pictures")

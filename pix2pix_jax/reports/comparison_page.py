@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pix2pix_jax.evaluation.metrics.table import best_of, names_per
 from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.reports.comparison_differences import find_differences, plain_cells
+from pix2pix_jax.reports.comparison_findings import Finding, build_findings
 from pix2pix_jax.reports.comparison_pictures import (
     ComparedImage,
     draw_image_sheet,
     picture_headings,
 )
 from pix2pix_jax.reports.comparison_runs import ComparedRun, find_faults
+from pix2pix_jax.reports.comparison_seeds import find_seed_faults
 from pix2pix_jax.reports.comparison_table import (
     Column,
     build_columns,
@@ -80,9 +83,12 @@ def write_comparison(
         InputError: matplotlib is not installed.
     """
     output.mkdir(parents=True, exist_ok=True)
-    faults, columns = find_faults(runs, metrics), build_columns(runs, metrics)
-    panels = build_panels(runs, metrics)
-    write_csv(runs, metrics, output / "comparison.csv")
+    faults = [*find_faults(runs, metrics), *find_seed_faults(runs)]
+    columns, panels = build_columns(runs, metrics), build_panels(runs, metrics)
+    differences = find_differences(runs, metrics)
+    findings = build_findings(runs, metrics, differences)
+    further = plain_cells(runs, metrics, differences)
+    write_csv(runs, metrics, output / "comparison.csv", further)
     links = []
     if images:
         image_files.write(output / "images.png", draw_image_sheet(runs, images))
@@ -90,11 +96,12 @@ def write_comparison(
     if panels:
         plot_panels(panels, output / "curves.png", "step")
         links.append("![Validation metrics over the steps](curves.png)")
-    write_text(output / "comparison.md", _markdown(runs, columns, faults, links, options))
+    write_text(output / "comparison.md", _markdown(runs, columns, findings, faults, links, options))
     caption_metric = next((name for name in metrics if name in names_per("image")), "")
     content = {
         "runs": runs,
         "columns": columns,
+        "findings": findings,
         "faults": faults,
         "options": options,
         "headings": picture_headings(runs),
@@ -165,7 +172,8 @@ def _caption_pictures(
     """
     values: list[float | None] = [None] * len(runs)
     if metric:
-        values = [run.values[image.name].get(metric) for run in runs]
+        # The picture of a pooled entry is that of its first run.
+        values = [run.members[0].values[image.name].get(metric) for run in runs]
     known = [value for value in values if value is not None and not math.isnan(value)]
     best = best_value(known, best_of(metric))
     pictures = []
@@ -185,6 +193,7 @@ def _caption_pictures(
 def _markdown(
     runs: Sequence[ComparedRun],
     columns: Sequence[Column],
+    findings: Sequence[Finding],
     faults: Sequence[str],
     links: Sequence[str],
     options: ScoringOptions,
@@ -194,9 +203,9 @@ def _markdown(
         f"# {', '.join(labels)}",
         f"Scores of the {options.split} pairs in mode `{options.mode}`: mean ± standard deviation "
         "over the images (for kid and inception_score, over parts of the set). The best value of "
-        "each column is bold. Only runs with other seeds can tell whether a difference means "
-        "anything.",
+        "each column is bold.",
         to_markdown(runs, columns).rstrip(),
+        *(part for finding in findings for part in finding.in_markdown()),
         *(f"> **Warning:** {escape_markdown(fault)}" for fault in faults),
         *links,
     ]

@@ -49,7 +49,7 @@ _NOT_PLAIN = re.compile(r"[^\w.-]+")
 
 @dataclasses.dataclass(frozen=True)
 class ComparedRun:
-    """One run of a comparison.
+    """One run of a comparison, or several seeds of one setting as one entry.
 
     Attributes:
         label: Its label.
@@ -60,6 +60,8 @@ class ComparedRun:
         scores: The scores of that checkpoint.
         values: The value of each metric for each image, by the names of the images.
         record: What the run's own files say.
+        seeds: The runs that were pooled, see `comparison_seeds`; then folder, step and record are
+            those of the first. Empty: a single run.
     """
 
     label: str
@@ -70,21 +72,37 @@ class ComparedRun:
     scores: SavedScores
     values: ImageValues
     record: Record
+    seeds: "tuple[ComparedRun, ...]" = ()
+
+    @property
+    def members(self) -> "tuple[ComparedRun, ...]":
+        """The pooled runs, or the run itself."""
+        return self.seeds or (self,)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds per 1000 steps, training alone; None if the run does not say."""
-        at_end = self.record.total("seconds_per_1000_steps")
-        return self.record.newest("seconds_per_1000_steps") if at_end is None else at_end
+        """Seconds per 1000 steps, training alone, mean over seeds; None if no run says."""
+        known = [found for run in self.members if (found := _seconds(run.record)) is not None]
+        return sum(known) / len(known) if known else None
 
     @property
     def hardware(self) -> str:
         """The hardware of the run's last start; '' if the run does not say."""
-        if not self.record.starts or not self.record.starts[-1].hardware:
-            return ""
-        found = self.record.starts[-1].hardware
-        devices, device, machine = (found.get(key, "?") for key in ("devices", "device", "machine"))
-        return f"{devices} x {device}, {machine}"
+        found = dict.fromkeys(_hardware(run.record) for run in self.members)
+        return "; ".join(one for one in found if one)
+
+
+def _seconds(record: Record) -> float | None:
+    at_end = record.total("seconds_per_1000_steps")
+    return record.newest("seconds_per_1000_steps") if at_end is None else at_end
+
+
+def _hardware(record: Record) -> str:
+    if not record.starts or not record.starts[-1].hardware:
+        return ""
+    found = record.starts[-1].hardware
+    devices, device, machine = (found.get(key, "?") for key in ("devices", "device", "machine"))
+    return f"{devices} x {device}, {machine}"
 
 
 def label_runs(workdirs: Sequence[str], labels: Sequence[str]) -> list[str]:
@@ -222,7 +240,7 @@ def find_faults(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[str
             shared = len(first.values.keys() & run.values.keys())
             faults.append(
                 f"{run.label}: scored on {len(run.values)} images, {first.label} on "
-                f"{len(first.values)}; they share {shared}"
+                f"{len(first.values)}; they share {shared}, and only these are compared one by one"
             )
     least = min(len(run.values) for run in runs)
     if "fid" in metrics and least < LEAST_FOR_FID:

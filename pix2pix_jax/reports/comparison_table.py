@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pix2pix_jax.core.cells import guard
 from pix2pix_jax.core.config import flatten
@@ -81,7 +81,11 @@ def build_columns(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[C
 
 
 def _steps(run: ComparedRun) -> str:
-    return f"{run.step:,} of {int(run.record.step):,}"
+    return "; ".join(_distinct(f"{one.step:,} of {int(one.record.step):,}" for one in run.members))
+
+
+def _distinct(texts: Iterable[object]) -> list[str]:
+    return list(dict.fromkeys(map(str, texts)))
 
 
 def _metric_column(runs: Sequence[ComparedRun], metric: str) -> Column:
@@ -151,33 +155,49 @@ def code_in_markdown(text: str) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
-def write_csv(runs: Sequence[ComparedRun], metrics: Sequence[str], path: pathlib.Path) -> None:
-    """Write the table as plain numbers, a row for each run; a missing number is an empty cell."""
+def write_csv(
+    runs: Sequence[ComparedRun],
+    metrics: Sequence[str],
+    path: pathlib.Path,
+    further: Sequence[Mapping[str, object]] = (),
+) -> None:
+    """Write the table as plain numbers, a row for each run; a missing number is an empty cell.
+
+    Args:
+        runs: The runs.
+        metrics: Columns of the table.
+        path: The file.
+        further: More cells by title, a mapping for each run with the same titles; empty: none.
+    """
     titles = ["run", "workdir", "step", "steps", "n", "seconds_per_1000_steps", "parameters"]
     for metric in map(guard, metrics):
         titles += [metric, f"{metric}_std"]
+    titles += [guard(title) for title in (further[0] if further else ())]
     with (
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(titles)
-        for run in runs:
-            cells: list[object] = [guard(run.label), guard(str(run.folder))]
-            cells += [run.step, int(run.record.step)]
+        for run, more in zip(runs, further or [{}] * len(runs), strict=True):
+            folders = "; ".join(str(one.folder) for one in run.members)
+            cells: list[object] = [guard(run.label), guard(folders)]
+            cells.append("; ".join(_distinct(one.step for one in run.members)))
+            cells.append("; ".join(_distinct(int(one.record.step) for one in run.members)))
             cells += [run.scores.count, run.seconds, run.parameters]
             for metric in metrics:
                 score = run.scores.metrics[metric]
                 cells += [score.mean, score.deviation]
+            cells += more.values()
             writer.writerow(cells)
 
 
 def find_differing_settings(runs: Sequence[ComparedRun]) -> list[DifferingSetting]:
     """Return the settings whose values differ between the runs."""
-    configs = [flatten(run.config) for run in runs]
+    configs = [[flatten(one.config) for one in run.members] for run in runs]
     found = []
-    for key in configs[0]:
-        values = [repr(config[key]) for config in configs]
+    for key in configs[0][0]:
+        values = [", ".join(_distinct(repr(one[key]) for one in run)) for run in configs]
         if len(set(values)) > 1 and not key.startswith(_KEYS_WITHOUT_EFFECT_ON_RESULTS):
             found.append(DifferingSetting(key, values))
     return found
