@@ -9,10 +9,8 @@ from pix2pix_jax.reports.comparison_seeds import seed_rows
 from pix2pix_jax.reports.comparison_table import escape_markdown
 
 _ABOUT_SEEDS = (
-    "An entry of several seeds is their mean, image by image. Here: the lowest and the highest "
-    "score of its seeds, ± the standard deviation over the seeds. A difference between entries "
-    "that is not clearly larger may be the luck of a seed. Pictures and curves are those of the "
-    "entry's first seed."
+    "A pooled entry is the mean of its runs, image by image. Here: the lowest and the highest "
+    "score of these runs, ± their standard deviation. Pictures and curves are those of its first run."
 )
 
 
@@ -23,21 +21,21 @@ class Finding:
     Attributes:
         name: Its place in the page.
         title: Heading.
-        note: What it says, in plain words.
+        notes: What it says, in plain words: paragraphs.
         rows: Headings, then the rows.
     """
 
     name: str
     title: str
-    note: str
+    notes: list[str]
     rows: list[list[str]]
 
     def in_markdown(self) -> list[str]:
-        """Return heading, table and note as paragraphs of Markdown."""
+        """Return heading, table and notes as paragraphs of Markdown."""
         lines = [[escape_markdown(cell) for cell in row] for row in self.rows]
         lines.insert(1, ["---"] * len(lines[0]))
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return [f"## {escape_markdown(self.title)}", table, escape_markdown(self.note)]
+        return [f"## {escape_markdown(self.title)}", table, *map(escape_markdown, self.notes)]
 
 
 def build_findings(
@@ -54,8 +52,8 @@ def build_findings(
     if differences:
         rows = [list(HEADINGS), *(one.cells for one in differences)]
         title = f"Differences from {runs[0].label}"
-        found.append(Finding("differences", title, explain_differences(runs), rows))
+        found.append(Finding("differences", title, explain_differences(runs, differences), rows))
     rows = seed_rows(runs, metrics)
     if rows:
-        found.append(Finding("seeds", "Spread over seeds", _ABOUT_SEEDS, rows))
+        found.append(Finding("seeds", "Spread over seeds", [_ABOUT_SEEDS], rows))
     return found

@@ -13,7 +13,7 @@ from pix2pix_jax.core.errors import InputError, one_line
 from pix2pix_jax.evaluation.metrics.table import names_per
 from pix2pix_jax.evaluation.run_scores import ScoringOptions
 from pix2pix_jax.evaluation.scorecard import Wanted
-from pix2pix_jax.reports.comparison_runs import ComparedRun, collect
+from pix2pix_jax.reports.comparison_runs import ComparedRun, collect, find_faults
 from pix2pix_jax.reports.comparison_table import find_differing_settings
 from pix2pix_jax.reports.numbers import format_significant
 from pix2pix_jax.reports.saved_scores import ImageValues, SavedScore
@@ -151,21 +151,23 @@ def find_seed_faults(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the reasons why runs should not have been pooled, one line each."""
     faults = []
     for run in runs:
+        if not run.seeds:
+            continue
+        # These are told by `find_faults`, which knows those without effect.
         others = [
-            found.key for found in find_differing_settings(run.members) if found.key != "seed"
+            found.key
+            for found in find_differing_settings(run.seeds)
+            if found.key != "seed" and not found.key.startswith(("data.", "derive."))
         ]
         if others:
+            listed = ", ".join(others)
+            faults.append(f"{run.label}: its runs differ in more than the seed: {listed}")
+        faults += [f"{run.label}: {fault}" for fault in find_faults(run.seeds, ())]
+        seeds = [one.config.seed for one in run.seeds]
+        twice = [seed for seed in seeds if seeds.count(seed) > 1]
+        if twice:
             faults.append(
-                f"{run.label}: its runs differ in more than the seed: {', '.join(others)}"
-            )
-        seeds = [one.config.seed for one in run.members]
-        if len(set(seeds)) < len(seeds):
-            faults.append(
-                f"{run.label}: two of its runs have the same seed; their spread is no news"
-            )
-        if any(one.values.keys() != run.values.keys() for one in run.seeds):
-            faults.append(
-                f"{run.label}: its runs were scored on different images; image by image, only the "
-                f"{len(run.values)} that all of them have are compared"
+                f"{run.label}: two of its runs have the seed {twice[0]}, so their spread says "
+                "little about other seeds"
             )
     return faults

@@ -81,7 +81,13 @@ def build_columns(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[C
 
 
 def _steps(run: ComparedRun) -> str:
-    return "; ".join(_distinct(f"{one.step:,} of {int(one.record.step):,}" for one in run.members))
+    return "; ".join(_distinct(map(_step, run.members)))
+
+
+def _step(run: ComparedRun) -> str:
+    # A bundle has no record of the steps that were taken.
+    taken = int(run.record.step)
+    return f"{run.step:,} of {taken:,}" if taken else f"{run.step:,}"
 
 
 def _distinct(texts: Iterable[object]) -> list[str]:
@@ -183,7 +189,7 @@ def write_csv(
             folders = "; ".join(str(one.folder) for one in run.members)
             cells: list[object] = [guard(run.label), guard(folders)]
             cells.append("; ".join(_distinct(one.step for one in run.members)))
-            cells.append("; ".join(_distinct(int(one.record.step) for one in run.members)))
+            cells.append("; ".join(_distinct(int(one.record.step) or "" for one in run.members)))
             cells += [run.scores.count, run.seconds, run.parameters]
             for metric in metrics:
                 score = run.scores.metrics[metric]

@@ -37,6 +37,20 @@ def test_runs_become_a_table_curves_and_pictures(runs, tmp_path):
     }
 
 
+def test_a_pattern_is_one_entry(runs, tmp_path):
+    for number, run in enumerate((runs[0], runs[0], runs[1])):
+        (tmp_path / f"{'aab'[number]}_seed{number}").symlink_to(run)
+    places = [str(tmp_path / f"{name}_seed*") for name in "ab"]
+    out_flags = ("--labels", "a,b", "--images", 1, "--output", tmp_path / "out")
+    status, out, error = compare(*places, *out_flags)
+    assert status == 0, error
+    assert "| a | 2 | " in out
+    assert "| b | l1 | " in out
+    assert "warning: a: two of its runs have the seed 0" in out
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "a: translations of its first run, a_seed0." in page
+
+
 def test_flags_choose_labels_split_metrics_and_images(runs, tmp_path):
     status, out, error = compare(
         *(*runs, "--labels", "32 pixels,16 pixels", "--split", "val", "--metrics", "l2"),
@@ -60,6 +74,7 @@ def test_flags_choose_labels_split_metrics_and_images(runs, tmp_path):
         (["ONE", "EMPTY", "--output", "OUT"], "there is no checkpoint"),
         (["ONE", "ONE", "--output", "OUT"], "two runs have the label"),
         (["ONE", "TWO", "--labels", "x", "--output", "OUT"], "--labels has 1, but there are 2"),
+        (["ONE", "no_seed*", "--output", "OUT"], "'no_seed*': no folder matches this pattern"),
         (["ONE", "--metrics", "lpips", "--output", "OUT"], "--metrics 'lpips': choose from"),
         (["ONE", "--split", "holdout", "--output", "OUT"], "split 'holdout': choose from"),
         (["ONE", "--checkpoint", "4", "--output", "OUT"], "choose from best, latest, 3, 6"),

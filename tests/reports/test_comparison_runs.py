@@ -201,7 +201,9 @@ def test_another_seed_means_other_data_only_if_the_seed_decides_the_data():
 
 def test_runs_scored_on_other_images_are_a_fault():
     runs = [compared_run("a", images=("x", "y", "z")), compared_run("b", images=("y", "w"))]
-    assert find_faults(runs, []) == ["b: scored on 2 images, a on 3; they share 1"]
+    assert find_faults(runs, []) == [
+        "b: scored on 2 images, a on 3; they share 1, and only these are compared one by one"
+    ]
 
 
 def test_a_fid_of_few_images_is_a_fault():

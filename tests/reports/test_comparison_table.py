@@ -63,6 +63,15 @@ def test_columns_give_size_steps_and_number_of_images():
     assert cells(columns, "n") == [("2", False)]
 
 
+def test_a_bundle_has_a_step_but_no_steps_taken(tmp_path):
+    run = compared_run(steps=0, l1=0.5)
+    assert cells(build_columns([run], ["l1"]), "step") == [("4", False)]
+    write_csv([run], ["l1"], tmp_path / "c.csv")
+    with (tmp_path / "c.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["step"], row["steps"]) == ("4", "")
+
+
 def test_markdown_has_a_row_for_each_run():
     runs = [compared_run("a|b", l1=0.5), compared_run("c", l1=0.25)]
     lines = to_markdown(runs, build_columns(runs, ["l1"])[:1]).splitlines()
