@@ -4,8 +4,8 @@
     pix2pix-jax compare runs/batch runs/instance --metrics l1,lab_a,lab_b --output norms/
     pix2pix-jax compare 'runs/a_seed*' 'runs/b_seed*' --output seeds/
 
-Every run is compared with the first one, image by image. A quoted pattern is one entry: the seeds
-of one setting, averaged.
+Every run is compared with the first one, image by image, with an interval for the difference. A
+quoted pattern is one entry: the seeds of one setting, averaged.
 
 Writes comparison.html (one file that opens from disk), comparison.md, comparison.csv, curves.png
 and images.png. Scores that `pix2pix-jax evaluate` left in a run's folder are used; the others are

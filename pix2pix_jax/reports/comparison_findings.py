@@ -10,7 +10,8 @@ from pix2pix_jax.reports.comparison_table import escape_markdown
 
 _ABOUT_SEEDS = (
     "A pooled entry is the mean of its runs, image by image. Here: the lowest and the highest "
-    "score of these runs, ± their standard deviation. Pictures and curves are those of its first run."
+    "score of these runs, ± their standard deviation. Pictures and curves are those of its "
+    "first run."
 )
 
 
