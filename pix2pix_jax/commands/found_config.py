@@ -128,6 +128,8 @@ def _say_layout(finding: Finding, root: str, seen: Survey) -> None:
     count = len(layout.items)
     one, several = _CALLED[layout.source]
     text = f"{count} {one if count == 1 else several}, {seen.reason}"
+    if len(seen.sides) > 2:
+        text = text.replace("of two files", f"of {len(seen.sides)} files", 1)
     if layout.elsewhere:
         text += f"; not used: {len(layout.elsewhere)} images ({some_of(layout.elsewhere)})"
     finding.say("layout", text, "data.folder_a", "data.folder_b", "data.pair_by")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from pix2pix_jax.commands.finding import Finding, plain
+from pix2pix_jax.commands.found_sources import contents, find_several, limits_of
 from pix2pix_jax.data.preparation.survey import Side, Survey
-from pix2pix_jax.data.values import judge, propose
+from pix2pix_jax.data.values import judge
 from pix2pix_jax.images.pixels import white
 
 _DRAWN = 0.15  # difference in plain areas: 0.18 to 0.42 in edges2shoes, facades and maps
@@ -26,6 +27,10 @@ def find_sides(finding: Finding, seen: Survey) -> None:
     if kind:
         _find_derived(finding, seen.sides[0])
         return
+    if len(seen.sides) > 2:
+        find_several(finding, seen)
+        _find_side(finding, "target", *_target_of(finding, seen))
+        return
     halves = {"side_by_side": ("the left half", "the right half")}
     first = layout.items[0].paths
     where = halves.get(layout.source) or tuple(_place(path, first) for path in first)
@@ -39,6 +44,12 @@ def find_sides(finding: Finding, seen: Survey) -> None:
     )
     for name, number in zip(("source", "target"), order, strict=True):
         _find_side(finding, name, "AB"[number], seen.sides[number])
+
+
+def _target_of(finding: Finding, seen: Survey) -> tuple[str, Side]:
+    """Return what the one target beside several sources is called, and what it holds."""
+    place = -1 if finding.config.data.direction == "AtoB" else 0
+    return seen.layout.letters[place], seen.sides[place]
 
 
 def _hint(sides: Sequence[Side]) -> str:
@@ -59,7 +70,7 @@ def _place(path: pathlib.Path, both: Sequence[pathlib.Path]) -> str:
 def _find_side(finding: Finding, name: str, letter: str, side: Side) -> None:
     """Set the keys of one side."""
     values, keys = side.values, [f"data.{name}_{part}" for part in ("channels", "dtype", "range")]
-    text = f"{letter}, {_contents(side)}"
+    text = f"{letter}, {contents(side)}"
     if side.classes and name == "source":
         finding.put("data.source_classes", side.classes)
         text += f": class indices, {side.classes} classes, one channel each"
@@ -68,7 +79,7 @@ def _find_side(finding: Finding, name: str, letter: str, side: Side) -> None:
     finding.put(keys[0], side.channels)
     finding.put(keys[1], values.dtype)
     wrong = judge(values, 0.0, white(np.dtype(values.dtype)))
-    limits = propose(values) if wrong and values.dtype != "uint8" else None
+    limits = limits_of(side)
     if side.classes and side.channels == 1 and values.bands == 1:
         limits = (0.0, float(side.classes - 1))
         text += (
@@ -85,18 +96,6 @@ def _find_side(finding: Finding, name: str, letter: str, side: Side) -> None:
     finding.say(name, text, *keys)
 
 
-def _contents(side: Side) -> str:
-    """Say what a side's files hold."""
-    values = side.values
-    low, high = values.limits
-    text = f"{values.bands} x {values.dtype}, values {low:.6g} to {high:.6g}"
-    if values.not_finite.any():
-        text += f", {values.whole[1]:.2%} not finite, which training refuses"
-    if side.channels != values.bands:
-        text += f", taken as {side.channels} channels"
-    return f"{text} ({side.note})" if side.note else text
-
-
 def _find_derived(finding: Finding, side: Side) -> None:
     """Set the keys of both sides where one is made from the other."""
     kind = finding.config.derive.kind
@@ -106,7 +105,7 @@ def _find_derived(finding: Finding, side: Side) -> None:
     if kind == "lab":
         finding.put("data.source_channels", 1)
         finding.put("data.target_channels", 2)
-        finding.say("sides", f"{_contents(side)}: from lightness to the two colours of Lab")
+        finding.say("sides", f"{contents(side)}: from lightness to the two colours of Lab")
         return
     _find_side(finding, kept, "the images", side)
     for part in ("dtype", "range"):

@@ -37,7 +37,10 @@ def parse_arguments() -> argparse.Namespace:
     cli.add_workdir_flag(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--input", type=cli.filled_path, help="an image file, a folder of them, or a video"
+        "--input",
+        type=cli.filled_path,
+        help="an image file, a folder of them, or a video; of a run with several sources one file "
+        "or folder for each, with commas between them",
     )
     what.add_argument("--split", help="a split of the run's own data: train, val or test")
     parser.add_argument(

@@ -7,6 +7,7 @@ from pix2pix_jax.core.rules import (
     Choice,
     Key,
     Number,
+    OneOrSeveral,
     Own,
     Several,
     Switch,
@@ -21,6 +22,9 @@ _RANGE = Several(
     Number(-1e38, 1e38),
     "give the values that become -1 and 1, the smaller one first, or nothing",
     (0, 2),
+)
+_SOURCE_RANGE = Several(
+    _RANGE.each, f"{_RANGE.expected}; with several sources, two for each", tuple(range(0, 101, 2))
 )
 
 
@@ -57,14 +61,24 @@ DATA_KEYS = {
         "image feature of tfds:<name> that is the target; '': its second, or its only one",
     ),
     "data.folder_a": Key(
-        "", Text(), "for folders: name of folder A, such as aerial; '': the usual names"
+        "",
+        OneOrSeveral(Text()),
+        "for folders: name of folder A, such as aerial, or of several sources, such as rgb,height; "
+        "'': the usual names",
     ),
     "data.folder_b": Key(
-        "", Text(), "for folders: name of folder B, such as street; '': the usual names"
+        "",
+        OneOrSeveral(Text()),
+        "for folders: name of folder B, such as street, or of several sources with BtoA; '': the "
+        "usual names",
     ),
     "data.pair_by": Key(
         (),
-        Several(Text(), "give the two ends of files' names, such as _A,_B, or ()", (0, 2)),
+        Several(
+            Text(),
+            "give the ends of files' names, such as _A,_B, one for each source and target, or ()",
+            (0, *range(2, 101)),
+        ),
         "for folders with both sides in one: how names of A and B end, such as _A,_B; (): the "
         "usual ways",
     ),
@@ -106,17 +120,25 @@ DATA_KEYS = {
         (), _size(0, 1, 2), "size that crops are cut from; (): image_size * 286 / 256"
     ),
     "data.source_channels": Key(
-        3, _CHANNELS, "channels of the source: 1 gray, 3 RGB, 4 RGBA; any number from .npy and .tif"
+        3,
+        OneOrSeveral(_CHANNELS),
+        "channels of the source: 1 gray, 3 RGB, 4 RGBA; any number from .npy and .tif; of several "
+        "sources 3,1,1",
     ),
     "data.target_channels": Key(
         3, _CHANNELS, "channels of the target: 1 gray, 3 RGB, 4 RGBA; any number from .npy and .tif"
     ),
-    "data.source_dtype": Key("uint8", Choice(choices.FILE_DTYPES), "dtype of the source's files"),
+    "data.source_dtype": Key(
+        "uint8",
+        OneOrSeveral(Choice(choices.FILE_DTYPES)),
+        "dtype of the source's files; of several sources uint8,uint16",
+    ),
     "data.target_dtype": Key("uint8", Choice(choices.FILE_DTYPES), "dtype of the target's files"),
     "data.source_range": Key(
         (),
-        _RANGE,
-        "values of the source's files that become -1 and 1; (): the dtype's range, or 0, 1",
+        _SOURCE_RANGE,
+        "values of the source's files that become -1 and 1; (): the dtype's range, or 0, 1; of two "
+        "sources 0,255,-5,40",
     ),
     "data.target_range": Key(
         (),
@@ -125,8 +147,9 @@ DATA_KEYS = {
     ),
     "data.source_classes": Key(
         0,
-        Whole(0, 2**10),
-        "number of classes if the source's pixels are class indices; 0: they are colours",
+        OneOrSeveral(Whole(0, 2**10)),
+        "number of classes if the source's pixels are class indices; 0: they are colours; of "
+        "several sources 0,19",
     ),
     "data.synthetic_pairs": Key(
         (400, 40, 40),

@@ -11,7 +11,7 @@ from pix2pix_jax.core.data_keys import DATA_KEYS
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.network_keys import NETWORK_KEYS
 from pix2pix_jax.core.own_code_files import is_own
-from pix2pix_jax.core.rules import Key, Rule, Several, Switch, Text, plain
+from pix2pix_jax.core.rules import Key, OneOrSeveral, Rule, Several, Switch, Text, plain
 from pix2pix_jax.core.training_keys import GENERAL_KEYS, TRAINING_KEYS
 
 KEYS: dict[str, Key] = GENERAL_KEYS | DATA_KEYS | NETWORK_KEYS | TRAINING_KEYS
@@ -59,7 +59,7 @@ def parse(key: str, text: str) -> Any:
     value: Any = text
     if isinstance(rule, Switch):
         value = _BOOLS.get(text.lower(), text)
-    elif isinstance(rule, Several) and _needs_no_quotes(rule, text):
+    elif isinstance(rule, Several | OneOrSeveral) and _needs_no_quotes(rule, text):
         value = tuple(part.strip() for part in text.split(","))
     elif not isinstance(rule, Text) or text[:1] in ("'", '"'):
         try:
@@ -71,9 +71,11 @@ def parse(key: str, text: str) -> Any:
     return convert(key, value)
 
 
-def _needs_no_quotes(rule: Several, text: str) -> bool:
+def _needs_no_quotes(rule: Several | OneOrSeveral, text: str) -> bool:
     """Return whether a text is a tuple of texts without quotes and brackets."""
     parts = [part.strip() for part in text.split(",")]
+    if not text and isinstance(rule, OneOrSeveral):
+        return isinstance(rule.each, Text)
     if type(rule.each) is Text and text:  # any text, not only names
         return text[0] not in "([\"'"
     return all(map(_is_word, parts))

@@ -207,6 +207,37 @@ class Several:
 
 
 @dataclasses.dataclass(frozen=True)
+class OneOrSeveral:
+    """A value, or a tuple of two or more: one for each source.
+
+    Attributes:
+        each: What each value may be.
+    """
+
+    each: Rule
+
+    @property
+    def expected(self) -> str:
+        """See `Rule`."""
+        return f"{self.each.expected}; with several sources, one for all or one for each"
+
+    def convert(self, value: Any) -> Any:
+        """Accept a value or up to 100; a tuple or list of one stands for that one."""
+        if not isinstance(value, tuple | list | range):
+            return self.each.convert(value)
+        if not 0 < len(value) <= _MOST_VALUES:
+            return None
+        parts = tuple(self.each.convert(plain(part)) for part in value)
+        if any(part is None for part in parts):
+            return None
+        return parts[0] if len(parts) == 1 else parts
+
+    def allows(self, value: Any) -> bool:
+        """See `Rule`."""
+        return all(map(self.each.allows, value if isinstance(value, tuple) else (value,)))
+
+
+@dataclasses.dataclass(frozen=True)
 class Key:
     """A key of the configuration.
 

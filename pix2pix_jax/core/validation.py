@@ -8,6 +8,7 @@ from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.own_code_files import is_own
+from pix2pix_jax.core.source_parts import source_parts
 
 # Keys that may hold a path.
 _PATHS = ("data.root", "data.archive", "train.init_from", "eval.palette")
@@ -88,8 +89,9 @@ def validate(config: ConfigDict) -> None:
     _check_best_metric(config)
     for key in ("data.source_range", "data.target_range"):
         limits = get(config, key)
-        if limits and limits[0] >= limits[1]:
+        if any(low >= high for low, high in zip(limits[::2], limits[1::2], strict=True)):
             raise InputError(f"{key}={limits}: {keys.RULES[key].expected}")
+    source_parts(config.data)
     weights, count = config.loss.extra_weights, len(config.loss.extra)
     if len(weights) not in (0, count):
         raise InputError(

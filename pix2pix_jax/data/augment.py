@@ -18,9 +18,15 @@ from pix2pix_jax.core.choices import JITTER_SIDES
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import describe, trace
-from pix2pix_jax.data.jitter import cut_out, jitter_colours
+from pix2pix_jax.data.jitter import (
+    coloured_parts,
+    cut_out,
+    has_colours,
+    jitter_colours,
+    jitter_parts,
+)
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.data.warps import Warp
+from pix2pix_jax.data.warps import Crisp, Warp, crisp_channels
 
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
 # Keys of the section `augment` that are applied here.
@@ -130,7 +136,8 @@ def augment(
     options: Augmentation,
     encode_source: Callable[[Array], Array],
     encode_target: Callable[[Array], Array],
-    crisp: tuple[bool, bool] = (False, False),
+    crisp: tuple[Crisp, Crisp] = (False, False),
+    coloured: tuple[tuple[int, bool], ...] = (),
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
 ) -> Examples:
     """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
@@ -145,7 +152,10 @@ def augment(
         options: What to do.
         encode_source: Maps stored sources, NHWC, to float32 in [-1, 1] with any number of channels.
         encode_target: The same for targets.
-        crisp: Whether the values of sources, and of targets, must not be interpolated: classes.
+        crisp: Whether the values of sources, and of targets, must not be interpolated: classes; or
+            of each channel as stored.
+        coloured: For each of several sources, how many channels the networks see of it, and whether
+            these are colours that `color_jitter` may change; (): one source, which has colours.
         own: Own augmentations of one example, `(key, source, target)`, applied last.
 
     Returns:
@@ -159,7 +169,7 @@ def augment(
     source = encode_source(move_source(keys, source))
     target = encode_target(move_target(keys, target))
     if options.jitters("source"):
-        source = jitter(keys, source)
+        source = jitter_parts(functools.partial(jitter, keys), source, coloured)
     if options.jitters("target"):
         target = jitter(keys, target)
     if options.cutout:
@@ -170,7 +180,7 @@ def augment(
 
 
 def _move(
-    key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation, nearest: bool
+    key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation, nearest: Crisp
 ) -> Real[Array, "h2 w2 c"]:
     """Warp, crop, mirror and rotate an image; a key moves images of one size in the same way."""
     if options.warp.on:
@@ -217,10 +227,12 @@ def build_augment(
     """
     chosen = {name: section[name] for name in _ON_DEVICE}
     options = Augmentation(image_size=image_size, **chosen)
-    if options.jitters("source") and form.source.classes:
+    parts = form.source.parts
+    if options.jitters("source") and not any(map(has_colours, parts)):
+        classes = ",".join(str(part.classes) for part in parts)
         raise InputError(
             f"augment.color_jitter={options.color_jitter} with "
-            f"data.source_classes={form.source.classes}: classes have no colours; set "
+            f"data.source_classes={classes}: classes have no colours; set "
             "augment.jitter_side=target, or no jitter"
         )
     if any(options.color_jitter) and form.is_lab:
@@ -234,7 +246,8 @@ def build_augment(
         options=options,
         encode_source=form.source.to_network,
         encode_target=form.target.to_network,
-        crisp=(bool(form.source.classes), bool(form.target.classes)),
+        crisp=(crisp_channels(parts), bool(form.target.classes)),
+        coloured=coloured_parts(parts) if len(parts) > 1 else (),
         own=own,
     )
 

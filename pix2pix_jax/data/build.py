@@ -14,10 +14,20 @@ from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs, relative_names
 from pix2pix_jax.data.published import build_published
 from pix2pix_jax.data.selection import Patches, Subset, choose_split
-from pix2pix_jax.data.sources import ALL, SPLITS, STAND_INS, Folders, SideBySide, Single, Source
+from pix2pix_jax.data.sources import (
+    ALL,
+    SPLITS,
+    STAND_INS,
+    Folders,
+    SeveralFolders,
+    SideBySide,
+    Single,
+    Source,
+)
 from pix2pix_jax.data.synthetic import SyntheticPairs
 from pix2pix_jax.data.tfds import build_tfds
 from pix2pix_jax.images.listing import list_images
+from pix2pix_jax.images.stacked import StackedEncoding
 
 
 def _folders(split: str) -> tuple[str, ...]:
@@ -26,23 +36,35 @@ def _folders(split: str) -> tuple[str, ...]:
 
 
 def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
-    if form.source.classes:
+    (source,) = form.source.parts  # several are in folders
+    if source.classes:
         raise InputError(
-            f"data.source_classes={form.source.classes}: class indices and photos do not fit into "
+            f"data.source_classes={source.classes}: class indices and photos do not fit into "
             "one file; choose data.source=folders"
         )
     layout = "side-by-side pairs (A left, B right)"
     folder, paths = find_files(data.root, _folders(split), layout, build_names(data))
     names = relative_names(folder, paths)
-    return SideBySide(paths, names, form.direction, form.source, form.target)
+    return SideBySide(paths, names, form.direction, source, form.target)
 
 
 def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
     pairs = find_folder_pairs(data.root, _folders(split), data.unpaired, build_names(data))
-    sides = tuple(zip(*pairs.values(), strict=True))
-    if form.direction == "BtoA":
-        sides = sides[::-1]
-    return Folders(sides[0], sides[1], tuple(pairs), form.source, form.target)
+    count = len(next(iter(pairs.values()))) - 1
+    if count != len(form.source.parts):
+        raise InputError(
+            f"data.root={data.root!r}: has {count} sources, and the keys speak of "
+            f"{len(form.source.parts)}; `train --data` finds the keys, or set data.folder_a and "
+            "data.folder_b"
+        )
+    sides = [paths if form.direction == "AtoB" else paths[::-1] for paths in pairs.values()]
+    targets = tuple(side[-1] for side in sides)
+    if isinstance(form.source, StackedEncoding):
+        # Turned round, B1 and B2 are before A, and in their own order.
+        sources = [side[:-1] if form.direction == "AtoB" else side[-2::-1] for side in sides]
+        return SeveralFolders(tuple(sources), targets, tuple(pairs), form.source, form.target)
+    first = tuple(side[0] for side in sides)
+    return Folders(first, targets, tuple(pairs), form.source, form.target)
 
 
 def _build_single(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
@@ -74,7 +96,7 @@ def _build_tfds(data: ConfigDict, form: PairFormat, split: str, seed: int) -> So
     return build_tfds(
         data.source.partition(":")[2],
         split,
-        source=form.single if single else form.source,
+        source=form.single if single else form.source.parts[0],
         target=form.single if single else form.target,
         data_dir=data.root,
         source_feature=data.tfds_source,
@@ -93,7 +115,7 @@ def _build_published(data: ConfigDict, form: PairFormat, split: str, seed: int) 
     return build_published(
         data.source.partition(":")[2],
         split,
-        source=form.source,
+        source=form.source.parts[0],
         target=form.target,
         data_dir=root,
         archive=data.archive,

@@ -1,9 +1,13 @@
 """Random changes of the colours of one image, and holes in it; on the device."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.pixels import LUMA
 
 # Numbers of the draws, for `fold_in`; see `augment`.
@@ -45,6 +49,50 @@ def _gray(image: Float[Array, "h w c"]) -> Float[Array, "h w 1"]:
     is_rgb = image.shape[-1] == len(LUMA)
     weights = jnp.array(LUMA) if is_rgb else jnp.full(image.shape[-1], 1 / image.shape[-1])
     return jnp.sum(image * weights[None, None], axis=-1, keepdims=True)
+
+
+def jitter_parts(
+    jitter: Callable[[Array], Array],
+    source: Float[Array, "n h w c"],
+    coloured: tuple[tuple[int, bool], ...],
+) -> Float[Array, "n h w c"]:
+    """Change the colours of each source that has some, all by the same factors.
+
+    Args:
+        jitter: Changes the colours of images.
+        source: The sources, stacked.
+        coloured: From `coloured_parts`; (): one source, which has colours.
+    """
+    if not coloured:
+        return jitter(source)
+    ends = np.cumsum([count for count, _ in coloured]).tolist()
+    parts = jnp.split(source, ends[:-1], axis=-1)
+    changed = [
+        jitter(part) if has else part for part, (_, has) in zip(parts, coloured, strict=True)
+    ]
+    return jnp.concatenate(changed, axis=-1)
+
+
+def has_colours(part: Encoding) -> bool:
+    """Return whether a source is a picture, whose colours may be changed, and no classes."""
+    return not part.classes
+
+
+def coloured_parts(parts: tuple[Encoding, ...]) -> tuple[tuple[int, bool], ...]:
+    """Return for each of several sources how many channels networks see, and if they are colours.
+
+    Beside others, RGB and 8-bit gray are pictures; bands, 16-bit gray and float32 are measurements,
+    such as heights, whose values mean something.
+    """
+    return tuple(
+        (
+            part.depth,
+            has_colours(part)
+            and part.dtype != "float32"
+            and (part.channels == 3 or (part.channels, part.dtype) == (1, "uint8")),
+        )
+        for part in parts
+    )
 
 
 def cut_out(

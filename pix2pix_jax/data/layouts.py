@@ -3,12 +3,23 @@
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.names import SEPARATORS, SIDE_NAMES, USUAL, Names, Two, choose_suffixes
+from pix2pix_jax.data.names import (
+    MOST_NUMBERED,
+    SEPARATORS,
+    SIDE_NAMES,
+    USUAL,
+    Names,
+    Two,
+    choose_suffixes,
+    divide,
+)
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images.listing import has_images, list_images, say_once, sub_folders
+
+Places = Mapping[tuple[str, ...], Sequence[pathlib.Path]]  # folders by their parts in lower case
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,21 +27,29 @@ class Sides:
     """Where the two sides of some pairs are.
 
     Attributes:
-        first: Folder of A.
-        second: Folder of B; the same if files' names tell the sides apart.
-        suffixes: How names of A and of B then end, in lower case; (): partners have the same.
+        folders: Folders of A and of B, in this order. They are the same if files' names tell the
+            sides apart. If there are several sources, each has one.
+        suffixes: How names of files in each then end, in lower case; (): partners have the same.
+        words: What the folders were looked for as.
     """
 
-    first: pathlib.Path
-    second: pathlib.Path
-    suffixes: Two | tuple[()] = ()
+    folders: tuple[pathlib.Path, ...]
+    suffixes: tuple[str, ...] = ()
+    words: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def __str__(self) -> str:
+        *before, last = self.places
+        return f"{', '.join(before)} and {last}"
+
+    @property
+    def places(self) -> list[str]:
+        """Where the files of each folder are, in words."""
         if not self.suffixes:
-            return f"{self.first} and {self.second}"
-        one, two = (f"*{suffix}.*" for suffix in self.suffixes)
-        other = "" if self.first == self.second else f"{self.second}/"
-        return f"{self.first}/{one} and {other}{two}"
+            return list(map(str, self.folders))
+        ends = [f"*{suffix}.*" for suffix in self.suffixes]
+        if len(set(self.folders)) == 1:
+            return [f"{self.folders[0]}/{ends[0]}", *ends[1:]]
+        return [f"{folder}/{end}" for folder, end in zip(self.folders, ends, strict=True)]
 
     @property
     def how(self) -> str:
@@ -93,11 +112,11 @@ def find_sides(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, Side
     """
     if not root:
         return {}
-    folders = _find_two_folders(pathlib.Path(root), names)
+    folders = _find_folders(pathlib.Path(root), names)
     if not folders and not names.folders:
         found = _find_suffixes(pathlib.Path(root), names)
     elif names.suffixes:
-        ends = _lower(names.suffixes)
+        ends = tuple(map(str.casefold, names.suffixes))
         found = {
             split: dataclasses.replace(sides, suffixes=ends) for split, sides in folders.items()
         }
@@ -109,24 +128,13 @@ def find_sides(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, Side
     return found
 
 
-def _find_two_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
-    """Find folders A and B of each split."""
-    wanted: tuple[Two, ...] = (names.folders,) if names.folders else SIDE_NAMES
-    words = {word: tuple(word.casefold().split("/")) for two in wanted for word in two}
-    depth = max(map(len, words.values())) + 1
-    places = _places(root, depth)
-    found: dict[Two, dict[str, list[Sides]]] = {}
-    for two in wanted:
-        first, second = (words[word] for word in two)
-        for split in ("", *SPLITS):
-            for form in _forms_of(split, names):
-                ours, theirs = places.get(form(first), ()), places.get(form(second), ())
-                sides = [Sides(*both) for both in itertools.product(ours, theirs)]
-                filled = [
-                    each for each in sides if has_images(each.first) or has_images(each.second)
-                ]
-                if filled:
-                    found.setdefault(two, {}).setdefault(split, []).extend(filled)
+def _find_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
+    """Find folders A and B of each split; or several sources that are numbered, as in A1, A2, B."""
+    wanted = (names.folders,) if names.folders else SIDE_NAMES
+    places = _places(root, max(len(word.split("/")) for words in wanted for word in words) + 1)
+    found = {words: sides for words in wanted if (sides := _search(places, words, names))}
+    if not found and not names.folders:
+        found = _search_numbered(places, names)
     if len(found) > 1:
         _refuse_several(root, found)
     return {
@@ -135,6 +143,37 @@ def _find_two_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
         for split, sides in splits.items()
         if split or len(splits) == 1
     }
+
+
+def _search(places: Places, words: tuple[str, ...], names: Names) -> dict[str, list[Sides]]:
+    """Find the folders of some names, by split; those without an image do not count."""
+    parts = [tuple(word.casefold().split("/")) for word in words]
+    found: dict[str, list[Sides]] = {}
+    for split in ("", *SPLITS):
+        for form in _forms_of(split, names):
+            there = [places.get(form(word), ()) for word in parts]
+            sides = [Sides(folders, words=words) for folders in itertools.product(*there)]
+            filled = [each for each in sides if any(map(has_images, each.folders))]
+            if filled:
+                found.setdefault(split, []).extend(filled)
+    return found
+
+
+def _search_numbered(places: Places, names: Names) -> dict[tuple[str, ...], dict[str, list[Sides]]]:
+    """Find as many numbered folders as there are beside the one of the other side."""
+    known = {name for parts in places for name in parts}
+    found = {}
+    for a, b in SIDE_NAMES:
+        for several, other in ((a, b), (b, a)):
+            if not any(f"{several}2" in name for name in known):
+                continue
+            for count in range(MOST_NUMBERED, 1, -1):
+                numbered = tuple(f"{several}{number}" for number in range(1, count + 1))
+                words = (*numbered, other) if several == a else (other, *numbered)
+                if sides := _search(places, words, names):
+                    found[words] = sides
+                    break
+    return found
 
 
 def _forms_of(split: str, names: Names) -> Iterator:
@@ -154,7 +193,7 @@ def _forms(split: str) -> Iterator:
         yield lambda word, between=between: (*word[:-1], word[-1] + between + split)
 
 
-def _places(root: pathlib.Path, depth: int) -> dict[tuple[str, ...], list[pathlib.Path]]:
+def _places(root: pathlib.Path, depth: int) -> Places:
     """Return the folders below a root by their parts in lower case."""
     found: dict[tuple[str, ...], list[pathlib.Path]] = {}
     level: list[tuple[tuple[str, ...], pathlib.Path]] = [((), root)]
@@ -180,18 +219,15 @@ def _only(sides: list[Sides], split: str) -> Sides:
     return sides[0]
 
 
-def _refuse_several(root: pathlib.Path, found: dict[Two, dict[str, list[Sides]]]) -> None:
+def _refuse_several(
+    root: pathlib.Path, found: dict[tuple[str, ...], dict[str, list[Sides]]]
+) -> None:
     one, two = (next(iter(splits.values()))[0] for splits in itertools.islice(found.values(), 2))
-    first, second = next(iter(found))
+    first, second = (",".join(side) for side in divide(next(iter(found))))
     raise InputError(
         f"{root}: pairs could be in {one}, or in {two}; say which, such as "
         f"data.folder_a={first} data.folder_b={second}"
     )
-
-
-def _lower(suffixes: tuple[str, ...]) -> Two:
-    one, two = suffixes
-    return one.casefold(), two.casefold()
 
 
 def _find_suffixes(root: pathlib.Path, names: Names) -> dict[str, Sides]:
@@ -203,7 +239,7 @@ def _find_suffixes(root: pathlib.Path, names: Names) -> dict[str, Sides]:
     if not suffixes:
         return {}
     return {
-        split: Sides(folder, folder, _lower(suffixes))
+        split: Sides((folder,) * len(suffixes), tuple(map(str.casefold, suffixes)))
         for split, folder in places.items()
         if stems[split]
     }
@@ -248,7 +284,7 @@ def find_lonely(root: str | pathlib.Path, names: Names = USUAL) -> tuple[pathlib
         The folder, and a name that the other one could have; None if there is none.
     """
     places = _places(pathlib.Path(root), 2)
-    for two in (names.folders,) if names.folders else SIDE_NAMES:
+    for two in (names.folders[:2],) if names.folders else SIDE_NAMES:
         for (word, other), split in itertools.product((two, two[::-1]), ("", *SPLITS)):
             for form in _forms_of(split, names):
                 for folder in places.get(form((word.casefold(),)), ()):

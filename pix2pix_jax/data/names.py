@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.source_parts import folder_names
 from pix2pix_jax.data.sources import SPLITS
 
 Two = tuple[str, str]
@@ -47,6 +48,7 @@ SIDE_NAMES: tuple[Two, ...] = (
     ("sar", "optical"),
     ("s1", "s2"),
 )
+MOST_NUMBERED = 9  # sources that are found by their numbers
 SEPARATORS = ("_", "-", ".", " ")
 # The end of one file's name in the pair x.jpg and x_mask.jpg.
 _ADDED = ("mask", "label", "labels", "gt", "target", "output", "seg", "segmentation", "depth")
@@ -57,15 +59,16 @@ class Names:
     """What the folders and files of a data set are called, where it is not what is usual.
 
     Attributes:
-        folders: Names of folders A and B (`data.folder_a`, `data.folder_b`); (): the usual ones.
+        folders: Names of folders A and B (`data.folder_a`, `data.folder_b`), of which one may be
+            several; (): the usual ones.
         splits: Names of the folders of train, val and test (`data.split_names`); (): the usual
             ones.
         suffixes: How names of files end in A and in B (`data.pair_by`); (): the usual ways.
     """
 
-    folders: Two | tuple[()] = ()
+    folders: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
-    suffixes: Two | tuple[()] = ()
+    suffixes: tuple[str, ...] = ()
 
     def of_split(self, split: str) -> tuple[str, ...]:
         """Return what the folder of a split may be called, in lower case; '' for ''."""
@@ -84,14 +87,34 @@ def build_names(data: ConfigDict) -> Names:
     """Build the names from the section `data` of a configuration.
 
     Raises:
-        InputError: Only one of the two folders is named.
+        InputError: Only one of the two folders is named, or there are not as many ends of names as
+            sources and target.
     """
-    folders = (data.folder_a, data.folder_b)
+    sources, folders = folder_names(data), (data.folder_a, data.folder_b)
     if any(folders) and not all(folders):
-        given = "data.folder_a" if data.folder_a else "data.folder_b"
-        other = "data.folder_b" if data.folder_a else "data.folder_a"
-        raise InputError(f"{given}={max(folders)!r}: set {other} as well, or neither")
-    return Names(folders if any(folders) else (), data.split_names, data.pair_by)
+        given, other = ("data.folder_a", "data.folder_b")[:: 1 if data.folder_a else -1]
+        raise InputError(f"{given}={folders[0] or folders[1]!r}: set {other} as well, or neither")
+    if data.pair_by and len(data.pair_by) != max(len(sources), 1) + 1:
+        raise InputError(
+            f"data.pair_by={','.join(data.pair_by)}: give {max(len(sources), 1) + 1} ends, one for "
+            "each source and the target"
+        )
+    flat: tuple[str, ...] = ()
+    for folder in folders if all(folders) else ():
+        flat += folder if isinstance(folder, tuple) else (folder,)
+    if sources and not flat and not data.pair_by:
+        flat = (*sources, "B") if data.direction == "AtoB" else ("A", *sources)
+    return Names(flat, data.split_names, data.pair_by)
+
+
+def divide(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the folders of A and of B; if there are several sources, these have many.
+
+    Args:
+        words: All names in order; those of several sources end with their numbers.
+    """
+    place = 1 if len(words) == 2 or words[-1][-1:].isdigit() else len(words) - 1
+    return words[:place], words[place:]
 
 
 def choose_suffixes(stems: Iterable[str]) -> Two | tuple[()]:

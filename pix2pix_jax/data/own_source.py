@@ -11,7 +11,7 @@ import numpy as np
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.own_code_files import Reference
-from pix2pix_jax.data.sources import Pair, Source
+from pix2pix_jax.data.sources import AsRead, Source
 
 T = TypeVar("T")
 KEY = "data.source"
@@ -45,14 +45,15 @@ class OwnSource:
     def __len__(self) -> int:
         return self._ask("its length", lambda: len(self.source))
 
-    def __getitem__(self, index: int) -> Pair:
+    def __getitem__(self, index: int) -> AsRead:
         pair = self._ask(f"pair {index}", lambda: self.source[index])
-        if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(map(_is_image, pair)):
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not is_pair or not _is_source(pair[0]) or not _is_image(pair[1]):
             raise InputError(
                 f"{self._wanted}: pair {index}: expected a tuple of two NumPy arrays of shape "
                 "(height, width, channels)"
             )
-        return pair[0], pair[1]
+        return tuple(pair[0]) if isinstance(pair[0], list) else pair[0], pair[1]
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a pair."""
@@ -79,6 +80,13 @@ class OwnSource:
         except Exception as error:  # it is the user's code: whatever is wrong there is theirs
             reason = self.code.describe_failure(self._wanted, error)
             raise InputError(f"{self._wanted}: {what}: {reason}") from error
+
+
+def _is_source(value: Any) -> bool:
+    """Return whether a value is an image, or some: one of each source."""
+    if isinstance(value, tuple | list):
+        return bool(value) and all(map(_is_image, value))
+    return _is_image(value)
 
 
 def _is_image(value: Any) -> bool:

@@ -11,12 +11,15 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.shaping import Shaping, Size
-from pix2pix_jax.data.sources import Pair, check_sizes
+from pix2pix_jax.data.sources import AsRead, Pair, check_sizes, images_of
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
-from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
+from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.opening import File
+from pix2pix_jax.images.sides import build_encodings
+from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
+SourceFile = File | tuple[File, ...]  # of one source, or of each of several
 # Kinds of derivation whose input is what a user has anyway: a photo to colour. For the others, the
 # user's file is the source already: a sketch, a blurred photo, one with a hole.
 ALWAYS_DERIVED = ("gray", "lab")
@@ -27,14 +30,14 @@ class PairFormat:
     """How both sides of a pair are stored, derived and shown.
 
     Attributes:
-        source: How sources are stored.
+        source: How sources are stored; several ones are stacked.
         target: How targets are stored.
         derivation: How one side is made from single images; None if pairs have both sides.
         direction: `AtoB`: the derived side is the source; `BtoA`: it is the target.
         bands: Channels that pictures show, see `Encoding.show`.
     """
 
-    source: Encoding = PHOTO
+    source: SourceEncoding = PHOTO
     target: Encoding = PHOTO
     derivation: Derivation | None = None
     direction: str = "AtoB"
@@ -50,14 +53,14 @@ class PairFormat:
         """How single images are stored, from which the other side is derived."""
         if self.is_lab:
             return dataclasses.replace(PHOTO, max_pixels=self.source.max_pixels)
-        side = self.target if self.direction == "AtoB" else self.source
+        side = self.target if self.direction == "AtoB" else self.source.parts[0]
         return dataclasses.replace(side, side="")
 
-    def shape(self, pair: Pair, shaping: Shaping, name: str) -> Pair:
+    def shape(self, pair: AsRead, shaping: Shaping, name: str) -> Pair:
         """Resize a pair as read, derive a side if needed, and check the result.
 
         Args:
-            pair: Both sides, or the same image twice.
+            pair: Both sides, or the same image twice. Several sources are an image each.
             shaping: The size.
             name: Name of the pair, for messages; it also decides the place of a hole.
 
@@ -65,35 +68,48 @@ class PairFormat:
             InputError: The sides differ in size and the shaping does not resize each to one size,
                 or they are not stored as this format says.
         """
-        first, second = pair
         if not shaping.any_size:
             check_sizes(pair, name, shaping.way_out)
-        size = shaping.scaled(first.shape[:2], name)
+        second = pair[1]
+        size = shaping.scaled(images_of(pair)[0].shape[:2], name)
         if self.derivation is None:
-            pair = self.source.resize(first, size), self.target.resize(second, size)
+            both = self._resize_source(pair[0], size, name), self.target.resize(second, size)
         else:
-            image = self.single.resize(first, size)
+            image = self.single.resize(second, size)
             # Only the file's own name decides: that is all `read_source` knows of a user's file.
-            pair = self.derivation(image, pathlib.PurePath(name).name)
+            both = self.derivation(image, pathlib.PurePath(name).name)
             if self.direction == "BtoA":
-                pair = pair[::-1]
-        return self.source.check(pair[0], name), self.target.check(pair[1], name)
+                both = both[::-1]
+        return self.source.check(both[0], name), self.target.check(both[1], name)
+
+    def _resize_source(self, first: Image | tuple[Image, ...], size: Size, name: str) -> Image:
+        """Resize a source, or stack several that are each resized from their own size."""
+        if isinstance(self.source, StackedEncoding):
+            return self.source.resize(first, size, what=name)
+        if isinstance(first, tuple):  # of own code
+            raise InputError(f"{name}: {len(first)} sources; expected one")
+        return self.source.resize(first, size)
 
     def read_source(
-        self, file: File, *, derive: bool = False, size: Size | None = None, name: str = ""
+        self, file: SourceFile, *, derive: bool = False, size: Size | None = None, name: str = ""
     ) -> Image:
         """Read a source from a user's file, or the image that it is derived from.
 
         Args:
-            file: The path of an image file, or a binary file.
+            file: The path of an image file, or a binary file; of several sources, one for each.
             derive: Whether to derive the source even if the file could be a source itself.
-            size: Height and width at which to derive it, as in training; None for the file's own.
+            size: Height and width at which to derive it, as in training, and to which several
+                sources of different size are resized; None for the files' own.
             name: Name of the image, for messages; a path needs none. The part of it after the last
                 slash also decides the place of a hole.
 
         Returns:
             The source as stored.
         """
+        if isinstance(self.source, StackedEncoding):
+            return self.source.read(_files(file), name=name or None, size=size)
+        if isinstance(file, tuple):
+            raise InputError(f"{file[0]}: this run has one source, {len(file)} are given")
         what = name or file
         if not self.derives(derive):
             return self.source.read(file, name=what)
@@ -111,7 +127,8 @@ class PairFormat:
             size: As for `read_source`.
         """
         if not self.derives(derive):
-            return self.source.convert(image, name)
+            (side,) = self.source.parts
+            return side.convert(image, name)
         return self._derive(self.single.convert(image, name), name, size)
 
     def _derive(self, image: Image, name: str, size: Size | None) -> Image:
@@ -121,15 +138,18 @@ class PairFormat:
             image = self.single.resize(image, size)
         return derivation(image, pathlib.PurePath(name).name)[0]
 
-    def check_source(self, path: pathlib.Path, *, derive: bool = False) -> None:
+    def check_source(self, path: SourceFile, *, derive: bool = False) -> None:
         """Raise InputError for a file that `read_source` would refuse, as far as its header tells.
 
         Args:
-            path: An image file.
+            path: An image file; of several sources, one for each.
             derive: As for `read_source`.
         """
-        side = self.single if self.derives(derive) else self.source
-        side.check_file(path)
+        if isinstance(self.source, StackedEncoding):
+            self.source.check_file(_files(path))
+        elif not isinstance(path, tuple):
+            side = self.single if self.derives(derive) else self.source
+            side.check_file(path)
 
     def derives(self, derive: bool) -> bool:
         """Return whether the source is derived from the image in a user's file.
@@ -192,11 +212,15 @@ class PairFormat:
 
     def show(
         self, source: Image, target: Image
-    ) -> tuple[UInt8[np.ndarray, "h w _"], UInt8[np.ndarray, "h w _"]]:
-        """Make pictures of both sides of a pair as stored."""
+    ) -> tuple[UInt8[np.ndarray, "h w _"], UInt8[np.ndarray, "h w2 _"]]:
+        """Make pictures of both sides of a pair as stored; several sources are side by side."""
         if self.is_lab:
             return self.source.show(source), lab_to_rgb(source, target)
         return self.source.show(source, self.bands), self.target.show(target, self.bands)
+
+
+def _files(file: SourceFile) -> tuple[File, ...]:
+    return file if isinstance(file, tuple) else (file,)
 
 
 PHOTOS = PairFormat()  # both sides 8-bit RGB
@@ -222,6 +246,11 @@ def build_format(
         return PairFormat(source, target, None, direction, bands)
     if kind == "lab" and direction == "BtoA":
         raise InputError("derive.kind='lab' with data.direction='BtoA': choose AtoB")
+    if isinstance(source, StackedEncoding):
+        raise InputError(
+            f"derive.kind={kind!r} with {len(source.parts)} sources ({', '.join(source.names)}): "
+            "several are files of their own; set derive.kind=''"
+        )
     if data.source_classes:
         raise InputError(
             f"data.source_classes={data.source_classes} with derive.kind={kind!r}: a derived "

@@ -1,10 +1,11 @@
 """Which image files of a data set belong together: by split, and by stem."""
 
 import dataclasses
+import itertools
 import logging
 import pathlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
 from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
@@ -13,8 +14,6 @@ from pix2pix_jax.data.sources import Paths
 from pix2pix_jax.images.listing import find, say_once
 
 logger = logging.getLogger(__name__)
-
-TwoFiles = tuple[pathlib.Path, pathlib.Path]
 
 
 def find_files(
@@ -56,28 +55,30 @@ def relative_names(folder: pathlib.Path, paths: Paths) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class StemPairs:
-    """The image files of two folders, paired by stem.
+    """The image files of two or more folders, put together by stem.
 
     Attributes:
-        pairs: File in the first folder and file in the second, by path without suffix.
-        only_first: Files of the first folder without a partner.
-        only_second: Files of the second folder without a partner.
-        suffixes: How names of A and of B end, if partners have not the same.
+        pairs: A file of each folder, by path without suffix.
+        alone: For each folder, its files without a partner in every other one.
+        suffixes: How names of each end, if partners have not the same.
+        missing: Which stem is missing where, a text each.
     """
 
-    pairs: dict[str, TwoFiles]
-    only_first: Paths
-    only_second: Paths
+    pairs: dict[str, Paths]
+    alone: tuple[Paths, ...]
     suffixes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def unpaired(self) -> Paths:
         """All files without a partner."""
-        return self.only_first + self.only_second
+        return tuple(itertools.chain.from_iterable(self.alone))
 
     @property
     def reason(self) -> str:
         """What is wrong with the files without a partner, on one line."""
+        if len(self.alone) > 2 and not self.hint:
+            return f"{some_of(self.missing)}, but in the other folders"
         names = [f"*{end}.*" for end in self.suffixes]
         how = f" ({' with '.join(names)})" if names else " in the other folder"
         return f"{some_of(self.unpaired)}: no partner of the same stem{how}{self.hint}"
@@ -85,8 +86,8 @@ class StemPairs:
     @property
     def hint(self) -> str:
         """Names without a partner that hardly differ from one another; '' if there are none."""
-        theirs = {same_name(path): path for path in self.only_second}
-        both = [(path, theirs.get(same_name(path))) for path in self.only_first]
+        theirs = {same_name(path): path for paths in self.alone[1:] for path in paths}
+        both = [(path, theirs.get(same_name(path))) for path in self.alone[0]]
         near = [
             f"{one.name!r} and {two.name!r}" for one, two in both if two and one.stem != two.stem
         ]
@@ -120,16 +121,50 @@ def pair_by_stem(first: str | pathlib.Path, second: str | pathlib.Path) -> StemP
     Raises:
         InputError: Two files of one folder have the same stem.
     """
-    ours, theirs = _files_by_stem(pathlib.Path(first)), _files_by_stem(pathlib.Path(second))
+    return _pair_folders((pathlib.Path(first), pathlib.Path(second)))
+
+
+def _pair_folders(folders: Sequence[pathlib.Path]) -> StemPairs:
+    """Put the files of folders together by their stems."""
+    return put_together(list(map(files_by_stem, folders)), list(map(str, folders)))
+
+
+def put_together(
+    files: Sequence[Mapping[str, pathlib.Path]],
+    places: Sequence[str],
+    suffixes: tuple[str, ...] = (),
+) -> StemPairs:
+    """Put files together by stem.
+
+    Args:
+        files: The files of each side by stem.
+        places: Where those of each are, for messages.
+        suffixes: See `StemPairs`.
+
+    Returns:
+        The pairs in the order of the first side, and the files that are left over.
+    """
+    stems = dict.fromkeys(itertools.chain.from_iterable(files))
+    whole = {stem for stem in stems if all(stem in side for side in files)}
     return StemPairs(
-        {stem: (path, theirs[stem]) for stem, path in ours.items() if stem in theirs},
-        tuple(path for stem, path in ours.items() if stem not in theirs),
-        tuple(path for stem, path in theirs.items() if stem not in ours),
+        {stem: tuple(side[stem] for side in files) for stem in stems if stem in whole},
+        tuple(tuple(side[stem] for stem in side if stem not in whole) for side in files),
+        suffixes,
+        tuple(
+            f"no file {stem}.* in {place}"
+            for stem in stems
+            for side, place in zip(files, places, strict=True)
+            if stem not in side
+        ),
     )
 
 
-def _files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Return the image files of a folder by their paths inside it, without suffix."""
+def files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Return the image files of a folder by their paths inside it, without suffix.
+
+    Raises:
+        InputError: Two of them have the same stem.
+    """
     files: dict[str, pathlib.Path] = {}
     for path in find(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
@@ -142,7 +177,7 @@ def _files_by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def match(sides: Sides) -> StemPairs:
-    """Pair the image files of two sides.
+    """Pair the image files of the sides.
 
     Args:
         sides: Where they are.
@@ -156,8 +191,8 @@ def match(sides: Sides) -> StemPairs:
     """
     if sides.suffixes:
         return _pair_by_ends(sides)
-    paired = pair_by_stem(sides.first, sides.second)
-    ends = () if paired.pairs else _ends_in(sides, paired)
+    paired = _pair_folders(sides.folders)
+    ends = () if paired.pairs or len(sides.folders) > 2 else _ends_in(sides, paired)
     if not ends:
         return paired
     sides = dataclasses.replace(sides, suffixes=ends)
@@ -167,34 +202,32 @@ def match(sides: Sides) -> StemPairs:
 
 def _pair_by_ends(sides: Sides) -> StemPairs:
     """Pair files by their stems without the ends that tell A and B apart."""
-    found: tuple[dict[str, pathlib.Path], ...] = ({}, {})
+    found: list[dict[str, pathlib.Path]] = [{} for _ in sides.folders]
     alone: list[pathlib.Path] = []
-    for number, folder in enumerate(dict.fromkeys((sides.first, sides.second))):
-        ends = list(enumerate(sides.suffixes))
-        if sides.first != sides.second:
-            ends = ends[number : number + 1]
+    for folder in dict.fromkeys(sides.folders):
+        ends = [
+            (number, end)
+            for number, end in enumerate(sides.suffixes)
+            if sides.folders[number] == folder
+        ]
         ends.sort(key=lambda end: -len(end[1]))  # '' fits every name
-        for stem, path in _files_by_stem(folder).items():
+        for stem, path in files_by_stem(folder).items():
             fitting = [(side, end) for side, end in ends if stem.casefold().endswith(end)]
             if fitting:
                 side, end = fitting[0]
                 found[side][stem[: len(stem) - len(end)]] = path
             else:
                 alone.append(path)
-    ours, theirs = found
-    return StemPairs(
-        {stem: (path, theirs[stem]) for stem, path in ours.items() if stem in theirs},
-        (*(path for stem, path in ours.items() if stem not in theirs), *alone),
-        tuple(path for stem, path in theirs.items() if stem not in ours),
-        sides.suffixes,
-    )
+    paired = put_together(found, sides.places, sides.suffixes)
+    first, *others = paired.alone
+    return dataclasses.replace(paired, alone=((*first, *alone), *others))
 
 
 def _ends_in(sides: Sides, alone: StemPairs) -> Two | tuple[()]:
     """Find out how names end in two folders in which no two files have the same stem."""
     stems = {
         path.relative_to(folder).with_suffix("").as_posix().casefold()
-        for folder, paths in ((sides.first, alone.only_first), (sides.second, alone.only_second))
+        for folder, paths in zip(sides.folders, alone.alone, strict=True)
         for path in paths
     }
     return choose_suffixes(stems)
@@ -202,8 +235,8 @@ def _ends_in(sides: Sides, alone: StemPairs) -> Two | tuple[()]:
 
 def find_folder_pairs(
     root: str, splits: Sequence[str], unpaired: str, names: Names = USUAL
-) -> dict[str, TwoFiles]:
-    """Find the pairs of a data set with two files for each.
+) -> dict[str, Paths]:
+    """Find the pairs of a data set with two files for each, or more if there are several sources.
 
     Args:
         root: Folder of the data set, see `layouts.find_sides`.
@@ -212,7 +245,7 @@ def find_folder_pairs(
         names: What its folders and files are called.
 
     Returns:
-        `{name: (A, B)}` in the order of the names.
+        `{name: (A, B)}` in the order of the names; with several sources `(A1, A2, B)`.
 
     Raises:
         InputError: There are no pairs, a file has no partner, two have the same stem, or there are
@@ -221,11 +254,11 @@ def find_folder_pairs(
     found = find_sides(root, names)
     whole = tuple(splits) == (".",)
     chosen = list(found) if whole else [split for split in splits if split in found][:1]
-    pairs: dict[str, TwoFiles] = {}
+    pairs: dict[str, Paths] = {}
     for split in chosen:
         prefix = f"{split}/" if whole and split else ""
         partners = _find_partners(found[split], unpaired)
-        pairs |= {prefix + stem + two[0].suffix: two for stem, two in partners.items()}
+        pairs |= {prefix + stem + paths[0].suffix: paths for stem, paths in partners.items()}
     if pairs:
         return pairs
     if "" in found and not whole:
@@ -235,15 +268,16 @@ def find_folder_pairs(
             "test",
         )
     split = "train" if whole else splits[0]
-    one, two = names.folders or ("A", "B")
+    words = names.folders or ("A", "B")
+    files = " with ".join(f"{root}/{word}/{split}/x.png" for word in words)
+    folders = " and ".join(f"{split}{word}" for word in words)
     raise MissingDataError(
-        f"data.root={str(root)!r}: no pairs found. Expected {root}/{one}/{split}/x.png with "
-        f"{root}/{two}/{split}/x.png, or the folders {split}{one} and {split}{two}",
-        "set data.root, or data.folder_a and data.folder_b if the two folders have other names",
+        f"data.root={str(root)!r}: no pairs found. Expected {files}, or the folders {folders}",
+        "set data.root, or data.folder_a and data.folder_b if the folders have other names",
     )
 
 
-def _find_partners(sides: Sides, unpaired: str) -> dict[str, TwoFiles]:
+def _find_partners(sides: Sides, unpaired: str) -> dict[str, Paths]:
     """Pair the files of two sides; `unpaired` is that of `find_folder_pairs`."""
     found = match(sides)
     if found.unpaired and unpaired == "fail":

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.sources import SPLITS, Pair, Source, check_sizes
+from pix2pix_jax.data.sources import SPLITS, AsRead, Source, check_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Pair:
+    def __getitem__(self, index: int) -> AsRead:
         return self.source[self.indices[index]]
 
     def size(self, index: int) -> tuple[int, int]:
@@ -84,7 +84,7 @@ class Concatenated:
         number = bisect.bisect_right(self._starts, index) - 1
         return list(self.parts.values())[number], index - self._starts[number]
 
-    def __getitem__(self, index: int) -> Pair:
+    def __getitem__(self, index: int) -> AsRead:
         part, inner = self._find(index)
         return part[inner]
 
@@ -118,7 +118,7 @@ class Patches:
                 more than ten million patches.
         """
         self._source, self._size = source, size
-        self._held: dict[int, Future[Pair]] = {}
+        self._held: dict[int, Future[AsRead]] = {}
         self._lock = threading.Lock()
         with ThreadPoolExecutor(workers) as pool:
             sizes = list(pool.map(self._whole_size, range(len(source))))
@@ -166,14 +166,17 @@ class Patches:
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, index: int) -> Pair:
+    def __getitem__(self, index: int) -> AsRead:
         whole, top, left = self.places[index]
         height, width = self._size
         first, second = self._whole(whole)
         cut = (slice(top, top + height), slice(left, left + width))
-        return first[cut].copy(), second[cut].copy()  # a slice would keep the whole image
+        # Copies, as a slice would keep the whole image.
+        if isinstance(first, tuple):
+            return tuple(one[cut].copy() for one in first), second[cut].copy()
+        return first[cut].copy(), second[cut].copy()
 
-    def _whole(self, index: int) -> Pair:
+    def _whole(self, index: int) -> AsRead:
         """Read a whole pair; the last few are kept, for their other patches and other threads."""
         with self._lock:
             held = self._held.get(index)

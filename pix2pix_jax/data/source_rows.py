@@ -1,18 +1,22 @@
 """A user's file as rows of a source, so that a large one need not be in memory."""
 
 import contextlib
-import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pair_format import ALWAYS_DERIVED, PairFormat
 from pix2pix_jax.images.rows import Rows, Strip, open_rows, rows_of
+from pix2pix_jax.images.stacked import StackedEncoding
 
 
 @contextlib.contextmanager
-def open_source(form: PairFormat, path: pathlib.Path, *, derive: bool = False) -> Iterator[Rows]:
+def open_source(
+    form: PairFormat, path: Path | tuple[Path, ...], *, derive: bool = False
+) -> Iterator[Rows]:
     """Open a file for reading rows of what `PairFormat.read_source` returns as a whole.
 
     Only what each pixel decides by itself can be read so. Label maps, and sources whose derivation
@@ -20,7 +24,7 @@ def open_source(form: PairFormat, path: pathlib.Path, *, derive: bool = False) -
 
     Args:
         form: The format of the run's pairs.
-        path: An image file.
+        path: The path of an image file; of several sources, one for each.
         derive: As for `read_source`.
 
     Yields:
@@ -29,6 +33,17 @@ def open_source(form: PairFormat, path: pathlib.Path, *, derive: bool = False) -
     Raises:
         InputError: As for `read_source`; what is damaged inside a TIFF shows when it is read.
     """
+    if isinstance(form.source, StackedEncoding):
+        files = path if isinstance(path, tuple) else (path,)
+        with contextlib.ExitStack() as stack:
+            parts = zip(form.source.parts, files, strict=True)
+            opened = [
+                stack.enter_context(open_source(PairFormat(part), file)) for part, file in parts
+            ]
+            yield _stack_rows(form.source, opened, files[0])
+        return
+    if isinstance(path, tuple):
+        (path,) = path
     derivation = form.derivation if form.derives(derive) else None
     by_pixel = derivation is None or derivation.kind in ALWAYS_DERIVED
     if form.source.classes or not by_pixel:
@@ -42,3 +57,23 @@ def open_source(form: PairFormat, path: pathlib.Path, *, derive: bool = False) -
 
     with open_rows(path, convert, max_pixels=side.max_pixels) as rows:
         yield rows
+
+
+def _stack_rows(encoding: StackedEncoding, parts: Sequence[Rows], what: object) -> Rows:
+    """Stack the rows of several sources.
+
+    Raises:
+        InputError: They differ in size.
+    """
+    for part in parts:
+        if part.size != parts[0].size:
+            sizes = ", ".join(f"{height} x {width}" for height, width in (p.size for p in parts))
+            raise InputError(
+                f"{what}: sources of different size: {sizes} pixels (height, width); for --fit "
+                "tile all must have the same"
+            )
+
+    def read(first: int, last: int) -> Strip:
+        return encoding.stack([part.read(first, last) for part in parts], what)
+
+    return Rows(parts[0].size, read)

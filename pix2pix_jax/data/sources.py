@@ -13,8 +13,12 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.opening import File
+from pix2pix_jax.images.stacked import StackedEncoding
 
-Pair = tuple[Shaped[np.ndarray, "_ _ _"], Shaped[np.ndarray, "_ _ _"]]  # (height, width, channels)
+Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
+Pair = tuple[Image, Image]
+# A pair as it is read: several sources are an image each, as their sizes may differ.
+AsRead = tuple[Image | tuple[Image, ...], Image]
 Paths = tuple[pathlib.Path, ...]
 SPLITS = ("train", "val", "test")
 # Splits of a data set that may serve as one of ours, in order of preference: a set with a single
@@ -25,7 +29,10 @@ ALL = "all"  # asked for in place of a split: all pairs, to be split by data.spl
 
 @runtime_checkable
 class Source(Protocol):
-    """Pairs of source and target images as stored, by number."""
+    """Pairs of source and target images as stored, by number.
+
+    Several sources are a tuple of images.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,7 +41,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Pair: ...
+    def __getitem__(self, index: int) -> AsRead: ...
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a pair, without reading all of it if possible."""
@@ -122,22 +129,32 @@ def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
     return both[:, : width // 2], both[:, width // 2 :]
 
 
-def check_sizes(pair: Pair, what: object, way_out: str = "") -> None:
-    """Check that both sides have the same height and width.
+def images_of(pair: AsRead) -> tuple[Image, ...]:
+    """Return the images of a pair as read: each source, and the target."""
+    source, target = pair
+    return (*source, target) if isinstance(source, tuple) else (source, target)
+
+
+def check_sizes(pair: AsRead, what: object, way_out: str = "") -> None:
+    """Check that all images of a pair have the same height and width.
 
     Args:
-        pair: Both sides.
+        pair: Both sides as read.
         what: Name of the pair, for the message.
         way_out: What to do about it, for the message.
 
     Raises:
         InputError: They differ.
     """
-    first, second = (side.shape[:2] for side in pair)
-    if first != second:
+    *sizes, last = (side.shape[:2] for side in images_of(pair))
+    if {*sizes} != {last}:
+        first, *others = (f"{height} x {width}" for height, width in sizes)
+        sources = f"the source has {first} pixels (height, width)"
+        if others:
+            sources = f"the sources have {first}, {', '.join(others)} pixels (height, width)"
         raise InputError(
-            f"{what}: the source has {first[0]} x {first[1]} pixels (height, width), the target "
-            f"{second[0]} x {second[1]}; both must have the same size{way_out}"
+            f"{what}: {sources}, the target {last[0]} x {last[1]}; "
+            f"{'all' if others else 'both'} must have the same size{way_out}"
         )
 
 
@@ -169,6 +186,36 @@ class Folders:
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of the source."""
         return image_files.size_of(self.source_paths[index])
+
+
+@dataclasses.dataclass(frozen=True)
+class SeveralFolders:
+    """Pairs of several sources and one target, a file each.
+
+    Attributes:
+        source_paths: For each pair the files of its sources, in order.
+        target_paths: The targets, in the order of the pairs.
+        names: Name of each pair.
+        source: How sources are stored.
+        target: How targets are stored.
+    """
+
+    source_paths: tuple[Paths, ...]
+    target_paths: Paths
+    names: tuple[str, ...]
+    source: StackedEncoding
+    target: Encoding = PHOTO
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> AsRead:
+        sources = self.source.read_parts(self.source_paths[index], self.names[index])
+        return sources, self.target.read(self.target_paths[index])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of the first source."""
+        return image_files.size_of(self.source_paths[index][0])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -159,5 +159,11 @@ def _hash_some(pairs: Pairs, workers: int) -> tuple[Hashes, list[str]] | None:
         return None
     chosen = spread_evenly(len(pairs), _COMPARED)
     with ThreadPoolExecutor(workers) as pool:
-        hashes = list(pool.map(lambda i: [perceptual_hash(side) for side in pairs[i]], chosen))
+        hashes = list(pool.map(lambda i: _hash_pair(pairs, i), chosen))
     return np.array(hashes, np.uint64), [pairs.names[i] for i in chosen]
+
+
+def _hash_pair(pairs: Pairs, index: int) -> list[np.uint64]:
+    """Hash each source and the target of a pair."""
+    source, target = pairs[index]
+    return [perceptual_hash(side) for side in (*pairs.form.source.split(source), target)]

@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Float, Int
 
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.selection import spread_evenly
+from pix2pix_jax.data.sources import Pair
 from pix2pix_jax.images.pixels import Stored
+from pix2pix_jax.images.stacked import StackedEncoding
 
 logger = logging.getLogger(__name__)
 
@@ -199,18 +202,26 @@ def say_values(pairs: Pairs, workers: int) -> None:
     """
     if pairs.form.is_lab:
         return
-    encodings = (pairs.form.source, pairs.form.target)
+    form = pairs.form
+    encodings = (*form.source.parts, form.target)
     most = _FLOATS if any(one.dtype == "float32" for one in encodings) else _INTEGERS
     if pairs.arrays is None and pairs.cached is None:
         most = _STREAMED
     chosen = spread_evenly(len(pairs), most)
     with ThreadPoolExecutor(workers) as pool:
-        measured = list(pool.map(lambda index: tuple(map(measure, pairs[index])), chosen))
-    for number, (side, encoding) in enumerate(zip(SIDES, encodings, strict=True)):
+        measured = list(pool.map(lambda index: _measure_pair(form, pairs[index]), chosen))
+    named = form.source.names if isinstance(form.source, StackedEncoding) else SIDES[:1]
+    for number, (side, encoding) in enumerate(zip((*named, SIDES[1]), encodings, strict=True)):
         values = merge(both[number] for both in measured)
         if values is None or encoding.classes:
             continue
         logger.info("%s: %s", side, describe(values))
         wrong = judge(values, encoding.low, encoding.high, slack=_OVERSHOOT)
         if wrong:
-            logger.warning("%s: %s; %s", side, wrong, way_out(values, side))
+            asked = way_out(values, SIDES[number == len(measured[0]) - 1])
+            logger.warning("%s: %s; %s", side, wrong, asked)
+
+
+def _measure_pair(form: PairFormat, pair: Pair) -> tuple[Values, ...]:
+    """Measure each source and the target."""
+    return tuple(map(measure, (*form.source.split(pair[0]), pair[1])))

@@ -5,13 +5,17 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Key, Real
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images.encoding import Encoding
 
 # Numbers of the draws, for `fold_in`; own augmentations count up from 8.
 _AFFINE, _ELASTIC = 2**31, 2**31 + 1
+
+Crisp = bool | tuple[bool, ...]  # of all channels, or of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Warp:
         return any(self.affine) or self.elastic[0] > 0
 
     def apply(
-        self, key: Key[Array, ""], image: Real[Array, "h w c"], *, nearest: bool
+        self, key: Key[Array, ""], image: Real[Array, "h w c"], *, nearest: Crisp
     ) -> Real[Array, "h w c"]:
         """Move an image; a key moves all images of one size in the same way.
 
@@ -65,11 +69,14 @@ class Warp:
             key: The example's key.
             image: An image as stored.
             nearest: Whether to take the nearest pixel, as for class indices, instead of
-                interpolating linearly.
+                interpolating linearly; or that of each channel.
 
         Returns:
             The image, in its dtype if `nearest`, else float32.
         """
+        if isinstance(nearest, tuple):
+            kept, mixed = (self.apply(key, image, nearest=each) for each in (True, False))
+            return jnp.where(np.array(nearest)[None, None], kept.astype(mixed.dtype), mixed)
         places = _grid(image.shape[:2])
         if any(self.affine):
             places = _moved(jax.random.fold_in(key, _AFFINE), places, self.affine)
@@ -122,3 +129,11 @@ def _bent(
     points = [max(round(side / spacing), 1) + 1 for side in size]
     draws = jax.random.uniform(key, (2, *points), minval=-strength, maxval=strength)
     return jax.image.resize(draws, (2, *size), "cubic", precision=jax.lax.Precision.HIGHEST)
+
+
+def crisp_channels(parts: tuple[Encoding, ...]) -> Crisp:
+    """Return which of the stored channels of the sources hold classes."""
+    each = {bool(part.classes) for part in parts}
+    if len(each) == 1:
+        return each.pop()
+    return tuple(bool(part.classes) for part in parts for _ in range(part.channels))

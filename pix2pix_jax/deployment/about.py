@@ -14,8 +14,8 @@ from jaxtyping import Shaped
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.version import __version__
-from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.palettes import load_palette
+from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
 from pix2pix_jax.runs.bundle import origin_of
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
@@ -42,8 +42,9 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
     Returns:
         Values of JSON by name: `network` and `norm`; `mode`; `image_size` (height, width) of the
         training, `multiple` of which the sides of an image must be, and `fit`, what this package
-        does with other images; `source` and `target`, how pixels are stored; `color`, `lab` if
-        these are lightness and colour of CIE Lab, else `as stored`; `step`, `weights_sha256`, `run`
+        does with other images; `source` and `target`, how pixels are stored (several sources:
+        `parts`, whose channels follow each other in this order); `color`, `lab` if these are
+        lightness and colour of CIE Lab, else `as stored`; `step`, `weights_sha256`, `run`
         (a digest of the run's configuration) and `pix2pix_jax` (the version); and `palette`, the
         colours of classes, if targets are label maps. Nothing in it tells about the machine.
     """
@@ -89,7 +90,12 @@ def _palette(folder: RunFolder) -> dict[str, list[int]] | None:
     return dict(zip(palette.classes, colours, strict=True))
 
 
-def _describe_side(side: Encoding) -> dict[str, Any]:
+def _describe_side(side: SourceEncoding) -> dict[str, Any]:
+    """Describe how a side is stored; of several sources, also each of them in order."""
+    if isinstance(side, StackedEncoding):
+        named = zip(side.names, side.parts, strict=True)
+        parts = [{"name": name, **_describe_side(part)} for name, part in named]
+        return {"channels": side.channels, "dtype": side.dtype, "parts": parts}
     described: dict[str, Any] = {"channels": side.channels, "dtype": side.dtype}
     return described | (
         {"classes": side.classes} if side.classes else {"range": [side.low, side.high]}

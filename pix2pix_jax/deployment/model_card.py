@@ -69,6 +69,12 @@ def _introduction(generator: Generator, about: Mapping[str, Any]) -> str:
 
 
 def _side(side: Mapping[str, Any]) -> str:
+    if "parts" in side:
+        parts = "; ".join(f"{part['name']}: {_side(part)}" for part in side["parts"])
+        return (
+            f"{len(side['parts'])} sources, whose channels are stacked in {side['dtype']} in this "
+            f"order: {parts};"
+        )
     if "classes" in side:
         return f"{side['classes']} classes ({side['dtype']})"
     low, high = side["range"]

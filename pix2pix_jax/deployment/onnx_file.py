@@ -11,6 +11,7 @@ from pix2pix_jax.deployment.onnx_graph import Graph
 from pix2pix_jax.deployment.onnx_network import add_network
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.pixels import white
+from pix2pix_jax.images.stacked import SourceEncoding
 from pix2pix_jax.runs.generator import Generator
 
 SOURCE, FAKE = "source", "fake"  # names of the input and the output
@@ -66,18 +67,32 @@ def load(path: pathlib.Path) -> Translate:
     return translate
 
 
-def _add_reading(graph: Graph, side: Encoding) -> str:
+def _add_reading(graph: Graph, side: SourceEncoding) -> str:
     """Add what `Encoding.to_network` does; return the name of images in [-1, 1], NCHW."""
+    parts, start = [], 0
+    for part in side.parts:
+        stored = SOURCE
+        if len(side.parts) > 1:
+            limits = (start, start + part.channels)
+            first, last, axis = (graph.constant(np.array([each])) for each in (*limits, -1))
+            stored = graph.add("Slice", SOURCE, first, last, axis)
+            start += part.channels
+        parts.append(_add_part(graph, part, stored))
+    x = parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=-1)
+    return graph.add("Transpose", x, perm=[0, 3, 1, 2])
+
+
+def _add_part(graph: Graph, side: Encoding, stored: str) -> str:
+    """Add the reading of one source; return the name of images in [-1, 1], NHWC."""
     if side.classes:
         numbers = np.arange(side.classes, dtype=np.int32).reshape(1, 1, 1, -1)
-        matches = graph.add("Equal", graph.cast(SOURCE, "int32"), graph.constant(numbers))
+        matches = graph.add("Equal", graph.cast(stored, "int32"), graph.constant(numbers))
         x, half = graph.cast(matches, "float32"), 0.5
     else:
-        x, half = graph.cast(SOURCE, "float32"), side.half
+        x, half = graph.cast(stored, "float32"), side.half
         x = graph.add("Sub", x, graph.constant(side.low))
     x = graph.add("Div", x, graph.constant(half))
-    x = graph.add("Sub", x, graph.constant(1.0))
-    return graph.add("Transpose", x, perm=[0, 3, 1, 2])
+    return graph.add("Sub", x, graph.constant(1.0))
 
 
 def _add_writing(graph: Graph, side: Encoding, x: str) -> None:

@@ -18,6 +18,7 @@ from pix2pix_jax.deployment.verification import Comparison
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.palettes import Palette, load_palette
+from pix2pix_jax.images.stacked import StackedEncoding
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 
@@ -49,6 +50,11 @@ class PageRun:
 def refuse_unshowable(run: PageRun) -> None:
     """Raise InputError unless a browser can read the run's sources and show its results."""
     form = run.generator.form
+    if isinstance(form.source, StackedEncoding):
+        raise InputError(
+            f"{run.folder}: has {len(form.source.parts)} sources ({', '.join(form.source.names)}), "
+            "and the page takes one picture; `export --format onnx` writes a file for others"
+        )
     if form.is_lab:
         return
     for side, what in ((form.source, "sources"), (form.target, "targets")):
@@ -78,6 +84,7 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
     found, weights = _write_model(run, folder / MODEL)
     pairs = _held_out_pairs(run)
     form, generator = run.generator.form, run.generator
+    (side,) = form.source.parts  # others are refused
     pictures = [_pictures(run, pair) for pair in pairs]
     sources, targets = [source for source, _ in pictures], [target for _, target in pictures]
     about = describe(run.folder, generator)
@@ -88,13 +95,13 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
         "weights": weights,
         "mode": MODE,
         "size": list(generator.image_size),
-        "source": _kind(form.source),
+        "source": _kind(side),
         "target": _kind(form.target),
-        "dtype": form.source.dtype,
+        "dtype": side.dtype,
         "derived": form.derives(derive=False),
-        "classes": _class_colours(form.source),
+        "classes": _class_colours(side),
         # The same for runs that share their held-out sources, and for those that share targets.
-        "group": _digest(f"{_kind(form.source)} {form.derives(derive=False)}", sources),
+        "group": _digest(f"{_kind(side)} {form.derives(derive=False)}", sources),
         "targets": _digest(_kind(form.target), targets),
         "brushes": [dataclasses.asdict(brush) for brush in _brushes(run, sources)],
         "examples": [
@@ -146,7 +153,7 @@ def _pictures(run: PageRun, pair: Pair) -> tuple[Picture, Picture]:
     if form.is_lab:
         return form.show(*pair)
     source, target = pair  # not `show`, which may choose and swap channels
-    return (form.source.show(source) if form.source.classes else source), target
+    return (form.source.show(source) if form.source.parts[0].classes else source), target
 
 
 def _place(folder: pathlib.Path) -> str:
@@ -174,7 +181,7 @@ def _class_colours(side: Encoding) -> list[list[int]]:
 def _brushes(run: PageRun, sources: list[Picture]) -> list[Brush]:
     """Return the colours to draw with; none if sources are photos."""
     form = run.generator.form
-    side = form.source
+    side = form.source.parts[0]
     if form.derives(derive=False):
         return []
     if not side.classes:

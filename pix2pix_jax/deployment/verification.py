@@ -89,12 +89,15 @@ def sources_of(folder: RunFolder, generator: Generator, most: int = MOST_IMAGES)
 
 def _noise(generator: Generator, rng: np.random.Generator) -> Image:
     """Draw an image that may be stored as a source."""
-    side = generator.form.source
-    shape = (*generator.image_size, side.channels)
+    drawn = [_noise_of(side, generator.image_size, rng) for side in generator.form.source.parts]
+    return np.concatenate([one.astype(generator.form.source.dtype) for one in drawn], axis=-1)
+
+
+def _noise_of(side: Encoding, size: tuple[int, int], rng: np.random.Generator) -> Image:
+    shape = (*size, side.channels)
     if side.classes:
         return rng.integers(0, side.classes, shape).astype(side.dtype)
-    values = rng.uniform(side.low, side.high, shape)
-    return values.astype(side.dtype)
+    return rng.uniform(side.low, side.high, shape).astype(side.dtype)
 
 
 def compare(file: Translate, generator: Generator, sources: Sources) -> Comparison:

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import refuse_inside, refuse_no_folder
-from pix2pix_jax.data.pairing import TwoFiles, pair_by_stem
+from pix2pix_jax.data.pairing import pair_by_stem
 from pix2pix_jax.evaluation.scorecard import Scorecard, Wanted, compute_distributions, observe_with
 from pix2pix_jax.evaluation.scored_batches import Compared
 from pix2pix_jax.evaluation.scoring import tally
@@ -39,7 +39,7 @@ class FilePairs:
 
     folders: tuple[pathlib.Path, pathlib.Path]
     names: tuple[str, ...]
-    paths: tuple[TwoFiles, ...]
+    paths: tuple[tuple[pathlib.Path, ...], ...]
     max_pixels: int = MAX_PIXELS
 
     def pictures(self, numbers: list[int]) -> list[tuple[Picture, ...]]:
@@ -47,7 +47,7 @@ class FilePairs:
         return [
             tuple(
                 _encoding(side).show(side)
-                for side in _read_both(*self.paths[number], self.max_pixels)
+                for side in _read_both(self.paths[number], self.max_pixels)
             )
             for number in numbers
         ]
@@ -75,9 +75,7 @@ def find_file_pairs(fakes: str | pathlib.Path, targets: str | pathlib.Path) -> F
             raise InputError(f"{flag} {folder}: no images ({suffixes}) in it")
     found = pair_by_stem(*folders)
     if found.unpaired:
-        ours, theirs = (
-            len(found.pairs) + len(alone) for alone in (found.only_first, found.only_second)
-        )
+        ours, theirs = (len(found.pairs) + len(alone) for alone in found.alone)
         raise InputError(
             f"--images {folders[0]} has {ours} images, --targets {folders[1]} {theirs}; "
             f"without a partner of the same stem: {some_of(found.unpaired)}"
@@ -131,7 +129,7 @@ def _batches(pairs: FilePairs, batch_size: int) -> Iterator[tuple[tuple[str, ...
     names: list[str] = []
     held: list[tuple[np.ndarray, np.ndarray]] = []
     for name, paths in zip(pairs.names, pairs.paths, strict=True):
-        both = _to_network(*_read_both(*paths, pairs.max_pixels))
+        both = _to_network(*_read_both(paths, pairs.max_pixels))
         if held and (len(held) == batch_size or held[0][0].shape != both[0].shape):
             yield tuple(names), _stack(held)
             names, held = [], []
@@ -145,8 +143,9 @@ def _stack(held: list[tuple[np.ndarray, np.ndarray]]) -> Compared:
     return Compared(fake, target)
 
 
-def _read_both(ours: pathlib.Path, theirs: pathlib.Path, max_pixels: int) -> tuple[Stored, Stored]:
+def _read_both(paths: tuple[pathlib.Path, ...], max_pixels: int) -> tuple[Stored, Stored]:
     """Read an image and its target, which must have the same size and type."""
+    ours, theirs = paths
     first, second = (
         image_files.read_picture(path, max_pixels=max_pixels) for path in (ours, theirs)
     )

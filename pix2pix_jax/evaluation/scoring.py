@@ -180,7 +180,8 @@ def evaluate_baselines(
 
     metrics = choose_metrics(["l1"])
     scores = {"mean_target_l1": tally(answers(copy=False), metrics).scores["l1"]}
-    if form.source.channels == form.target.channels and not form.source.classes:
+    first, *others = form.source.parts
+    if first.channels == form.target.channels and not first.classes and not others:
         scores["copy_source_l1"] = tally(answers(copy=True), metrics).scores["l1"]
     return scores
 

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
-from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
@@ -19,7 +18,7 @@ from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.opening import File
 from pix2pix_jax.images.wrong_dtype import WrongDtypeError
 
-_VOID = 255  # index of pixels without a class, as is common in label maps
+VOID = 255  # index of pixels without a class, as is common in label maps
 # Values farther from the range than this, in halves of it, are refused: float32 cannot square what
 # the networks make of them.
 _FAR = 1e6
@@ -46,6 +45,15 @@ class Encoding:
     classes: int = 0
     max_pixels: int = dataclasses.field(default=MAX_PIXELS, compare=False)
     side: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def parts(self) -> tuple["Encoding", ...]:
+        """The encodings of which it consists: itself, as `stacked.StackedEncoding` has several."""
+        return (self,)
+
+    def split(self, image: Shaped[np.ndarray, "h w c"]) -> list[Shaped[np.ndarray, "h w c"]]:
+        """Return the image of each of its parts: the image itself."""
+        return [image]
 
     @property
     def half(self) -> float:
@@ -157,11 +165,11 @@ class Encoding:
         return abs(value - self.low - self.half) / self.half
 
     def _check_classes(self, image: Shaped[np.ndarray, "h w c"], what: object) -> None:
-        wrong = image[((image >= self.classes) | (image < 0)) & (image != _VOID)]
+        wrong = image[((image >= self.classes) | (image < 0)) & (image != VOID)]
         if wrong.size:
             raise InputError(
                 f"{what}: holds class {int(wrong[0])}; data.source_classes={self.classes} has "
-                f"0 to {self.classes - 1}, and {_VOID} for no class"
+                f"0 to {self.classes - 1}, and {VOID} for no class"
             )
 
     def to_network(
@@ -174,7 +182,8 @@ class Encoding:
             others.
         """
         if self.classes:
-            return 2 * jax.nn.one_hot(image[..., 0], self.classes, dtype=jnp.float32) - 1
+            labels = image[..., 0].astype(np.int32)  # stacked with others, they may be float32
+            return 2 * jax.nn.one_hot(labels, self.classes, dtype=jnp.float32) - 1
         return (jnp.asarray(image).astype(jnp.float32) - self.low) / self.half - 1
 
     def from_network(
@@ -238,41 +247,3 @@ def _class_colours(classes: int) -> UInt8[np.ndarray, "_ 3"]:
     turns = (np.arange(classes) * 0.618034)[:, None] + np.array([0.0, 1 / 3, 2 / 3])
     colours = 0.5 + 0.45 * np.cos(2 * np.pi * turns)
     return np.concatenate([np.rint(255 * colours), np.zeros((1, 3))]).astype(np.uint8)
-
-
-def _build(data: ConfigDict, side: str, classes: int) -> Encoding:
-    channels, dtype = data[f"{side}_channels"], data[f"{side}_dtype"]
-    limits = data[f"{side}_range"] or (0.0, images.white(np.dtype(dtype)))
-    most = data.max_pixels
-    if classes:
-        stored = "uint8" if classes <= _VOID else "uint16"
-        return Encoding(1, stored, classes=classes, max_pixels=most)
-    low, high = float(limits[0]), float(limits[1])
-    return Encoding(channels, dtype, low, high, max_pixels=most, side=side)
-
-
-def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[Encoding, Encoding]:
-    """Build the encodings of source and target.
-
-    Args:
-        data: The section `data` of a configuration.
-        lab: Whether the source is the lightness of an image and the target its colours
-            (`derive.kind='lab'`).
-
-    Returns:
-        The encodings of source and target.
-
-    Raises:
-        InputError: `lab` with any channels other than lightness and two of colour.
-    """
-    if not lab:
-        return _build(data, "source", data.source_classes), _build(data, "target", 0)
-    if (data.source_channels, data.target_channels) != (1, 2):
-        raise InputError(
-            f"derive.kind='lab' with data.source_channels={data.source_channels} and "
-            f"data.target_channels={data.target_channels}: set 1 (L) and 2 (a, b)"
-        )
-    # L / 50 - 1 and ab / 110, as in Isola et al., 2017.
-    most = data.max_pixels
-    lightness = Encoding(1, "float32", 0.0, 100.0, max_pixels=most)
-    return lightness, Encoding(2, "float32", -110.0, 110.0, max_pixels=most)

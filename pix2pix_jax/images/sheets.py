@@ -1,6 +1,7 @@
 """Sheets of pictures with text: headings above the columns, captions above the rows."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Sequence
 
@@ -34,22 +35,22 @@ def draw_sheet(headings: Sequence[str], rows: Sequence[SheetRow]) -> UInt8[np.nd
 
     Args:
         headings: Headings of the columns; long ones are cut and end with dots.
-        rows: One or more. All cells have the size of the largest picture, which is enlarged to at
-            least 160 pixels by a whole factor. Each picture fills its cell as far as its aspect
+        rows: One or more. All cells of a column have the size of its largest picture, enlarged to
+            at least 160 pixels by a whole factor. Each picture fills its cell as far as its aspect
             ratio allows.
 
     Returns:
         One RGB image.
     """
-    height, width = _cell([picture for row in rows for picture in row.pictures])
+    height, widths = _cells(rows)
+    lefts = [_GAP + sum(widths[:column]) + column * _GAP for column in range(len(widths))]
     tops, top = [], _GAP + _LINE
     for row in rows:
         tops.append(top)
         top += height + _GAP + (_LINE if row.caption else 0)
-    sheet = Image.new("RGB", (len(headings) * (width + _GAP) + _GAP, top), "white")
+    sheet = Image.new("RGB", (sum(widths) + len(widths) * _GAP + _GAP, top), "white")
     pen = ImageDraw.Draw(sheet)
-    for column, heading in enumerate(headings):
-        left = _GAP + column * (width + _GAP)
+    for left, width, heading in zip(lefts, widths, headings, strict=True):
         text = _shorten(pen, heading, width)
         pen.text((left + width // 2, _GAP), text, "black", _font(), anchor="ma")
     for top, row in zip(tops, rows, strict=True):
@@ -57,10 +58,10 @@ def draw_sheet(headings: Sequence[str], rows: Sequence[SheetRow]) -> UInt8[np.nd
             text = _shorten(pen, row.caption, sheet.width - 2 * _GAP)
             pen.text((_GAP, top), text, "black", _font())
             top += _LINE
-        for column, picture in enumerate(row.pictures):
+        for left, width, picture in zip(lefts, widths, row.pictures, strict=False):
             fitted = fit(picture, height, width)
-            left = _GAP + column * (width + _GAP) + (width - fitted.width) // 2
-            sheet.paste(fitted, (left, top + (height - fitted.height) // 2))
+            place = left + (width - fitted.width) // 2, top + (height - fitted.height) // 2
+            sheet.paste(fitted, place)
     return np.asarray(sheet)
 
 
@@ -79,13 +80,15 @@ def fit(picture: Picture, height: int, width: int) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS)
 
 
-def _cell(pictures: Sequence[Picture]) -> tuple[int, int]:
-    """Return the height and width of all cells."""
-    height = max(picture.shape[0] for picture in pictures)
-    width = max(picture.shape[1] for picture in pictures)
-    longer = max(height, width)
+def _cells(rows: Sequence[SheetRow]) -> tuple[int, list[int]]:
+    """Return the height of all cells, and the width of each column's."""
+    columns = itertools.zip_longest(*(row.pictures for row in rows))
+    pictures = [[picture for picture in column if picture is not None] for column in columns]
+    height = max(picture.shape[0] for column in pictures for picture in column)
+    widths = [max(picture.shape[1] for picture in column) for column in pictures]
+    longer = max(height, min(widths))  # several sources side by side are wider than the others
     factor = -(-_LEAST // longer) if longer < _LEAST else min(_MOST / longer, 1)
-    return max(round(height * factor), 1), max(round(width * factor), 1)
+    return max(round(height * factor), 1), [max(round(width * factor), 1) for width in widths]
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -103,23 +106,22 @@ def _shorten(pen: ImageDraw.ImageDraw, text: str, width: int) -> str:
 
 
 def grid(
-    rows: Sequence[Sequence[UInt8[np.ndarray, "h w _"]]], gap: int = 4
+    rows: Sequence[Sequence[UInt8[np.ndarray, "h _ _"]]], gap: int = 4
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Arrange images in rows on white.
 
     Args:
-        rows: Rows of images, gray or RGB, all of one height and width.
+        rows: Rows of images, gray or RGB, all of one height; those of a column of one width.
         gap: Pixels between images.
 
     Returns:
         One RGB image.
     """
-    height, width = rows[0][0].shape[:2]
-    columns = max(len(row) for row in rows)
-    shape = (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3)
-    canvas = np.full(shape, 255, np.uint8)
+    height = rows[0][0].shape[0]
+    widths = [image.shape[1] + gap for image in max(rows, key=len)]
+    canvas = np.full((len(rows) * (height + gap) - gap, sum(widths) - gap, 3), 255, np.uint8)
     for i, row in enumerate(rows):
         for j, image in enumerate(row):
-            top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = image
+            top, left = i * (height + gap), sum(widths[:j])
+            canvas[top : top + height, left : left + image.shape[1]] = image
     return canvas

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
+from pix2pix_jax.core.source_parts import source_depth
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
 from pix2pix_jax.models.hybrid import Hybrid
@@ -248,11 +249,10 @@ def build_networks(
     discriminator = None
     if adversarial:
         discriminator = build_discriminator(model, image_size=size, axis_name=axis_name, code=code)
-    source_channels = data.source_classes or data.source_channels
     networks = Networks(
         generator,
         discriminator,
-        source_shape=(*size, source_channels),
+        source_shape=(*size, source_depth(data)),
         target_shape=(*size, data.target_channels),
     )
     if axis_name is None:  # batch norm over devices cannot be traced without them

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.stacked import SourceEncoding
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +23,15 @@ _AS_NUMBERS = ("I", "F")  # modes that are no colours
 _FLOATS = {"uint8": "255", "uint16": "65535"}
 
 
-def as_images(given: Any, encoding: Encoding) -> list[Array]:
+def as_images(given: Any, encoding: SourceEncoding) -> list[Array]:
     """Return images as arrays that are stored as an encoding says.
 
     Args:
         given: A list or another iterable of images, or one array of (n, height, width, channels).
             An image is an array of (height, width, channels) of NumPy, JAX or PyTorch; with one
             channel, that axis may be missing. Or it is a picture of Pillow or the path of a file;
-            both are converted like the files of a folder.
+            both are converted like the files of a folder. Of several sources, an image is a tuple
+            of such, one for each and all of one size, or the stacked array.
         encoding: How the generator's sources are stored.
 
     Returns:
@@ -46,7 +48,7 @@ def as_images(given: Any, encoding: Encoding) -> list[Array]:
         given = _to_numpy(given, "images")
     if isinstance(given, Mapping) or not hasattr(given, "__iter__"):
         raise InputError(f"{_describe(given)}: {expected}")
-    images = [_as_image(one, f"image {number}", encoding) for number, one in enumerate(given)]
+    images = [_as_source(one, f"image {number}", encoding) for number, one in enumerate(given)]
     _warn_of_range(images, encoding)
     return images
 
@@ -64,6 +66,22 @@ def check_names(names: Sequence[Any] | None, count: int) -> list[str]:
     if len(names) != count:
         raise InputError(f"names has {len(names)} entries for {count} images; give one for each")
     return [os.fspath(name) if isinstance(name, os.PathLike) else str(name) for name in names]
+
+
+def _as_source(image: Any, what: str, encoding: SourceEncoding) -> Array:
+    """Return one image, or several sources as one that is stacked."""
+    if isinstance(encoding, Encoding):
+        return _as_image(image, what, encoding)
+    if hasattr(image, "__array__") and not isinstance(image, Image.Image):
+        return encoding.check(_to_numpy(image, what), what)
+    if not isinstance(image, tuple | list):
+        names = ", ".join(encoding.names)
+        raise InputError(f"{what}: {_describe(image)}; expected a tuple of an image each: {names}")
+    encoding.check_count(len(image), what)
+    named = zip(image, encoding.parts, encoding.names, strict=True)
+    return encoding.stack(
+        [_as_image(one, f"{what}, {name}", part) for one, part, name in named], what
+    )
 
 
 def _as_image(image: Any, what: str, encoding: Encoding) -> Array:
@@ -100,10 +118,14 @@ def _check_kind(array: Array, what: str, encoding: Encoding) -> None:
         )
 
 
-def _warn_of_range(images: Sequence[Array], encoding: Encoding) -> None:
+def _warn_of_range(images: Sequence[Array], encoding: SourceEncoding) -> None:
     """Warn of floating-point values that the generator has never seen the like of."""
-    if encoding.dtype != "float32":
-        return
+    for number, part in enumerate(encoding.parts):
+        if part.dtype == "float32":
+            _warn_of_part([encoding.split(image)[number] for image in images], part)
+
+
+def _warn_of_part(images: Sequence[Array], encoding: Encoding) -> None:
     wrong = [
         number
         for number, image in enumerate(images)
@@ -136,7 +158,7 @@ def _to_numpy(image: Any, what: str) -> np.ndarray:
         raise InputError(f"{what}: {_describe(image)} cannot become an array ({reason})") from None
 
 
-def _shape(encoding: Encoding) -> str:
+def _shape(encoding: SourceEncoding) -> str:
     return f"(height, width, {encoding.channels}) in {encoding.dtype}"
 
 

@@ -1,5 +1,6 @@
 """Translate image files: a folder of them, or a run's own data."""
 
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.output_files import plan_outputs, refuse_losses, without_collisions
 from pix2pix_jax.runs.results import Given, Results, saying_what_was_written
+from pix2pix_jax.runs.several_inputs import Inputs, find_others, split_inputs
 from pix2pix_jax.runs.source_files import (
     Image,
     Task,
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 def translate_folder(
     generator: Generator,
-    source: str | pathlib.Path,
+    source: Inputs,
     output: str | pathlib.Path,
     *,
     mode: str = "paper",
@@ -54,7 +56,8 @@ def translate_folder(
 
     Args:
         generator: From `load_generator`.
-        source: File or folder; sub-folders are kept.
+        source: File or folder; sub-folders are kept. Of a run with several sources one for each, as
+            a list or with commas between them; results have the names of the first one's files.
         output: Folder for the results, created if missing.
         mode: `paper` or `deterministic`.
         batch_size: Images that a GPU or TPU translates at once, see `translation.translate`.
@@ -95,10 +98,17 @@ def translate_folder(
     refuse_unwritable(output)
     if generator.form.derivation is not None and side in ("left", "right"):
         raise InputError(f"side={side!r}: this run derives its sources from single images")
-    jobs = plan_outputs(pathlib.Path(source), pathlib.Path(output), results.suffix_for)
+    inputs = split_inputs(generator.form, source)
+    if len(inputs) > 1 and side in ("left", "right"):
+        raise InputError(f"side={side!r}: this run's sources are files of their own")
+    jobs = plan_outputs(inputs[0], pathlib.Path(output), results.suffix_for)
     refuse_losses([(path, results.files_of(target)) for path, target in jobs])
-    good = judge(generator, jobs, derive=derive, on_error=on_error)
-    tasks = choose_sides(generator, good, side)
+    others = find_others(inputs, jobs)
+    good = judge(generator, jobs, others, derive=derive, on_error=on_error)
+    tasks = [
+        dataclasses.replace(task, others=others.get(task.source, ()))
+        for task in choose_sides(generator, good, side if len(inputs) == 1 else "whole")
+    ]
     written = results.written
     with saying_what_was_written(written, len(jobs), output):
         if generator.fit == "tile":
@@ -116,7 +126,7 @@ def translate_folder(
         if len(written) < len(jobs):
             logger.warning("%d of %d images were left out", len(jobs) - len(written), len(jobs))
         if not written:
-            raise InputError(f"{source}: none of its {len(jobs)} images can be translated")
+            raise InputError(f"{inputs[0]}: none of its {len(jobs)} images can be translated")
     order = {target: number for number, (_, target) in enumerate(jobs)}
     return sorted(written, key=order.__getitem__)
 
@@ -141,7 +151,8 @@ def _translate_whole(
 
 def _given(task: Task, image: Image, derive: bool) -> Given:
     """Return a task's image for `Results`: a derived one has the network's size, not the file's."""
-    size = image_files.size_of(task.source) if derive else None
+    # Several sources of different size have been resized to that of the network.
+    size = image_files.size_of(task.source) if derive or task.others else None
     return Given(image, task.source.name, task.target, size, carried_by(task))
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Shaped
@@ -30,19 +30,32 @@ class Task:
         source: The file.
         target: Where the result goes.
         side: Which part of the image is the source: `left`, `right` or `whole`.
+        others: The files of the other sources, if there are several.
     """
 
     source: pathlib.Path
     target: pathlib.Path
     side: str
+    others: tuple[pathlib.Path, ...] = ()
+
+    @property
+    def files(self) -> pathlib.Path | tuple[pathlib.Path, ...]:
+        """The file; or those of all sources, in order."""
+        return (self.source, *self.others) if self.others else self.source
 
 
-def judge(generator: Generator, jobs: Sequence[Job], *, derive: bool, on_error: str) -> list[Job]:
+Others = Mapping[pathlib.Path, tuple[pathlib.Path, ...]]
+
+
+def judge(
+    generator: Generator, jobs: Sequence[Job], others: Others, *, derive: bool, on_error: str
+) -> list[Job]:
     """Return the jobs whose files can be read, as far as their headers tell.
 
     Args:
         generator: The generator.
         jobs: Files, and where their results go.
+        others: The files of other sources for each of them.
         derive: Whether sources are derived as in training, see `PairFormat.read_source`.
         on_error: `fail`: all files must be readable; `skip`: others are left out, with a warning.
 
@@ -52,14 +65,15 @@ def judge(generator: Generator, jobs: Sequence[Job], *, derive: bool, on_error: 
     good, failures = [], []
     for job in jobs:
         try:
-            generator.form.check_source(job[0], derive=derive)
+            there = others.get(job[0], ())
+            generator.form.check_source((job[0], *there) if there else job[0], derive=derive)
             good.append(job)
         except InputError as error:
             failures.append(error)
     if failures and on_error == "fail":
-        others = f" ({len(failures)} such files)" if len(failures) > 1 else ""
+        more = f" ({len(failures)} such files)" if len(failures) > 1 else ""
         raise InputError(
-            f"{failures[0]}{others}; nothing was written: --on_error skip leaves such files out"
+            f"{failures[0]}{more}; nothing was written: --on_error skip leaves such files out"
         )
     for failure in failures:
         logger.warning("left out: %s", failure)
@@ -127,7 +141,7 @@ def read_sources(
     size = generator.image_size if generator.fit == "resize" else None
     for task in tasks:
         try:
-            image = generator.form.read_source(task.source, derive=derive, size=size)
+            image = generator.form.read_source(task.files, derive=derive, size=size)
             if task.side != "whole":
                 image = split_in_halves(image, task.source)[task.side == "right"]
             images.append((task, image))

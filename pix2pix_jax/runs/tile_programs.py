@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import Exactness
-from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.stacked import SourceEncoding
 from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.layers import STATISTICS, PlacedKeys
 from pix2pix_jax.models.receptive_field import receptive_radius
@@ -22,7 +22,12 @@ Tile = Shaped[np.ndarray, "h w c"]
 
 
 def _translate(
-    module: nn.Module, encoding: Encoding, train: bool, variables: PyTree, keys: Any, source: Array
+    module: nn.Module,
+    encoding: SourceEncoding,
+    train: bool,
+    variables: PyTree,
+    keys: Any,
+    source: Array,
 ) -> Float[Array, "h w c"]:
     fake, _ = module.apply(
         variables,
@@ -35,7 +40,12 @@ def _translate(
 
 
 def _measure(
-    module: nn.Module, encoding: Encoding, train: bool, variables: PyTree, keys: Any, source: Array
+    module: nn.Module,
+    encoding: SourceEncoding,
+    train: bool,
+    variables: PyTree,
+    keys: Any,
+    source: Array,
 ) -> PyTree:
     """Return the statistics of the norms that use an image's own; nothing if there are none."""
     _, found = module.apply(

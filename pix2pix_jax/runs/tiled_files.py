@@ -83,7 +83,7 @@ class _FileTiler:
 
     @contextlib.contextmanager
     def _open(self, task: Task) -> Iterator[Rows]:
-        with open_source(self._generator.form, task.source, derive=self._derive) as rows:
+        with open_source(self._generator.form, task.files, derive=self._derive) as rows:
             if task.side == "whole":
                 yield rows
                 return

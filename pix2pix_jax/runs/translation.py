@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt32
 from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import Exactness
-from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.stacked import SourceEncoding
 from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
@@ -90,7 +90,7 @@ def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " n"]:
 
 def _apply(
     module: nn.Module,
-    encoding: Encoding,
+    encoding: SourceEncoding,
     mode: str,
     variables: PyTree,
     key: Key[Array, ""],
@@ -116,7 +116,7 @@ def _apply(
 def _program(
     exactness: Exactness,
     module: nn.Module,
-    encoding: Encoding,
+    encoding: SourceEncoding,
     mode: str,
     _image_size: tuple[int, int],
 ) -> Callable[..., Array]:

@@ -15,6 +15,7 @@ from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import atomic_path, no_empty_folders, real_path, refuse_unwritable
 from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.images.stacked import StackedEncoding
 from pix2pix_jax.images.video_files import CONTAINERS, Moment, VideoReader, sound_name
 from pix2pix_jax.images.video_writing import VideoWriter
 from pix2pix_jax.runs.blending import Blend
@@ -98,6 +99,11 @@ def translate_video(
 
 def check_format(form: PairFormat) -> None:
     """Raise InputError unless a run's images can be the frames of a video."""
+    if isinstance(form.source, StackedEncoding):
+        raise InputError(
+            f"this run has {len(form.source.parts)} sources ({', '.join(form.source.names)}), and "
+            "a video is one; translate folders of their frames"
+        )
     source = form.single if form.is_lab else form.source
     for side, encoding in (("source", source), ("target", form.written)):
         if encoding.dtype != "uint8" or encoding.channels not in (1, 3) or encoding.classes:

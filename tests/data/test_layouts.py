@@ -33,7 +33,7 @@ COMMON = [
 def test_usual_names_of_folders_are_known(tmp_path, layout, split):
     save_folders(tmp_path, layout, split, ["a", "b"])
     first, second = (tmp_path / part.format(split) for part in layout.split("|"))
-    assert find_sides(tmp_path) == {"train": Sides(first, second)}
+    assert find_sides(tmp_path) == {"train": Sides((first, second))}
     assert list(find_folder_pairs(str(tmp_path), ("train",), "fail")) == ["a.png", "b.png"]
 
 
@@ -45,7 +45,7 @@ def test_a_split_needs_both_of_its_folders_and_an_image(tmp_path, layout):
         folder.mkdir(parents=True)
     assert find_sides(tmp_path) == {}
     save(first / "0.png")
-    assert find_sides(tmp_path) == {"train": Sides(first, second)}
+    assert find_sides(tmp_path) == {"train": Sides((first, second))}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_names_of_splits_and_folders_can_be_given(tmp_path):
     assert find_sides(tmp_path) == {}
     names = Names(folders=("street/jpg", "aerial"), splits=("fold0", "", ""))
     first, second = tmp_path / "fold0" / "street" / "jpg", tmp_path / "fold0" / "aerial"
-    assert find_sides(tmp_path, names) == {"train": Sides(first, second)}
+    assert find_sides(tmp_path, names) == {"train": Sides((first, second))}
 
 
 def test_two_pairs_of_folders_are_an_error_that_names_both_and_the_keys(tmp_path):
@@ -119,7 +119,7 @@ def test_pairs_in_one_folder_are_told_apart_by_how_names_end(
     ours, theirs = save(tmp_path / split / first), save(tmp_path / split / second)
     folder = tmp_path / split
     caplog.set_level(logging.INFO)
-    assert find_sides(tmp_path) == {split: Sides(folder, folder, suffixes)}
+    assert find_sides(tmp_path) == {split: Sides((folder, folder), suffixes)}
     assert f"paired by how names end (data.pair_by={','.join(suffixes)})" in caplog.text
     place = "train" if split else "."
     (pair,) = find_folder_pairs(str(tmp_path), (place,), "fail").values()

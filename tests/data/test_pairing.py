@@ -74,7 +74,7 @@ def test_files_are_paired_by_their_paths_without_suffix(tmp_path):
     theirs = [save(tmp_path / "B" / name) for name in ("a.png", "more/a.png", "more/x.png")]
     found = pair_by_stem(tmp_path / "A", str(tmp_path / "B"))
     assert found.pairs == {"a": (ours[0], theirs[0]), "more/a": (ours[1], theirs[1])}
-    assert (found.only_first, found.only_second) == ((ours[2],), (theirs[2],))
+    assert found.alone == ((ours[2],), (theirs[2],))
     assert found.unpaired == (ours[2], theirs[2])
 
 

@@ -8,7 +8,8 @@ from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images.encoding import PHOTO, Encoding, build_encodings
+from pix2pix_jax.images.encoding import PHOTO, Encoding
+from pix2pix_jax.images.sides import build_encodings
 
 DEEP = Encoding(1, "uint16", 0.0, 65535.0)
 LABELS = Encoding(1, "uint8", classes=5)

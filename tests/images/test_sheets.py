@@ -52,12 +52,16 @@ def test_names_that_are_not_utf_8_can_be_drawn():
         ([(64, 32)], (192, 96)),  # a whole factor
         ([(300, 200)], (300, 200)),
         ([(1000, 500)], (400, 200)),
-        ([(32, 32), (64, 48)], (192, 144)),
     ],
 )
 def test_small_cells_are_enlarged_by_whole_factors_and_large_ones_made_smaller(sizes, cell):
     sheet = draw_sheet(["a"] * len(sizes), [SheetRow([plain(0, *size) for size in sizes])])
     assert sheet.shape[:2] == (cell[0] + 6 + 22 + 6, len(sizes) * (cell[1] + 6) + 6)
+
+
+def test_a_column_of_wide_pictures_leaves_the_others_as_narrow_as_they_are():
+    sheet = draw_sheet(["a", "b"], [SheetRow([plain(0, 64, 132), plain(0, 64, 64)])])
+    assert sheet.shape[:2] == (192 + 6 + 22 + 6, 3 * 132 + 3 * 64 + 3 * 6)
 
 
 def test_enlarging_by_a_whole_factor_keeps_pixels_sharp():

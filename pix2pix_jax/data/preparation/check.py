@@ -84,12 +84,15 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
     findings = [
         Finding("cannot be used", tuple(one.problem for one in seen if one.problem), True),
         Finding("without a partner", tuple(map(str, layout.unpaired)), True),
-        *_find_mixed_kinds(good),
+        *_find_mixed_kinds(good, layout.letters),
         Finding(
             "sides of different size, which data.resize=resize_and_crop and resize alone take",
             tuple(_unequal(good)),
         ),
-        Finding("values that do not fit the range of their dtype", tuple(_wrong_values(values))),
+        Finding(
+            "values that do not fit the range of their dtype",
+            tuple(_wrong_values(values, layout.letters)),
+        ),
         *_find_identical(good),
         *_find_near(good),
         *_find_misaligned(good),
@@ -114,16 +117,17 @@ def _merge_sides(seen: Sequence[Seen]) -> tuple[Values, ...]:
     return tuple(sides)
 
 
-def _wrong_values(values: Sequence[Values]) -> Iterator[str]:
+def _wrong_values(values: Sequence[Values], letters: Sequence[str]) -> Iterator[str]:
     """Yield, for each side whose values do not fit the range of their dtype, what to set."""
-    for letter, side, one in zip("AB", SIDES, values, strict=False):
+    for letter, one in zip(letters, values, strict=False):
         wrong = judge(one, 0.0, white(np.dtype(one.dtype)))
         if wrong:
             where = f"side {letter}: " if len(values) > 1 else ""
+            side = SIDES[len(values) > 1 and letter == letters[-1]]
             yield f"{where}{wrong}; {way_out(one, side)}"
 
 
-def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:
+def _find_mixed_kinds(seen: Sequence[Seen], letters: Sequence[str]) -> Iterator[Finding]:
     """Find images whose dtype, or number of channels, differs from most of their side."""
     for side in range(len(seen[0].kinds) if seen else 0):
         (usual, dtype), _ = collections.Counter(one.kinds[side] for one in seen).most_common(1)[0]
@@ -134,7 +138,8 @@ def _find_mixed_kinds(seen: Sequence[Seen]) -> Iterator[Finding]:
             if kind != dtype or (channels != usual and fixed):
                 title = one.item.title
                 cases.append(f"{title}: {channels} x {kind}, most are {usual} x {dtype}")
-        title = f"another kind on side {'AB'[side]}" if len(seen[0].kinds) > 1 else "another kind"
+        several = len(seen[0].kinds) > 1
+        title = f"another kind on side {letters[side]}" if several else "another kind"
         yield Finding(title, tuple(cases), True)
 
 

@@ -97,7 +97,7 @@ def combine(
     return len(stems)
 
 
-def _refuse_different_sizes(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]]) -> None:
+def _refuse_different_sizes(pairs: Sequence[tuple[pathlib.Path, ...]]) -> None:
     sizes = [(image_files.size_of(ours), image_files.size_of(theirs)) for ours, theirs in pairs]
     wrong = [
         f"{ours} ({a[0]} x {a[1]}) and {theirs} ({b[0]} x {b[1]})"

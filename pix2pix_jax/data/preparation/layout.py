@@ -2,11 +2,11 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import refuse_no_folder
-from pix2pix_jax.data.layouts import find_sides, find_split_folders
+from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
 from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
 from pix2pix_jax.data.selection import spread_evenly
@@ -26,7 +26,7 @@ class Item:
     Attributes:
         split: `train`, `val`, `test`, or `all`.
         name: Its path inside the split's folder, as training names it.
-        paths: Its file, or the files of A and B.
+        paths: Its file, or the files of A and B; of several sources one each.
     """
 
     split: str
@@ -49,6 +49,7 @@ class Layout:
         unpaired: Files in folders of pairs without a partner of the same stem.
         elsewhere: Image files under the root that belong to no split.
         left_out: What is not taken for an image, and why, see `Listing`.
+        letters: What the sides are called; with several sources as their folders are.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Layout:
     unpaired: tuple[pathlib.Path, ...] = ()
     elsewhere: tuple[pathlib.Path, ...] = ()
     left_out: tuple[tuple[pathlib.Path, str], ...] = ()
+    letters: tuple[str, ...] = ("A", "B")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -103,7 +105,17 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
     used = {path for item in items for path in item.paths} | set(unpaired)
     elsewhere = tuple(path for path in found if path not in used)
     left_out = list_images(root).left_out
-    return Layout(source, tuple(items), tuple(unpaired), elsewhere, left_out)
+    letters = letters_of(sides)
+    return Layout(source, tuple(items), tuple(unpaired), elsewhere, left_out, letters)
+
+
+def letters_of(sides: Mapping[str, Sides]) -> tuple[str, ...]:
+    """Return what the sides of pairs are called: A and B, or the folders of several sources."""
+    for found in sides.values():
+        if len(found.folders) > 2:
+            words = found.words or tuple(f"*{end}" for end in found.suffixes)
+            return tuple(word.upper() if len(word) < 3 else word for word in words)
+    return "A", "B"
 
 
 def find_images(root: str) -> list[pathlib.Path]:
@@ -126,8 +138,8 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
         root: Folder of the data set.
 
     Returns:
-        `{name: {side: path}}`; the side is `A/` or `B/`, or '' for files that are not in folders of
-        pairs.
+        `{name: {side: path}}`; the side is `A/` or `B/` (with several sources `A1/`, `A2/`, `B/`),
+        or '' for files that are not in folders of pairs.
 
     Raises:
         InputError: As for `find_images` and `find_folder_pairs`.
@@ -135,7 +147,11 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
     found = find_images(root)
     if find_sides(root):
         pairs = find_folder_pairs(root, (".",), "fail")
-        return {name: {"A/": first, "B/": second} for name, (first, second) in pairs.items()}
+        letters = letters_of(find_sides(root))
+        return {
+            name: {f"{letter}/": path for letter, path in zip(letters, paths, strict=True)}
+            for name, paths in pairs.items()
+        }
     names = relative_names(pathlib.Path(root), tuple(found))
     return {name: {"": path} for name, path in zip(names, found, strict=True)}
 

@@ -109,7 +109,7 @@ def _look(
     )
     if len(sides) < 2:
         return seen, (None, None)
-    return seen, (edge_field(sides[0]), edge_field(sides[1]))
+    return seen, (edge_field(sides[0]), edge_field(sides[-1]))
 
 
 def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...], tuple[str, ...]]:

@@ -57,7 +57,7 @@ class Survey:
     Attributes:
         layout: Its files.
         reason: Why they are taken for this layout.
-        sides: A and B, or single images alone.
+        sides: A and B, or single images alone; each of several sources by itself.
         sizes: Height and width of some pairs.
         unread: Why some of the files that were looked at cannot be read.
         unequal: Number of pairs that were looked at whose sides differ in size.
@@ -135,7 +135,8 @@ def _explain(root: str, layout: Layout, names: Names) -> str:
                 "say which to use with --config.data.source=folders, side_by_side or single"
             )
         (first, *_) = layout.items
-        return f"such as {first.paths[0]} and {first.paths[1]}"
+        *others, last = map(str, first.paths)
+        return f"such as {', '.join(others)} and {last}"
     twins = find_twins(root, names)
     if twins and not names.folders:
         raise InputError(
@@ -195,7 +196,7 @@ def _describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_
     Raises:
         InputError: They do not go together.
     """
-    name = "AB"[number] if layout.source != "single" else "the images"
+    name = layout.letters[number] if layout.source != "single" else "the images"
     counts = collections.Counter((one.pixels.shape[-1], str(one.pixels.dtype)) for one in pictures)
     kinds = ", ".join(f"{count} x {kind} in {n}" for (count, kind), n in counts.most_common())
     bands = any(one.kind == "bands" for one in pictures)

@@ -31,10 +31,14 @@ def format_result(result: CheckResult, most: int) -> str:
     source = result.layout.source
     single = source == "single"
     heading = ["<split", "<images" if single else "<pairs", "<bad", "<size (height x width)"]
-    heading += ["<kind"] if single else ["<A", "<B", "<edges coincide", "<strangers"]
+    heading += ["<kind"]
+    if not single:
+        letters = [f"<{letter}" for letter in result.layout.letters]
+        heading[-1:] = [*letters, "<edges coincide", "<strangers"]
     rows = []
     for split in result.layout.splits:
-        rows.append(_row(split, [one for one in result.seen if one.item.split == split], single))
+        there = [one for one in result.seen if one.item.split == split]
+        rows.append(_row(split, there, single, len(result.layout.letters)))
     lines = [" ".join(_keys(result)), align(heading, rows), *_values(result)]
     for finding in result.findings:
         word = "wrong" if finding.wrong else "look at"
@@ -48,7 +52,8 @@ def format_result(result: CheckResult, most: int) -> str:
 def _keys(result: CheckResult) -> Iterator[str]:
     """Yield the keys of a config that fit the images, for those that are not photos of 8 bits."""
     yield f"data.source={result.layout.source}"
-    for side, values in zip(SIDES, result.values, strict=False):
+    several = len(result.values) > 2
+    for side, values in zip(SIDES, () if several else result.values, strict=False):
         if values.bands not in _PHOTO_CHANNELS:
             yield f"data.{side}_channels={values.bands}"
         if values.dtype != "uint8":
@@ -62,7 +67,7 @@ def _values(result: CheckResult) -> list[str]:
     """Return a table of the values of each side and band; of many bands together."""
     heading = ["<side", "band", "least", "largest", "mean", "not finite"]
     rows = []
-    for letter, values in zip("AB", result.values, strict=False):
+    for letter, values in zip(result.layout.letters, result.values, strict=False):
         side = letter if len(result.values) > 1 else "image"
         bands = list(map(str, range(values.bands)))
         columns = [values.low, values.high, values.mean, values.not_finite]
@@ -74,7 +79,7 @@ def _values(result: CheckResult) -> list[str]:
     return ["", align(heading, rows)] if rows else []
 
 
-def _row(split: str, seen: Sequence[Seen], single: bool) -> list[str]:
+def _row(split: str, seen: Sequence[Seen], single: bool, sides: int) -> list[str]:
     """Return the cells of a split."""
     good = [one for one in seen if not one.problem]
     cells = [split, str(len(seen)), str(len(seen) - len(good)), _sizes(good)]
@@ -83,8 +88,7 @@ def _row(split: str, seen: Sequence[Seen], single: bool) -> list[str]:
     aligned = [one.alignment for one in good if one.alignment is not None]
     return [
         *cells,
-        _kinds(one.kinds[0] for one in good),
-        _kinds(one.kinds[1] for one in good),
+        *(_kinds(one.kinds[side] for one in good) for side in range(sides)),
         f"{statistics.fmean(one.score for one in aligned):.2f}" if aligned else _NONE,
         f"{statistics.fmean(one.strangers for one in aligned):.2f}" if aligned else _NONE,
     ]

@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.devices import out_of_memory_as, release_free_memory
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.stacked import StackedEncoding
 from pix2pix_jax.runs.fitting import fit, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import choose_batch_size, translate, translate_batch
@@ -66,7 +68,16 @@ class Pictures:
         Args:
             generator: The generator.
             batch_size: Images that are translated at once, see `choose_batch_size`.
+
+        Raises:
+            InputError: The generator takes several sources.
         """
+        side = generator.form.source
+        if isinstance(side, StackedEncoding):
+            raise InputError(
+                f"this run has {len(side.parts)} sources ({', '.join(side.names)}), and the server "
+                "takes one picture; sample translates their files"
+            )
         self.generator = generator
         self._batch_size = batch_size
         self._programs: set[tuple[tuple[int, int], str]] = set()  # size and mode of each
@@ -100,7 +111,7 @@ class Pictures:
 
     def example(self) -> Source:
         """Return an image of the training's size."""
-        side = self.generator.form.source
+        (side,) = self.generator.form.source.parts
         pixels = np.full((*self.generator.image_size, side.channels), side.low, side.dtype)
         return Source(pixels, pixels, "")
 
