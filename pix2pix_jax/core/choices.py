@@ -31,7 +31,7 @@ DERIVATIONS = ("gray", "lab", "edges", "blur", "downscale", "mask")
 JITTER_SIDES = ("source", "target", "both")
 
 GAN_LOSSES = ("hinge", "lsgan", "none", "vanilla", "wgangp")
-RECONSTRUCTION_LOSSES = ("charbonnier", "l1", "l2")
+RECONSTRUCTION_LOSSES = ("charbonnier", "cross_entropy", "l1", "l2")
 DISCRIMINATOR_CHANGES = ("color", "translation", "cutout")
 SCHEDULES = ("constant", "cosine", "linear", "plateau", "step")
 ENDINGS = ("plateau",)

@@ -151,6 +151,11 @@ DATA_KEYS = {
         "number of classes if the source's pixels are class indices; 0: they are colours; of "
         "several sources 0,19",
     ),
+    "data.target_classes": Key(
+        0,
+        Whole(0, 2**10),
+        "number of classes if the target's pixels are class indices; 0: they are colours",
+    ),
     "data.synthetic_pairs": Key(
         (400, 40, 40),
         Several(

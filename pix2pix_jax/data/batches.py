@@ -150,13 +150,17 @@ def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarr
         the pairs' own size and then resized: both are linear, so the order matters only for
         rounding. Pairs that differ in size are centre-cropped.
     """
-    if pairs.arrays is not None:
+    side = pairs.form.target
+    if pairs.arrays is not None and not side.classes:
         mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)
     else:
-        held = len(pairs) if pairs.cached is not None else min(most, len(pairs))
+        streamed = pairs.cached is None and pairs.arrays is None
+        held = min(most, len(pairs)) if streamed else len(pairs)
         chosen = spread_evenly(len(pairs), held)
         mean = np.zeros(())
         for _, target in stream(Chosen(pairs, chosen), 8, workers):
+            if side.classes:  # the mean of indices means nothing, that of shares does
+                target = np.asarray(side.to_network(target))
             mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
     mean = images.resize(mean.astype(np.float32), pairs.size)
-    return np.asarray(pairs.form.target.to_network(mean))
+    return mean if side.classes else np.asarray(side.to_network(mean))

@@ -12,6 +12,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.deployment.onnx_graph import Graph
 from pix2pix_jax.models.blocks import (
     ACTIVATIONS,
+    ClassShares,
     ConvBlock,
     identity,
     nearest_conv,
@@ -40,7 +41,9 @@ def refuse(what: object) -> InputError:
     )
 
 
-def add_block(graph: Graph, x: str, block: ConvBlock, params: Arrays, stats: Arrays) -> str:
+def add_block(
+    graph: Graph, x: str, block: ConvBlock | ClassShares, params: Arrays, stats: Arrays
+) -> str:
     """Add the operations of a block.
 
     Args:
@@ -56,6 +59,9 @@ def add_block(graph: Graph, x: str, block: ConvBlock, params: Arrays, stats: Arr
     Raises:
         InputError: It has an own activation or convolution.
     """
+    if isinstance(block, ClassShares):
+        doubled = graph.add("Mul", graph.add("Softmax", x, axis=1), graph.constant(2.0))
+        return graph.add("Sub", doubled, graph.constant(1.0))
     layer = {name: np.asarray(array) for name, array in params["conv"].items()}
     kernel = layer["kernel"]
     if block.spectral_norm:

@@ -17,11 +17,11 @@ from jaxtyping import Array, PyTree
 
 from pix2pix_jax.deployment.onnx_blocks import Arrays, add_block, refuse
 from pix2pix_jax.deployment.onnx_graph import Graph
-from pix2pix_jax.models.blocks import ConvBlock
+from pix2pix_jax.models.blocks import ClassShares, ConvBlock
 
 _block = core.Primitive("block")
 _block.def_abstract_eval(lambda x, *, shape, number: x.update(shape=shape))
-_Block = tuple[ConvBlock, Arrays, Arrays]  # with its parameters and its statistics
+_Block = tuple[ConvBlock | ClassShares, Arrays, Arrays]  # with its parameters and its statistics
 _AXES = {0: 0, 1: 2, 2: 3, 3: 1}  # of NHWC, in NCHW
 
 
@@ -81,7 +81,7 @@ def _trace(
     ) -> Array:
         result = call(*arguments, **named)  # what it does inside is not needed, only its shape
         block = context.module
-        if not isinstance(block, ConvBlock) or context.method_name != "__call__":
+        if not isinstance(block, ConvBlock | ClassShares) or context.method_name != "__call__":
             return result
         found = block.variables
         blocks.append((block, found.get("params", {}), found.get("batch_stats", {})))

@@ -85,6 +85,8 @@ def evaluate(
     Raises:
         InputError: The generator's output is not finite.
     """
+    if pairs.form.target.classes:
+        metrics = {name: metric.of_classes() for name, metric in metrics.items()}
     translator = BatchTranslator(generator, pairs.size, mode=mode, batch_size=batch_size)
     on_device = [metric for metric in metrics.values() if metric.on_device]
     on_host = [metric for metric in metrics.values() if not metric.on_device]

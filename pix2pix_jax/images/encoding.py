@@ -168,8 +168,9 @@ class Encoding:
         wrong = image[((image >= self.classes) | (image < 0)) & (image != VOID)]
         if wrong.size:
             raise InputError(
-                f"{what}: holds class {int(wrong[0])}; data.source_classes={self.classes} has "
-                f"0 to {self.classes - 1}, and {VOID} for no class"
+                f"{what}: holds class {int(wrong[0])}; "
+                f"data.{self.side or 'source'}_classes={self.classes} has 0 to {self.classes - 1}, "
+                f"and {VOID} for no class"
             )
 
     def to_network(

@@ -13,7 +13,7 @@ from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
 def _build(part: SourcePart, side: str, most: int) -> Encoding:
     if part.classes:
         stored = "uint8" if part.classes <= VOID else "uint16"
-        return Encoding(1, stored, classes=part.classes, max_pixels=most)
+        return Encoding(1, stored, classes=part.classes, max_pixels=most, side=side)
     low, high = part.limits or (0.0, images.white(np.dtype(part.dtype)))
     return Encoding(part.channels, part.dtype, float(low), float(high), max_pixels=most, side=side)
 
@@ -41,7 +41,9 @@ def build_encodings(data: ConfigDict, *, lab: bool) -> tuple[SourceEncoding, Enc
         InputError: `lab` with any channels other than lightness and two of colour.
     """
     if not lab:
-        target = SourcePart("", data.target_channels, data.target_dtype, data.target_range, 0)
+        target = SourcePart(
+            "", data.target_channels, data.target_dtype, data.target_range, data.target_classes
+        )
         return _build_source(data), _build(target, "target", data.max_pixels)
     if (data.source_channels, data.target_channels) != (1, 2):
         raise InputError(

@@ -22,7 +22,7 @@ from pix2pix_jax.models.layers import (
     Dtype,
     make_norm,
 )
-from pix2pix_jax.models.normalization import by_channel
+from pix2pix_jax.models.normalization import by_channel, widen
 
 Function = Callable[[Array], Array]
 
@@ -187,6 +187,25 @@ def block_of(generator: Any, *, train: bool) -> Callable[..., ConvBlock]:
         dtype=generator.dtype,
         axis_name=generator.axis_name,
     )
+
+
+class ClassShares(nn.Module):
+    """Shares of classes that add up to 1, on the scale of images: 2 * softmax - 1."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """Turn logits into shares in [-1, 1]: -1 for none, 1 for all."""
+        return 2 * jax.nn.softmax(x, axis=-1) - 1
+
+
+def finish(x: Float[Array, "n h w c"], *, of_classes: bool) -> Float[Array, "n h w c"]:
+    """Map what a generator's last convolution returns to images in [-1, 1], float32.
+
+    Args:
+        x: Its features.
+        of_classes: Whether each channel is a class, of which a pixel has one; else tanh.
+    """
+    return ClassShares(name="shares")(widen(x)) if of_classes else jnp.tanh(widen(x))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,6 +69,7 @@ def build_generator(
     *,
     image_size: tuple[int, int],
     out_channels: int,
+    of_classes: bool = False,
     axis_name: str | None = None,
     code: OwnCode = NO_OWN_CODE,
 ) -> nn.Module:
@@ -78,6 +79,7 @@ def build_generator(
         model: The section `model` of a configuration.
         image_size: Height and width of the images.
         out_channels: Channels of the target.
+        of_classes: Whether these are classes; own networks see to that themselves.
         axis_name: Mapped axis over the devices in training; None for inference.
         code: Loads own code.
 
@@ -106,7 +108,7 @@ def build_generator(
         "axis_name": axis_name,
     }
     if not is_own(name):
-        return GENERATORS[name](model, image_size, **shared)
+        return GENERATORS[name](model, image_size, of_classes=of_classes, **shared)
     own = {"image_size": image_size, "levels": model.levels, "blocks": model.blocks}
     return code.build(name, "model.generator", shared | own, nn.Module)
 
@@ -243,8 +245,14 @@ def build_networks(
             return what a step needs.
     """
     size = data.image_size
+    target_channels = data.target_classes or data.target_channels
     generator = build_generator(
-        model, image_size=size, out_channels=data.target_channels, axis_name=axis_name, code=code
+        model,
+        image_size=size,
+        out_channels=target_channels,
+        of_classes=data.target_classes > 0,
+        axis_name=axis_name,
+        code=code,
     )
     discriminator = None
     if adversarial:
@@ -253,7 +261,7 @@ def build_networks(
         generator,
         discriminator,
         source_shape=(*size, source_depth(data)),
-        target_shape=(*size, data.target_channels),
+        target_shape=(*size, target_channels),
     )
     if axis_name is None:  # batch norm over devices cannot be traced without them
         _check_own(model, networks, code)

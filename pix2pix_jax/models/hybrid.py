@@ -6,10 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, finish, leaky_relu
 from pix2pix_jax.models.convolutions import conv, down_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
-from pix2pix_jax.models.normalization import widen
 
 
 class Hybrid(nn.Module):
@@ -33,6 +32,7 @@ class Hybrid(nn.Module):
         remat: Whether blocks are recomputed in the backward pass to save memory.
         dtype: Dtype of computation; the result is float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
+        of_classes: Whether the output's channels are classes: their shares add up to 1.
     """
 
     out_channels: int = 3
@@ -46,6 +46,7 @@ class Hybrid(nn.Module):
     remat: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    of_classes: bool = False
 
     @nn.compact
     def __call__(
@@ -74,4 +75,4 @@ class Hybrid(nn.Module):
         for number, width in enumerate(widths[-2::-1]):
             x = up(width, name=f"up_{number}")(x)
         x = same(self.out_channels, norm="none", use_bias=True, name="last")(x)
-        return jnp.tanh(widen(x))
+        return finish(x, of_classes=self.of_classes)

@@ -6,10 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Upsampling, block_of
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Upsampling, block_of, finish
 from pix2pix_jax.models.convolutions import conv, up_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
-from pix2pix_jax.models.normalization import widen
 
 
 def reflect_conv(x: Array, kernel: Array) -> Array:
@@ -36,6 +35,7 @@ class ResNet(nn.Module):
         remat: Whether blocks are recomputed in the backward pass to save memory.
         dtype: Dtype of computation; the result is float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
+        of_classes: Whether the output's channels are classes: their shares add up to 1.
     """
 
     out_channels: int = 3
@@ -48,6 +48,7 @@ class ResNet(nn.Module):
     remat: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    of_classes: bool = False
 
     @nn.compact
     def __call__(
@@ -77,4 +78,4 @@ class ResNet(nn.Module):
         x = up(2 * width, name="up_0")(x)
         x = up(width, name="up_1")(x)
         x = same(self.out_channels, kernel_size=7, norm="none", use_bias=True, name="last")(x)
-        return jnp.tanh(widen(x))
+        return finish(x, of_classes=self.of_classes)

@@ -6,10 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, leaky_relu
+from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, finish, leaky_relu
 from pix2pix_jax.models.convolutions import down_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
-from pix2pix_jax.models.normalization import widen
 
 DROPOUT_PLACEMENTS = ("paper", "reference")
 
@@ -52,6 +51,7 @@ class UNet(nn.Module):
         remat: Whether blocks are recomputed in the backward pass to save memory.
         dtype: Dtype of computation; the result is float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
+        of_classes: Whether the output's channels are classes: their shares add up to 1.
     """
 
     out_channels: int = 3
@@ -66,6 +66,7 @@ class UNet(nn.Module):
     remat: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    of_classes: bool = False
 
     @nn.compact
     def __call__(
@@ -105,4 +106,4 @@ class UNet(nn.Module):
             x = dropout(x, self.dropout, dropout_keys, level) if level in dropping else x
             x = jnp.concatenate([skips[level - 1], x], axis=-1) if self.unet_skips else x
         x = up(self.out_channels, norm="none", use_bias=True, name="up_0")(x)
-        return jnp.tanh(widen(x))
+        return finish(x, of_classes=self.of_classes)

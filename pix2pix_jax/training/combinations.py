@@ -23,6 +23,11 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             "loss.gan='wgangp' with batch norm in the discriminator: the gradient penalty assumes "
             "that examples are judged independently; set model.discriminator_norm=instance"
         )
+    if config.loss.reconstruction == "cross_entropy" and not config.data.target_classes:
+        raise InputError(
+            "loss.reconstruction='cross_entropy' with data.target_classes=0: it compares classes; "
+            "set data.target_classes to their number, or choose another loss"
+        )
     tolerance, size = config.loss.shift_tolerance, config.data.image_size
     if tolerance >= min(size):
         raise InputError(

@@ -183,6 +183,34 @@ def charbonnier_loss(
     return _weighted_mean(jnp.sqrt(squared + epsilon**2), weight)
 
 
+def cross_entropy_loss(
+    fake: Float[Array, "*shape"],
+    target: Float[Array, "*shape"],
+    weight: Array | None = None,
+    *,
+    epsilon: float = 1e-6,
+) -> Scalar:
+    """Cross-entropy of classes, whose shares are given on the scale of images.
+
+    Args:
+        fake: Share of each class, in the last axis: -1 for none, 1 for all.
+        target: 1 for the pixel's class and -1 for all others. A pixel of no class does not count.
+        weight: As for `l1_loss`.
+        epsilon: Added to the shares, so that the loss of a class that the network rules out is
+            finite, at most 14.
+
+    Returns:
+        The mean over all pixels, in nats, at least 0.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    _difference(fake, target)
+    share, label = (fake + 1) / 2, (target + 1) / 2
+    entropy = -jnp.sum(label * jnp.log(share + epsilon), axis=-1, keepdims=True)
+    return _weighted_mean(jnp.maximum(entropy, 0), weight)
+
+
 def _difference(fake: Array, target: Array) -> Array:
     if fake.shape != target.shape:
         raise ValueError(f"shapes {fake.shape} and {target.shape} differ")
@@ -206,6 +234,7 @@ RECONSTRUCTION_LOSSES: dict[str, Reconstruction] = {
     "l1": l1_loss,
     "l2": l2_loss,
     "charbonnier": charbonnier_loss,
+    "cross_entropy": cross_entropy_loss,
 }
 
 

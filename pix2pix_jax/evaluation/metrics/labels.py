@@ -12,7 +12,14 @@ all classes.
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
-from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, check_pair, counting, rgb_levels
+from pix2pix_jax.evaluation.metrics.pixel import (
+    Images,
+    Weight,
+    check_finite,
+    check_pair,
+    counting,
+    rgb_levels,
+)
 from pix2pix_jax.images.palettes import Palette
 
 # Rows are the target's classes, columns the fake's; the last column is void.
@@ -87,6 +94,32 @@ def confusion(
         )
         for one, other, counts in zip(*sides, counting(weight, target), strict=True)
     ]
+    return np.array(matrices, np.int64).reshape(-1, classes, classes + 1)
+
+
+def confusion_of_classes(
+    fake: Images, target: Images, weight: Weight = None
+) -> Integer[np.ndarray, "n classes columns"]:
+    """Return the confusion matrix of each pair whose channels are the shares of classes.
+
+    Args:
+        fake: Shares in [-1, 1]; the class with the largest one counts.
+        target: 1 for the pixel's class and -1 for all others. A pixel of no class is void.
+        weight: As for `confusion`.
+
+    Returns:
+        One matrix per pair, see `count_labels`.
+
+    Raises:
+        InputError: The shapes differ, or the images are not finite.
+    """
+    check_pair(fake, target)
+    check_finite(fake)
+    classes = target.shape[-1]
+    known = (np.asarray(target) > 0).any(-1) & counting(weight, target)
+    there = np.where(known, np.asarray(target).argmax(-1), classes)
+    pairs = zip(np.asarray(fake).argmax(-1), there, strict=True)
+    matrices = [count_labels(one, other, classes) for one, other in pairs]
     return np.array(matrices, np.int64).reshape(-1, classes, classes + 1)
 
 

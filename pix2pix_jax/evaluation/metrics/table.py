@@ -18,6 +18,7 @@ from pix2pix_jax.evaluation.metrics.labels import (
     class_accuracy,
     class_iou,
     confusion,
+    confusion_of_classes,
     pixel_accuracy,
 )
 from pix2pix_jax.evaluation.metrics.matching import (
@@ -89,6 +90,12 @@ class Metric:
             return self.measure(fake, target)
         fake = (jnp if self.on_device else np).where(weight > 0, fake, target)
         return self.measure(fake, target, **({"weight": weight} if self.weighted else {}))
+
+    def of_classes(self) -> "Metric":
+        """Return this metric for images whose channels are the shares of classes."""
+        if self.kind != LABELS:
+            return self
+        return dataclasses.replace(self, measure=confusion_of_classes)
 
     def value(self, measured: Measured) -> Any:
         """Return the values of what was measured."""
@@ -230,7 +237,6 @@ def build_metrics(
     Raises:
         InputError: See `choose_metrics`.
     """
-    chosen = choose_metrics(["l1", *options.metrics], options.palette, code=code)
-    if best not in chosen:
-        chosen |= choose_metrics([best], options.palette, code=code)
-    return chosen
+    choose = partial(choose_metrics, palette=options.palette, code=code)
+    chosen = choose(["l1", *options.metrics])
+    return chosen if best in chosen else chosen | choose([best])
