@@ -67,6 +67,26 @@ def test_sides_of_different_size_are_told_and_each_is_resized(tmp_path):
     )
 
 
+def test_several_sources_are_found_with_the_kind_of_each(tmp_path):
+    for number in range(10):
+        noise(tmp_path / "A1" / f"{number}.png", 32, 32, 3)
+        noise(tmp_path / "A2" / f"{number}.png", 32, 32, 1, most=5)
+        noise(tmp_path / "A3" / f"{number}.tif", 32, 32, 1, dtype=np.float32)
+        noise(tmp_path / "B" / f"{number}.png", 32, 32, 1)
+    config, lines = find(tmp_path)
+    data = config.data
+    assert (data.folder_a, data.folder_b, data.direction) == (("A1", "A2", "A3"), "B", "AtoB")
+    assert (data.source_channels, data.target_channels) == ((3, 1, 1), 1)
+    assert data.source_dtype == ("uint8", "uint8", "float32")
+    assert data.source_classes == (0, 5, 0)
+    assert data.source_range[:4] == (0, 255, 0, 255)
+    assert data.source_range[4] < 0 < data.source_range[5]
+    assert "10 pairs of 4 files" in lines["layout"]
+    assert "from A1, A2, A3, stacked in this order, to B" in lines["direction"]
+    with pytest.raises(InputError, match="--direction BtoA: A1 and A2 and A3 would be targets"):
+        find(tmp_path, data__direction="BtoA")
+
+
 def test_everything_that_is_found_can_be_overridden(pairs):
     given = {
         "data__direction": "BtoA",

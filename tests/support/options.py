@@ -44,7 +44,7 @@ FACTORS = {
     "lr.schedule": ("linear", "constant", "cosine", "step"),
     "length": ("steps", "epochs"),
     "augment": ("none", "flips", "turns", "warps", "jitter", "cutout", "mosaic"),
-    "source": ("side_by_side", "folders", "single", "synthetic", "pix2pix", "classes"),
+    "source": ("side_by_side", "folders", "single", "synthetic", "pix2pix", "classes", "several"),
     "channels": ("3-3", "1-3", "5-2"),
     "bits": ("uint8", "uint16", "float32"),
     "data.direction": ("AtoB", "BtoA"),
@@ -133,6 +133,8 @@ def build_config(row, root):
     changes["train.steps" if row["length"] == "steps" else "train.epochs"] = 3
     if source == "classes":
         changes |= {"data.source": "folders", "data.source_classes": 5}
+    elif source == "several":
+        changes["data.source"] = "folders"
     elif source == "single":
         changes |= {"data.source": "single", "derive.kind": "gray"}
     else:
@@ -141,6 +143,9 @@ def build_config(row, root):
         changes[f"data.{side}_channels"] = count
         if not (source == "classes" and side == "source"):
             changes[f"data.{side}_dtype"] = row["bits"]
+    if source == "several":
+        changes["data.source_channels"] = (channels[0], 1)
+        changes["data.source_dtype"] = (row["bits"], "uint8")
     if source != "synthetic":
         _write_data(root, row, channels)
     return tiny.tiny_config(changes)
@@ -154,6 +159,8 @@ def _write_data(root, row, channels):
     sides = {".": max(channels)}
     if row["source"] in ("folders", "classes"):
         sides = dict(zip(names, channels, strict=True))
+    if row["source"] == "several":
+        sides = {f"{names[0]}1": channels[0], f"{names[0]}2": 1, names[1]: channels[1]}
     for number, split in enumerate(("train", "train", "train", "train", "val", "val", "test")):
         for place, count in sides.items():
             folder = root / place / split
@@ -161,7 +168,8 @@ def _write_data(root, row, channels):
             if row["source"] == "classes" and place == names[0]:
                 pixels = _noise(number, side, width, 1, "uint8") % 5
             else:
-                pixels = _noise(number, side, width, count, row["bits"])
+                bits = "uint8" if place.endswith("2") else row["bits"]
+                pixels = _noise(number, side, width, count, bits)
             suffix = image_files.suffix_of(str(pixels.dtype), pixels.shape[-1])
             image_files.write(folder / f"{number}{suffix}", pixels)
 
@@ -209,7 +217,7 @@ def _translate(row, whole):
     sizes = [(SIDE, SIDE), (SIDE + 4, SIDE - 4)]
     for height, width in sizes if generator.fit == "resize" else sizes[:1]:
         image = _noise(0, height, width, form.source.channels, form.source.dtype)
-        if form.source.classes:
+        if any(part.classes for part in form.source.parts):
             image = image % 5
         # The batch size of the evaluation, whose program is compiled already.
         (fake,) = translate(generator, [image], mode=row["eval.mode"], batch_size=2)
