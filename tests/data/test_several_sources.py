@@ -157,5 +157,6 @@ def test_check_reads_every_source(root):
     result = check(str(root))
     table = format_result(result, 5)
     assert result.layout.letters == ("A1", "A2", "A3", "B")
-    assert "without a partner (3)" in table
+    assert "without a partner (1)" in table
+    assert f"no file 0.* in {root}/A3/val" in table
     assert " 1 x uint16 " in table

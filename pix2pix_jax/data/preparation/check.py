@@ -83,7 +83,7 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
     values = _merge_sides(good)
     findings = [
         Finding("cannot be used", tuple(one.problem for one in seen if one.problem), True),
-        Finding("without a partner", tuple(map(str, layout.unpaired)), True),
+        Finding("without a partner", layout.missing or tuple(map(str, layout.unpaired)), True),
         *_find_mixed_kinds(good, layout.letters),
         Finding(
             "sides of different size, which data.resize=resize_and_crop and resize alone take",

@@ -49,6 +49,7 @@ class Layout:
         unpaired: Files in folders of pairs without a partner of the same stem.
         elsewhere: Image files under the root that belong to no split.
         left_out: What is not taken for an image, and why, see `Listing`.
+        missing: Of several sources, which file is missing in which folder.
         letters: What the sides are called; with several sources as their folders are.
     """
 
@@ -58,6 +59,7 @@ class Layout:
     elsewhere: tuple[pathlib.Path, ...] = ()
     left_out: tuple[tuple[pathlib.Path, str], ...] = ()
     letters: tuple[str, ...] = ("A", "B")
+    missing: tuple[str, ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -92,6 +94,7 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
         )
     items: list[Item] = []
     unpaired: list[pathlib.Path] = []
+    missing: list[str] = []
     if source == "folders" or (sides and not source):
         source = "folders"
         for split, folders in sides.items():
@@ -99,6 +102,7 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
             for stem, paths in matched.pairs.items():
                 items.append(Item(split or WHOLE, stem + paths[0].suffix, paths))
             unpaired += matched.unpaired
+            missing += matched.missing if len(folders.folders) > 2 else ()
     else:
         items = _find_items(pathlib.Path(root), names)
         source = source or ("side_by_side" if wide_share(items)[0] > 1 / 2 else "single")
@@ -106,7 +110,9 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
     elsewhere = tuple(path for path in found if path not in used)
     left_out = list_images(root).left_out
     letters = letters_of(sides)
-    return Layout(source, tuple(items), tuple(unpaired), elsewhere, left_out, letters)
+    return Layout(
+        source, tuple(items), tuple(unpaired), elsewhere, left_out, letters, tuple(missing)
+    )
 
 
 def letters_of(sides: Mapping[str, Sides]) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def survey(
     if layout.unpaired and unpaired == "fail":
         raise InputError(
             f"{root}: {len(layout.unpaired)} files have no partner of the same name "
-            f"({some_of(layout.unpaired)}); add them, or leave these out with "
+            f"({some_of(layout.missing or layout.unpaired)}); add them, or leave these out with "
             "--config.data.unpaired=skip; if the folders are no sides of pairs, say so with "
             "--config.data.source=single"
         )
