@@ -27,7 +27,7 @@ def in_range(image):
 def apply(keys, source, target, options, encode_source=as_float, encode_target=as_float):
     """Augment pairs, compiled."""
     encoders = {"encode_source": encode_source, "encode_target": encode_target}
-    return augment(keys, source, target, options=options, **encoders)
+    return augment(keys, source, target, options=options, **encoders)[:2]
 
 
 def noise(*shape):
