@@ -60,6 +60,14 @@ def _hint(sides: Sequence[Side]) -> str:
     return f" ({'A' if a > b else 'B'} has more plain areas, as drawings and label maps have)"
 
 
+# What suits targets that are classes.
+_OF_CLASSES = {
+    "loss.reconstruction": "cross_entropy",
+    "eval.metrics": ("class_iou", "pixel_accuracy"),
+    "checkpoint.best_metric": "class_iou",
+}
+
+
 def _place(path: pathlib.Path, both: Sequence[pathlib.Path]) -> str:
     """Return how a side of two files is told from the other."""
     if both[0].parent == both[1].parent:
@@ -71,28 +79,32 @@ def _find_side(finding: Finding, name: str, letter: str, side: Side) -> None:
     """Set the keys of one side."""
     values, keys = side.values, [f"data.{name}_{part}" for part in ("channels", "dtype", "range")]
     text = f"{letter}, {contents(side)}"
-    if side.classes and name == "source":
-        finding.put("data.source_classes", side.classes)
-        text += f": class indices, {side.classes} classes, one channel each"
-        finding.say(name, text, "data.source_classes")
+    if side.classes and (name == "source" or (side.channels == 1 and values.bands == 1)):
+        _find_classes(finding, name, text, side.classes)
         return
     finding.put(keys[0], side.channels)
     finding.put(keys[1], values.dtype)
     wrong = judge(values, 0.0, white(np.dtype(values.dtype)))
     limits = limits_of(side)
-    if side.classes and side.channels == 1 and values.bands == 1:
-        limits = (0.0, float(side.classes - 1))
-        text += (
-            f": class indices, which as a target are learned as levels from 0 to "
-            f"{side.classes - 1}, so that neighbouring numbers look alike; colours for the classes "
-            "(a palette) tell them apart better"
-        )
     if limits is not None:
         finding.put(keys[2], limits)
         shown = finding.config.data[f"{name}_range"]
         text += f"; {plain(shown[0])} becomes -1 and {plain(shown[1])} becomes 1"
     elif wrong:
         text += f"; {wrong}"
+    finding.say(name, text, *keys)
+
+
+def _find_classes(finding: Finding, name: str, text: str, classes: int) -> None:
+    """Set the keys of a side of class indices."""
+    keys = [f"data.{name}_classes"]
+    finding.put(keys[0], classes)
+    text += f": class indices, {classes} classes, one channel each"
+    if name == "target":
+        for key, value in _OF_CLASSES.items():
+            finding.put(key, value)
+        keys += _OF_CLASSES
+        text += "; their shares are learned, and the best checkpoint has the best IoU"
     finding.say(name, text, *keys)
 
 

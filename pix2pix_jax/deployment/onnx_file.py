@@ -98,6 +98,9 @@ def _add_part(graph: Graph, side: Encoding, stored: str) -> str:
 def _add_writing(graph: Graph, side: Encoding, x: str) -> None:
     """Add what `Encoding.from_network` does; the result is the output."""
     x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
+    if side.classes:
+        graph.cast(graph.add("ArgMax", x, axis=-1, keepdims=1), side.dtype, name=FAKE)
+        return
     x = graph.add("Mul", graph.add("Add", x, graph.constant(1.0)), graph.constant(side.half))
     if side.dtype == "float32":
         graph.add("Add", x, graph.constant(side.low), name=FAKE)

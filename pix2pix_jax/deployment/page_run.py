@@ -57,6 +57,11 @@ def refuse_unshowable(run: PageRun) -> None:
         )
     if form.is_lab:
         return
+    if form.target.classes:
+        raise InputError(
+            f"{run.folder}: its results are class indices, and the page shows pictures; "
+            "`export --format onnx` writes a file for other programs"
+        )
     for side, what in ((form.source, "sources"), (form.target, "targets")):
         if side.classes or (side.dtype == "uint8" and side.channels in _GRAY_OR_RGB):
             continue

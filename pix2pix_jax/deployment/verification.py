@@ -115,10 +115,7 @@ def compare(file: Translate, generator: Generator, sources: Sources) -> Comparis
     ours, ours_seconds = _timed(lambda image: _translated(generator, image), sources.images)
     theirs, seconds = _timed(lambda image: file(image[None])[0], sources.images)
     finished = map(generator.form.finish, sources.images, theirs)
-    difference = max(
-        float(np.abs(our.astype(np.float64) - their).max())
-        for our, their in zip(ours, finished, strict=True)
-    )
+    difference = max(_difference(*both, side) for both in zip(ours, finished, strict=True))
     allowed, unit = _one_level(side)
     return Comparison(difference, allowed, unit, 1000 * seconds, 1000 * ours_seconds, sources)
 
@@ -138,8 +135,16 @@ def _timed(call: Callable[[Image], Image], images: Sequence[Image]) -> tuple[lis
     return results, min(seconds)
 
 
+def _difference(ours: Image, theirs: Image, side: Encoding) -> float:
+    if side.classes:
+        return float(np.mean(ours != theirs))
+    return float(np.abs(ours.astype(np.float64) - theirs).max())
+
+
 def _one_level(side: Encoding) -> tuple[float, str]:
     """Return an 8-bit level in values as stored, and what these values are."""
+    if side.classes:
+        return 1e-3, "of the pixels have another class"
     if side.dtype == "float32":
         return (side.high - side.low) / 255, f"in a range of {side.low:g} to {side.high:g}"
     top = white(np.dtype(side.dtype))

@@ -194,14 +194,14 @@ class Encoding:
 
         For classes, the channel with the largest value is taken.
         """
-        if self.classes:
-            return np.asarray(image).argmax(axis=-1)[..., None].astype(self.dtype)
         return np.asarray(self.stored(np.asarray(image, np.float32)))
 
     def stored(
-        self, image: Float[Array | np.ndarray, "*n h w c"]
+        self, image: Float[Array | np.ndarray, "*n h w depth"]
     ) -> Shaped[Array | np.ndarray, "*n h w c"]:
-        """Map float32 in [-1, 1] to the stored range, but for classes; works under `jit`."""
+        """Do what `from_network` does for float32; works under `jit`."""
+        if self.classes:
+            return image.argmax(axis=-1)[..., None].astype(self.dtype)
         values = self.unscaled(image)
         if self.dtype == "float32":
             return values

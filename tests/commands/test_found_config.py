@@ -122,8 +122,9 @@ def test_few_whole_values_are_class_indices(tmp_path):
         noise(tmp_path / "images" / f"{number}.png", 32, 32, 3)
         noise(tmp_path / "masks" / f"{number}.png", 32, 32, 1, most=7)
     config, lines = find(tmp_path)
-    assert (config.data.target_channels, config.data.target_range) == (1, (0, 6))
-    assert "class indices, which as a target are learned as levels" in lines["target"]
+    assert (config.data.target_classes, config.loss.reconstruction) == (7, "cross_entropy")
+    assert config.checkpoint.best_metric == "class_iou"
+    assert "class indices, 7 classes" in lines["target"]
     config, lines = find(tmp_path, data__direction="BtoA")
     assert config.data.source_classes == 7
     assert "class indices, 7 classes" in lines["source"]

@@ -8,9 +8,11 @@ from support import tiny
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.deployment.export import export
 from pix2pix_jax.evaluation.metrics.labels import confusion_of_classes, pixel_accuracy
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.models.blocks import ClassShares
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.losses import cross_entropy_loss
 from pix2pix_jax.training.run import prepare_run
 
@@ -89,6 +91,9 @@ def test_a_run_trains_goes_on_and_answers_with_classes(config, tmp_path):
     assert found.shape == (40, 24, 1)
     assert found.dtype == np.uint8
     assert set(np.unique(found)) <= {0, 1, 2}
+    for format, name in (("onnx", "run.onnx"), ("stablehlo", "run.stablehlo")):
+        compared = export(RunFolder(tmp_path / "whole"), generator, tmp_path / name, format)
+        assert compared.difference <= 1e-3
 
 
 @pytest.mark.parametrize(
