@@ -71,7 +71,9 @@ def main() -> None:
     output = pathlib.Path(flags.output)
     metrics = cli.split_names(flags.metrics)
     code = OwnCode(given={"eval.metrics": metrics})
-    wanted = choose_wanted(metrics, flags.palette, flags.inception_weights, code=code)
+    wanted = choose_wanted(
+        metrics, flags.palette, flags.inception_weights, flags.lpips_file, code=code
+    )
     labels = label_runs(flags.runs, cli.split_names(flags.labels))
     require("matplotlib", "plots")  # before the work, not after it
     given = {"data_root": flags.data_root, "max_pixels": flags.max_pixels}

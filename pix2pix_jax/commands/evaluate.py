@@ -157,7 +157,9 @@ def main() -> None:
     enable_compilation_cache(flags.compilation_cache)
     names = cli.split_names(flags.metrics)
     code = OwnCode(given={"eval.metrics": names})
-    wanted = choose_wanted(names, flags.palette, flags.inception_weights, code=code)
+    wanted = choose_wanted(
+        names, flags.palette, flags.inception_weights, flags.lpips_file, code=code
+    )
     if flags.sort_by and flags.sort_by not in wanted.metrics:
         choices = ", ".join(wanted.metrics) or "none: --metrics has no metric of single images"
         raise InputError(f"--sort_by {flags.sort_by!r}: choose from {choices}")

