@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from pix2pix_jax.models.conditioning import Film
 from pix2pix_jax.models.convolutions import conv, depth_to_space, up_conv
 from pix2pix_jax.models.initial import KERNEL, ONES, ZEROS
 from pix2pix_jax.models.layers import (
@@ -117,7 +118,7 @@ def _unit(vector: Array) -> Array:
 
 
 class ConvBlock(nn.Module):
-    """Activation, convolution, norm, activation; only the convolution is always there.
+    """Activation, convolution, norm, FiLM, activation; only the convolution is always there.
 
     Attributes:
         features: Output channels.
@@ -148,8 +149,15 @@ class ConvBlock(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 f"]:
-        """Apply the block."""
+    def __call__(
+        self, x: Float[Array, "n h w c"], embedded: Float[Array, "n e"] | None = None
+    ) -> Float[Array, "n h2 w2 f"]:
+        """Apply the block.
+
+        Args:
+            x: Features.
+            embedded: The numbers of each example, see `conditioning`; None: there is no FiLM.
+        """
         layer = Conv(
             features=self.features,
             convolve=self.convolve,
@@ -166,6 +174,8 @@ class ConvBlock(nn.Module):
         if self.norm != "none":
             norm = make_norm(self.norm, axis_name=self.axis_name, dtype=self.dtype, name="norm")
             x = norm(x, train=self.train)
+        if embedded is not None:
+            x = Film(name="film")(x, embedded)
         return self.after(x)
 
 

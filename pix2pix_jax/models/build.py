@@ -18,7 +18,7 @@ from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
 from pix2pix_jax.models.hybrid import Hybrid
 from pix2pix_jax.models.initial import Blueprint, Shapes, make_blueprint
 from pix2pix_jax.models.layers import NORMS
-from pix2pix_jax.models.own_networks import check_discriminator, check_generator
+from pix2pix_jax.models.own_networks import check_discriminator, check_generator, refuse_numbers
 from pix2pix_jax.models.resnet import ResNet
 from pix2pix_jax.models.sizes import check_multiple, check_patches, halvings, unet_levels
 from pix2pix_jax.models.unet import DROPOUT_PLACEMENTS, UNet
@@ -71,6 +71,7 @@ def build_generator(
     out_channels: int,
     of_classes: bool = False,
     axis_name: str | None = None,
+    numbers: int = 0,
     code: OwnCode = NO_OWN_CODE,
 ) -> nn.Module:
     """Build the generator from the config's `model` section.
@@ -81,10 +82,12 @@ def build_generator(
         out_channels: Channels of the target.
         of_classes: Whether these are classes; own networks see to that themselves.
         axis_name: Mapped axis over the devices in training; None for inference.
+        numbers: How many numbers beside the image it takes.
         code: Loads own code.
 
     Returns:
-        A module called as `(source, train=, dropout_keys=)`.
+        A module called as `(source, train=, dropout_keys=)`, and with `condition=` if there are
+        numbers.
 
     Raises:
         InputError: A name is unknown, the image size does not fit the network, or own code cannot
@@ -108,7 +111,8 @@ def build_generator(
         "axis_name": axis_name,
     }
     if not is_own(name):
-        return GENERATORS[name](model, image_size, of_classes=of_classes, **shared)
+        return GENERATORS[name](model, image_size, of_classes=of_classes, numbers=numbers, **shared)
+    refuse_numbers("model.generator", name, numbers)
     own = {"image_size": image_size, "levels": model.levels, "blocks": model.blocks}
     return code.build(name, "model.generator", shared | own, nn.Module)
 
@@ -140,6 +144,7 @@ def build_discriminator(
     *,
     image_size: tuple[int, int],
     axis_name: str | None = None,
+    numbers: int = 0,
     code: OwnCode = NO_OWN_CODE,
 ) -> nn.Module:
     """Build the discriminator from the config's `model` section.
@@ -148,10 +153,11 @@ def build_discriminator(
         model: The section `model` of a configuration.
         image_size: Height and width of the images.
         axis_name: Mapped axis over the devices in training; None for inference.
+        numbers: How many numbers beside the image it takes.
         code: Loads own code.
 
     Returns:
-        A module called as `(source, image, train=)`.
+        A module called as `(source, image, train=)`, and with `condition=` if there are numbers.
 
     Raises:
         InputError: A name is unknown, the image is too small for the patches, or own code cannot be
@@ -169,7 +175,8 @@ def build_discriminator(
         "axis_name": axis_name,
     }
     if not is_own(name):
-        return DISCRIMINATORS[name](model, image_size, **shared)
+        return DISCRIMINATORS[name](model, image_size, numbers=numbers, **shared)
+    refuse_numbers("model.discriminator", name, numbers)
     own = {
         "image_size": image_size,
         "layers": model.discriminator_layers,
@@ -226,6 +233,7 @@ def build_networks(
     *,
     adversarial: bool,
     axis_name: str | None = None,
+    numbers: int = 0,
     code: OwnCode = NO_OWN_CODE,
 ) -> Networks:
     """Build the networks of a configuration, with their shapes.
@@ -235,6 +243,7 @@ def build_networks(
         data: The section `data`.
         adversarial: Whether to build a discriminator.
         axis_name: Mapped axis over the devices in training; None for inference.
+        numbers: How many numbers beside the image both networks take.
         code: Loads own code.
 
     Returns:
@@ -245,18 +254,20 @@ def build_networks(
             return what a step needs.
     """
     size = data.image_size
-    target_channels = data.target_classes or data.target_channels
-    generator = build_generator(
-        model,
-        image_size=size,
-        out_channels=target_channels,
-        of_classes=data.target_classes > 0,
-        axis_name=axis_name,
-        code=code,
+    shared: dict[str, Any] = {
+        "image_size": size,
+        "axis_name": axis_name,
+        "numbers": numbers,
+        "code": code,
+    }
+    target_channels, of_classes = (
+        data.target_classes or data.target_channels,
+        data.target_classes > 0,
     )
-    discriminator = None
-    if adversarial:
-        discriminator = build_discriminator(model, image_size=size, axis_name=axis_name, code=code)
+    generator = build_generator(
+        model, out_channels=target_channels, of_classes=of_classes, **shared
+    )
+    discriminator = build_discriminator(model, **shared) if adversarial else None
     networks = Networks(
         generator,
         discriminator,

@@ -7,7 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ConvBlock, leaky_relu
+from pix2pix_jax.models.blocks import Conv, ConvBlock, leaky_relu
+from pix2pix_jax.models.conditioning import embed
 from pix2pix_jax.models.convolutions import conv, down_conv
 from pix2pix_jax.models.layers import NORMS_WITH_OFFSET, Dtype
 from pix2pix_jax.models.normalization import widen
@@ -32,6 +33,7 @@ class PatchGAN(nn.Module):
         spectral_norm: Whether every kernel is divided by its largest singular value.
         dtype: Dtype of computation; logits are float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
+        numbers: How many numbers beside the image it takes, see `_project`.
     """
 
     base_features: int = 64
@@ -41,10 +43,16 @@ class PatchGAN(nn.Module):
     spectral_norm: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    numbers: int = 0
 
     @nn.compact
     def __call__(
-        self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
+        self,
+        source: Float[Array, "n h w c"],
+        image: Float[Array, "n h w d"],
+        *,
+        train: bool,
+        condition: Float[Array, "n k"] | None = None,
     ) -> tuple[Scale, ...]:
         """Judge images, given the sources they should belong to.
 
@@ -52,6 +60,7 @@ class PatchGAN(nn.Module):
             source: Input of the generator, in [-1, 1].
             image: Target or fake, in [-1, 1].
             train: Whether batch norm uses the statistics of the batch (True) or running ones.
+            condition: Normalised numbers of each example; None: see `conditioning.embed`.
 
         Returns:
             A tuple of one scale: the logits of the patches, above 0 for real, and the features of
@@ -70,7 +79,11 @@ class PatchGAN(nn.Module):
             convolve = down_conv if layer < self.layers else same
             features.append(hidden(width, convolve, name=f"conv_{layer}")(features[-1]))
         last = block(1, same, norm="none", name=f"conv_{self.layers + 1}")
-        return ((widen(last(features[-1])), tuple(features)),)
+        logits = widen(last(features[-1]))
+        embedded = embed(self.numbers, condition, len(image))
+        if embedded is not None:
+            logits += _project(self, embedded, features[-1], train=train)
+        return ((logits, tuple(features)),)
 
 
 class PixelGAN(nn.Module):
@@ -85,6 +98,7 @@ class PixelGAN(nn.Module):
         spectral_norm: Whether every kernel is divided by its largest singular value.
         dtype: Dtype of computation; logits are float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
+        numbers: How many numbers beside the image it takes, see `_project`.
     """
 
     base_features: int = 64
@@ -93,10 +107,16 @@ class PixelGAN(nn.Module):
     spectral_norm: bool = False
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    numbers: int = 0
 
     @nn.compact
     def __call__(
-        self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
+        self,
+        source: Float[Array, "n h w c"],
+        image: Float[Array, "n h w d"],
+        *,
+        train: bool,
+        condition: Float[Array, "n k"] | None = None,
     ) -> tuple[Scale, ...]:
         """Judge each pixel; arguments and result as in `PatchGAN`."""
         use_bias = self.norm not in NORMS_WITH_OFFSET
@@ -108,8 +128,11 @@ class PixelGAN(nn.Module):
             first
         )
         # As in the reference, this bias depends on the norm too.
-        logits = block(1, norm="none", use_bias=use_bias, name="conv_2")(second)
-        return ((widen(logits), (first, second)),)
+        logits = widen(block(1, norm="none", use_bias=use_bias, name="conv_2")(second))
+        embedded = embed(self.numbers, condition, len(image))
+        if embedded is not None:
+            logits += _project(self, embedded, second, train=train)
+        return ((logits, (first, second)),)
 
 
 def _block_of(discriminator: PatchGAN | PixelGAN, *, train: bool) -> Callable[..., ConvBlock]:
@@ -121,6 +144,34 @@ def _block_of(discriminator: PatchGAN | PixelGAN, *, train: bool) -> Callable[..
         dtype=discriminator.dtype,
         axis_name=discriminator.axis_name,
     )
+
+
+def _project(
+    discriminator: PatchGAN | PixelGAN,
+    embedded: Float[Array, "n e"],
+    features: Float[Array, "n h w c"],
+    *,
+    train: bool,
+) -> Float[Array, "n _ _ 1"]:
+    """Return what numbers add to the logits (Miyato & Koyama, 2018, section 3).
+
+    That is the inner product of the last features at each place and of a projection of the embedded
+    numbers. A PatchGAN has one logit in the middle of each four places, which gets their mean.
+    """
+    layer = Conv(
+        features.shape[-1],
+        conv,
+        kernel_size=1,
+        use_bias=False,
+        spectral_norm=discriminator.spectral_norm,
+        train=train,
+        name="projection",
+    )
+    products = jnp.sum(widen(features) * layer(embedded[:, None, None]), axis=-1, keepdims=True)
+    if isinstance(discriminator, PixelGAN):
+        return products
+    rows = products[:, 1:] + products[:, :-1]
+    return (rows[:, :, 1:] + rows[:, :, :-1]) / 4
 
 
 class MultiscaleGAN(nn.Module):
@@ -136,12 +187,18 @@ class MultiscaleGAN(nn.Module):
 
     @nn.compact
     def __call__(
-        self, source: Float[Array, "n h w c"], image: Float[Array, "n h w d"], *, train: bool
+        self,
+        source: Float[Array, "n h w c"],
+        image: Float[Array, "n h w d"],
+        *,
+        train: bool,
+        condition: Float[Array, "n k"] | None = None,
     ) -> tuple[Scale, ...]:
         """Judge the image at each scale, the finest first; arguments as in `PatchGAN`."""
         outputs: tuple[Scale, ...] = ()
         for scale in range(self.scales):
-            outputs += self.patch(name=f"scale_{scale}")(source, image, train=train)
+            patch = self.patch(name=f"scale_{scale}")
+            outputs += patch(source, image, train=train, condition=condition)
             source, image = halve(source), halve(image)
         return outputs
 

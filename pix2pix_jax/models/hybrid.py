@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, finish, leaky_relu
+from pix2pix_jax.models.conditioning import embed
 from pix2pix_jax.models.convolutions import conv, down_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
 
@@ -33,6 +34,8 @@ class Hybrid(nn.Module):
         dtype: Dtype of computation; the result is float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
         of_classes: Whether the output's channels are classes: their shares add up to 1.
+        numbers: How many numbers beside the image it takes; they scale and shift the
+            features of residual blocks and decoder (FiLM).
     """
 
     out_channels: int = 3
@@ -47,6 +50,7 @@ class Hybrid(nn.Module):
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
     of_classes: bool = False
+    numbers: int = 0
 
     @nn.compact
     def __call__(
@@ -55,6 +59,7 @@ class Hybrid(nn.Module):
         *,
         train: bool,
         dropout_keys: DropoutKeys = None,
+        condition: Float[Array, "n k"] | None = None,
     ) -> Float[Array, "n h w out"]:
         """Translate images; arguments and result as in `UNet`."""
         steps = range(self.downsamplings + 1)
@@ -65,14 +70,15 @@ class Hybrid(nn.Module):
         down = partial(block, convolve=down_conv, after=leaky_relu)
         up = UPSAMPLINGS[self.upsample].bind(partial(block, after=activation))
 
+        embedded = embed(self.numbers, condition, len(source))
         x = same(widths[0], after=leaky_relu, name="first")(source)
         for number, width in enumerate(widths[1:]):
             x = down(width, name=f"down_{number}")(x)
         for number in range(self.blocks):
-            y = same(widths[-1], after=activation, name=f"block_{number}_0")(x)
+            y = same(widths[-1], after=activation, name=f"block_{number}_0")(x, embedded)
             y = dropout(y, self.dropout, dropout_keys, number)
-            x = x + same(widths[-1], name=f"block_{number}_1")(y)
+            x = x + same(widths[-1], name=f"block_{number}_1")(y, embedded)
         for number, width in enumerate(widths[-2::-1]):
-            x = up(width, name=f"up_{number}")(x)
+            x = up(width, name=f"up_{number}")(x, embedded)
         x = same(self.out_channels, norm="none", use_bias=True, name="last")(x)
         return finish(x, of_classes=self.of_classes)

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.own_code_trace import trace
 
@@ -56,6 +56,21 @@ def check_discriminator(
         raise InputError(
             f"{key}={reference!r}: called as {call}; expected a tuple of scales, each (logits, "
             f"tuple of features) with logits of shape ({_BATCH}, height, width, 1)"
+        )
+
+
+def refuse_numbers(key: str, name: str, numbers: int) -> None:
+    """Raise InputError if own code is to take numbers beside the image.
+
+    Args:
+        key: The key of the config.
+        name: The reference to own code.
+        numbers: How many numbers it is to take.
+    """
+    if numbers:
+        raise InputError(
+            f"{key}={shown(name)}: own networks take no numbers beside the image; choose one of "
+            "the package's networks, or leave the numbers out"
         )
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Upsampling, block_of, finish
+from pix2pix_jax.models.conditioning import embed
 from pix2pix_jax.models.convolutions import conv, up_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
 
@@ -36,6 +37,8 @@ class ResNet(nn.Module):
         dtype: Dtype of computation; the result is float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
         of_classes: Whether the output's channels are classes: their shares add up to 1.
+        numbers: How many numbers beside the image it takes; they scale and shift the
+            features of residual blocks and decoder (FiLM).
     """
 
     out_channels: int = 3
@@ -49,6 +52,7 @@ class ResNet(nn.Module):
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
     of_classes: bool = False
+    numbers: int = 0
 
     @nn.compact
     def __call__(
@@ -57,6 +61,7 @@ class ResNet(nn.Module):
         *,
         train: bool,
         dropout_keys: DropoutKeys = None,
+        condition: Float[Array, "n k"] | None = None,
     ) -> Float[Array, "n h w out"]:
         """Translate images; arguments and result as in `UNet`."""
         width, activation = self.base_features, ACTIVATIONS[self.activation]
@@ -68,14 +73,15 @@ class ResNet(nn.Module):
         upsampling = Upsampling(up_conv, 3) if upsampling.convolve is up_conv else upsampling
         up = upsampling.bind(partial(block, after=activation))
 
+        embedded = embed(self.numbers, condition, len(source))
         x = same(width, kernel_size=7, after=activation, name="first")(source)
         x = down(2 * width, after=activation, name="down_0")(x)
         x = down(4 * width, after=activation, name="down_1")(x)
         for number in range(self.blocks):
-            y = same(4 * width, after=activation, name=f"block_{number}_0")(x)
+            y = same(4 * width, after=activation, name=f"block_{number}_0")(x, embedded)
             y = dropout(y, self.dropout, dropout_keys, number)
-            x = x + same(4 * width, name=f"block_{number}_1")(y)
-        x = up(2 * width, name="up_0")(x)
-        x = up(width, name="up_1")(x)
+            x = x + same(4 * width, name=f"block_{number}_1")(y, embedded)
+        x = up(2 * width, name="up_0")(x, embedded)
+        x = up(width, name="up_1")(x, embedded)
         x = same(self.out_channels, kernel_size=7, norm="none", use_bias=True, name="last")(x)
         return finish(x, of_classes=self.of_classes)

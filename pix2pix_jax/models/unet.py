@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, finish, leaky_relu
+from pix2pix_jax.models.conditioning import embed
 from pix2pix_jax.models.convolutions import down_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
 
@@ -52,6 +53,8 @@ class UNet(nn.Module):
         dtype: Dtype of computation; the result is float32.
         axis_name: Mapped axis over which the devices share a batch, for batch norm.
         of_classes: Whether the output's channels are classes: their shares add up to 1.
+        numbers: How many numbers beside the image it takes; they scale and shift the
+            decoder's features (FiLM).
     """
 
     out_channels: int = 3
@@ -67,6 +70,7 @@ class UNet(nn.Module):
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
     of_classes: bool = False
+    numbers: int = 0
 
     @nn.compact
     def __call__(
@@ -75,6 +79,7 @@ class UNet(nn.Module):
         *,
         train: bool,
         dropout_keys: DropoutKeys = None,
+        condition: Float[Array, "n k"] | None = None,
     ) -> Float[Array, "n h w out"]:
         """Translate images.
 
@@ -82,6 +87,7 @@ class UNet(nn.Module):
             source: Images in [-1, 1].
             train: Whether batch norm uses the statistics of the batch (True) or running ones.
             dropout_keys: One key per example, or those of a tile; None switches dropout off.
+            condition: Normalised numbers of each example; None: see `conditioning.embed`.
 
         Returns:
             Images in [-1, 1], float32.
@@ -94,6 +100,7 @@ class UNet(nn.Module):
         down = partial(block, convolve=down_conv)
         up = UPSAMPLINGS[self.upsample].bind(partial(block, before=decoder_activation))
 
+        embedded = embed(self.numbers, condition, len(source))
         x = down(widths[0], norm="none", name="down_0")(source)
         skips = [x]
         for level in range(1, self.levels):
@@ -102,7 +109,7 @@ class UNet(nn.Module):
             skips.append(x)
         dropping = dropout_levels(self.dropout_placement, self.levels)
         for level in range(innermost, 0, -1):
-            x = up(widths[level - 1], name=f"up_{level}")(x)
+            x = up(widths[level - 1], name=f"up_{level}")(x, embedded)
             x = dropout(x, self.dropout, dropout_keys, level) if level in dropping else x
             x = jnp.concatenate([skips[level - 1], x], axis=-1) if self.unet_skips else x
         x = up(self.out_channels, norm="none", use_bias=True, name="up_0")(x)
