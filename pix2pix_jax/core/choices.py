@@ -32,6 +32,7 @@ JITTER_SIDES = ("source", "target", "both")
 
 GAN_LOSSES = ("hinge", "lsgan", "none", "vanilla", "wgangp")
 RECONSTRUCTION_LOSSES = ("charbonnier", "cross_entropy", "l1", "l2")
+PERCEPTUAL_LOSSES = ("lpips_alex", "lpips_vgg", "vgg")
 DISCRIMINATOR_CHANGES = ("color", "translation", "cutout")
 SCHEDULES = ("constant", "cosine", "linear", "plateau", "step")
 ENDINGS = ("plateau",)

@@ -1,7 +1,18 @@
 """Keys of the configuration about the two networks and their losses."""
 
 from pix2pix_jax.core import choices
-from pix2pix_jax.core.rules import SHARE, WEIGHT, Choice, Key, Number, Own, Several, Switch, Whole
+from pix2pix_jax.core.rules import (
+    SHARE,
+    WEIGHT,
+    Choice,
+    Key,
+    Number,
+    Own,
+    Several,
+    Switch,
+    Text,
+    Whole,
+)
 
 _HALVINGS = 15  # of the largest side
 
@@ -92,6 +103,19 @@ NETWORK_KEYS = {
         "weight of the L1 distance of the discriminator's features; 0: none; pix2pixHD: 10",
     ),
     "loss.gradient_penalty_weight": Key(10.0, WEIGHT, "weight of the gradient penalty of wgangp"),
+    "loss.perceptual": Key(
+        "lpips_alex",
+        Choice(choices.PERCEPTUAL_LOSSES),
+        "what loss.perceptual_weight weighs: LPIPS by AlexNet or VGG16, or L1 of VGG16's features",
+    ),
+    "loss.perceptual_weight": Key(
+        0.0, WEIGHT, "weight of the distance in a network trained on photos; 0: none"
+    ),
+    "loss.perceptual_file": Key(
+        "",
+        Text(),
+        "weights of that network, as for eval.lpips_file",
+    ),
     "loss.r1_weight": Key(
         0.0,
         WEIGHT,

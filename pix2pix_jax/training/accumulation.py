@@ -72,7 +72,8 @@ def make_accumulating_step(parts: StepParts, count: int) -> TrainStep:
         def loss_fn(params: PyTree) -> tuple[Array, tuple[PyTree, Metrics]]:
             pair, fake, keys = generate(params, state, part)
             judged = discriminator, losses, state.d_params, d_batch_stats, pair, fake, keys[:, 2]
-            return generator_loss(*judged, share=share_of_changes(state, losses))
+            share = share_of_changes(state, losses)
+            return generator_loss(*judged, share=share, perceptual=state.perceptual)
 
         (_, (stats, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.g_params)
         return stats, (grads, metrics)

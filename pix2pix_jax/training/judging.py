@@ -164,6 +164,7 @@ def generator_loss(
     keys: Key[Array, " n"],
     *,
     share: Float[Array, ""] | float = 1.0,
+    perceptual: PyTree = (),
 ) -> tuple[Array, tuple[PyTree, Metrics]]:
     """Judge a fake by how real it is to the discriminator, and how near it is to the target.
 
@@ -176,6 +177,7 @@ def generator_loss(
         fake: Output of the generator.
         keys: One key per example, for changes of what is judged.
         share: As for `discriminator_loss`.
+        perceptual: As for `regression_loss`.
 
     Returns:
         The loss; the discriminator's new statistics, and the unweighted parts of the loss.
@@ -184,7 +186,7 @@ def generator_loss(
     seen = partial(_seen, losses, _FAKE_OF_GENERATOR, keys, share, pair.source)
     on_fake, batch_stats = judge(batch_stats, *seen(pair.kept(fake)))
     metrics = {"g_loss_gan": mean_over_scales(losses.gan.generator, on_fake)}
-    loss, reconstruction = regression_loss(losses, pair, fake)
+    loss, reconstruction = regression_loss(losses, pair, fake, perceptual)
     loss += metrics["g_loss_gan"]
     if losses.feature_matching_weight:
         on_real, batch_stats = judge(batch_stats, *seen(pair.kept(pair.target)))
@@ -219,13 +221,16 @@ def adapt_share(
     return state.replace(diffaugment_share=share)
 
 
-def regression_loss(losses: Losses, pair: Examples, fake: Array) -> tuple[Array, Metrics]:
-    """Compare a fake with its target: the reconstruction loss and the extra losses.
+def regression_loss(
+    losses: Losses, pair: Examples, fake: Array, perceptual: PyTree = ()
+) -> tuple[Array, Metrics]:
+    """Compare a fake with its target: reconstruction, perceptual distance and own losses.
 
     Args:
         losses: The objective.
         pair: Sources and targets in [-1, 1].
         fake: Output of the generator.
+        perceptual: Weights of the network of `losses.perceptual`.
 
     Returns:
         The weighted sum, and each loss, unweighted, by its name.
@@ -235,6 +240,10 @@ def regression_loss(losses: Losses, pair: Examples, fake: Array) -> tuple[Array,
     reconstruction = losses.reconstruction(fake, target, pair.weight)
     metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
     loss = losses.reconstruction_weight * reconstruction
+    if losses.perceptual is not None:
+        distance = jnp.mean(losses.perceptual(perceptual, *kept[::-1]))
+        metrics["g_loss_perceptual"] = distance
+        loss += losses.perceptual_weight * distance
     for extra in losses.extra:
         metrics[f"g_loss_{extra.name}"] = value = jnp.asarray(extra.function(source, *kept))
         loss += extra.weight * value

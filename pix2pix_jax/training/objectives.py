@@ -12,6 +12,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
 from pix2pix_jax.core.own_code_trace import trace_number
 from pix2pix_jax.models.build import Networks
+from pix2pix_jax.models.perceptual import DISTANCES, Distance
 from pix2pix_jax.training.diffaugment import NO_CHANGES, DiffAugment
 from pix2pix_jax.training.losses import (
     LABELLED_GAN_LOSSES,
@@ -59,6 +60,8 @@ class Losses:
             relative to the generator (section 3.3).
         feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
         gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
+        perceptual: A perceptual distance; its network's weights are in the state. None: none.
+        perceptual_weight: Its weight.
         r1_weight: Weight of `r1_penalty`; 0: it is not computed.
         r1_every: It is computed every so many steps, and then counts so many times as much.
         diffaugment: Changes of what the discriminator sees.
@@ -72,6 +75,8 @@ class Losses:
     discriminator_weight: float = 0.5
     feature_matching_weight: float = 0.0
     gradient_penalty_weight: float = 10.0
+    perceptual: Distance | None = None
+    perceptual_weight: float = 0.0
     r1_weight: float = 0.0
     r1_every: int = 16
     diffaugment: DiffAugment = NO_CHANGES
@@ -85,6 +90,9 @@ def build_losses(
     extra: Sequence[str] = (),
     extra_weights: Sequence[int | float] = (),
     *,
+    perceptual: str = "",
+    perceptual_weight: float = 0.0,
+    perceptual_file: str = "",
     shift_tolerance: int = 0,
     diffaugment: Sequence[str] = (),
     diffaugment_share: float = 1.0,
@@ -101,6 +109,9 @@ def build_losses(
         label_smoothing: See `vanilla_gan_loss`; only for `vanilla` and `lsgan`.
         extra: References to own losses.
         extra_weights: A weight for each of them; if empty, all are 1.
+        perceptual: One of `DISTANCES`.
+        perceptual_weight: Its weight; 0: there is none.
+        perceptual_file: Where its weights are; `load_perceptual` reads them for the state.
         shift_tolerance: See `tolerate_shifts`; 0: none.
         diffaugment: Kinds of changes of `DiffAugment`.
         diffaugment_share: Its `share`.
@@ -134,6 +145,8 @@ def build_losses(
         gan_losses[gan],
         tolerate_shifts(distance, shift_tolerance) if shift_tolerance else distance,
         reconstruction,
+        perceptual=DISTANCES[perceptual] if perceptual_weight else None,
+        perceptual_weight=perceptual_weight,
         diffaugment=DiffAugment(
             tuple(diffaugment), diffaugment_share, diffaugment_target, diffaugment_images
         ),
@@ -146,7 +159,7 @@ def _build_extra(
     references: Sequence[str], weights: Sequence[int | float], reconstruction: str, code: OwnCode
 ) -> tuple[ExtraLoss, ...]:
     """Load own losses, and check that each has a name of its own."""
-    taken, found = {"gan", "features", reconstruction}, []
+    taken, found = {"gan", "features", "perceptual", reconstruction}, []
     for reference, weight in zip(references, weights, strict=True):
         name = reference.rpartition(":")[2]
         if name in taken:

@@ -25,6 +25,7 @@ from pix2pix_jax.data.resident import ResidentPairs, Storage, choose_storage, pl
 from pix2pix_jax.data.splits import Splits, load_splits
 from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
 from pix2pix_jax.models.build import Networks, build_networks
+from pix2pix_jax.models.perceptual_weights import PerceptualWeights
 from pix2pix_jax.runs.bundle import is_bundle
 from pix2pix_jax.runs.folder import RunFolder, format_of
 from pix2pix_jax.runs.record import read_rows
@@ -38,12 +39,8 @@ from pix2pix_jax.training.fitting import refuse_too_large
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
-from pix2pix_jax.training.start import (
-    adopt_levels,
-    find_start,
-    refuse_going_back,
-    resume_timeline,
-)
+from pix2pix_jax.training.perceptual import PERCEPTUAL_DIGEST, load_weights
+from pix2pix_jax.training.start import adopt_levels, find_start, refuse_going_back, resume_timeline
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import make_step
 from pix2pix_jax.training.step_parts import StepParts, TrainStep
@@ -69,6 +66,7 @@ class Run:
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
         unfinished: What the run had not written yet when it was stopped, see `Progress.unfinished`.
         given: The configuration as the user gave it.
+        perceptual: Weights of the perceptual loss; None if there is none.
         callbacks: Functions of the calling program.
     """
 
@@ -84,6 +82,7 @@ class Run:
     first_step: int
     unfinished: Mapping[str, Any]
     given: ConfigDict
+    perceptual: PerceptualWeights | None = None
     callbacks: Callbacks = dataclasses.field(default_factory=Callbacks)
 
     @property
@@ -148,7 +147,7 @@ class Run:
         """Return what a checkpoint must hold besides the state."""
         return {
             **dataclasses.asdict(self.timeline),
-            **_fixed(self.config),
+            **_fixed(self.config, self.perceptual),
             "names": self.splits.train.digest,
             "config": flatten(self.given),
         }
@@ -195,6 +194,7 @@ def prepare_run(
     metrics = build_metrics(config.eval, config.checkpoint.best_metric, code=code)
     networks = build_networks(config.model, config.data, adversarial=_has_gan(config), code=code)
     check_extra(losses, config.loss.extra, networks, code)
+    perceptual = load_weights(config.loss, networks, config.data.target_classes)
     global_batch = choose_global_batch(config.train, jax.device_count())
     refuse_impossible(config, global_batch // jax.device_count())
     refuse_too_large(config, networks, global_batch // jax.device_count())
@@ -207,7 +207,7 @@ def prepare_run(
     refuse_plateaus_without_scores(config, splits.counts["val"])
     timeline = Timeline(len(splits.train), global_batch, config.seed)
     if meta is not None:
-        fixed = _fixed(config)
+        fixed = _fixed(config, perceptual)
         names = splits.train.digest
         timeline = resume_timeline(timeline, meta, step, fixed, names, allow_change=allow_change)
     stop = config.train.steps or timeline.end_of(config.train.epochs)
@@ -226,6 +226,7 @@ def prepare_run(
         networks=networks,
         first_step=step,
         unfinished=(meta or {}).get("unfinished", {}),
+        perceptual=perceptual,
         given=given,
     )
 
@@ -246,9 +247,10 @@ def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
     )
 
 
-def _fixed(config: ConfigDict) -> dict[str, Any]:
+def _fixed(config: ConfigDict, perceptual: PerceptualWeights | None) -> dict[str, Any]:
     """Return what must stay the same when a run goes on, besides its timeline."""
-    return {key: get(config, key) for key in _FIXED}
+    fixed = {key: get(config, key) for key in _FIXED}
+    return fixed if perceptual is None else {**fixed, PERCEPTUAL_DIGEST: perceptual.digest}
 
 
 def create_state(config: ConfigDict, networks: Networks, parts: StepParts) -> TrainState:
@@ -280,10 +282,8 @@ def build_parts(
             config.model, config.data, adversarial=_has_gan(config), axis_name=axis_name, code=code
         )
     options = config.optimizer
-    g_tx, d_tx = (
-        build_optimizer(schedule, options.b1, options.b2, options.clip_norm)
-        for schedule in schedules
-    )
+    rates = options.b1, options.b2, options.clip_norm
+    g_tx, d_tx = (build_optimizer(schedule, *rates) for schedule in schedules)
     return StepParts(
         generator=networks.generator,
         discriminator=networks.discriminator,

@@ -10,6 +10,7 @@ from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.lock import RunLock
+from pix2pix_jax.training.perceptual import with_weights
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
 from pix2pix_jax.training.start import with_networks_of
@@ -56,7 +57,7 @@ def first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         if init_from:
             other = RunFolder(init_from, trust_code=run.folder.code.trusts)
             state = with_networks_of(state, other, run.networks)
-        return hold(state)
+        return hold(with_weights(state, run.perceptual))
     abstract = jax.eval_shape(run.create_state).items()
     state = TrainState.from_items(checkpoints.restore(run.first_step, abstract))
     logger.info(
@@ -68,7 +69,8 @@ def first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         float(run.schedule(run.first_step)),
     )
     # A seed that was changed with --allow_change holds from here on.
-    return hold(state.replace(rng=jax.random.key(run.config.seed)))
+    state = state.replace(rng=jax.random.key(run.config.seed))
+    return hold(with_weights(state, run.perceptual))
 
 
 def save_planned(

@@ -259,7 +259,9 @@ def resume_timeline(
         if meta[key] != getattr(timeline, key)
     ]
     changed += [
-        f"{name}: {meta[name]} -> {value}" for name, value in fixed.items() if meta[name] != value
+        f"{name}: {meta[name]} -> {value}"
+        for name, value in fixed.items()
+        if meta.get(name, value) != value
     ]
     if meta["pairs"] == timeline.pairs and meta.get("names", pair_names) != pair_names:
         changed.append("the training pairs: as many as before, but with other names")

@@ -41,6 +41,8 @@ class TrainState(struct.PyTreeNode):
         d_opt_state: State of the discriminator's optimiser.
         diffaugment_share: Share of images that each change of what the discriminator sees is made
             to, float32; empty unless it adapts, see `DiffAugment`.
+        perceptual: Weights of the network of the perceptual loss; empty if there is none. No
+            checkpoint holds them: they never change.
         rate_factor: Factor of both learning rates, float32; empty unless it depends on scores. No
             checkpoint holds it: it follows from the scores, see `watching`.
     """
@@ -55,6 +57,7 @@ class TrainState(struct.PyTreeNode):
     d_batch_stats: Any
     d_opt_state: Any
     diffaugment_share: Any = ()
+    perceptual: Any = ()
     rate_factor: Any = ()
 
     def scaled(self, updates: PyTree) -> PyTree:

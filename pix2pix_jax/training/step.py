@@ -105,7 +105,13 @@ def make_train_step(parts: StepParts) -> TrainStep:
 
         # 3. and 4. The generator, against the updated discriminator.
         (_, (d_batch_stats, g_metrics)), fake_grad = g_value_and_grad(
-            state.d_params, d_batch_stats, pair, fake, keys[:, 2], share=share
+            state.d_params,
+            d_batch_stats,
+            pair,
+            fake,
+            keys[:, 2],
+            share=share,
+            perceptual=state.perceptual,
         )
         (g_grads,) = g_vjp(fake_grad)
         state = update_generator(state, parts, g_grads)
@@ -130,19 +136,19 @@ def make_regression_step(parts: StepParts) -> TrainStep:
     """
 
     def loss_fn(
-        params: PyTree, batch_stats: PyTree, pair: Examples, keys: Array
+        params: PyTree, state: TrainState, pair: Examples, keys: Array
     ) -> tuple[Array, tuple[PyTree, Metrics]]:
         fake, batch_stats = apply_in_training(
-            parts.generator, params, batch_stats, pair.source, dropout_keys=keys
+            parts.generator, params, state.g_batch_stats, pair.source, dropout_keys=keys
         )
-        loss, metrics = regression_loss(parts.losses, pair, fake)
+        loss, metrics = regression_loss(parts.losses, pair, fake, state.perceptual)
         return loss, (batch_stats, {"g_loss": loss, **metrics})
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = example_keys(state.rng, state.step, batch["example"])
         pair = parts.augment(keys[:, 0], batch["source"], batch["target"])
         (_, (g_batch_stats, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-            state.g_params, state.g_batch_stats, pair, keys[:, 1]
+            state.g_params, state, pair, keys[:, 1]
         )
         state = update_generator(state, parts, grads)
         state = state.replace(step=state.step + 1, g_batch_stats=g_batch_stats)

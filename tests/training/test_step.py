@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from jax import lax
+from support.networks import initial
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.devices import DEVICES, hold
@@ -13,6 +14,7 @@ from pix2pix_jax.data.augment import Augmentation, augment
 from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.discriminators import PatchGAN
+from pix2pix_jax.models.perceptual import Features
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.training import step as train_step_module
 from pix2pix_jax.training.calls import compile_train_step
@@ -34,6 +36,7 @@ ADDITIONS = build_losses(
         "r1_weight": 1.0,
         "r1_every": 2,
         "shift_tolerance": 2,
+        "perceptual_weight": 10.0,
     }
 )
 AUGMENT = functools.partial(
@@ -60,7 +63,16 @@ def make_parts(norm="instance", axis_name=None, d_tx=SGD, losses=LOSSES):
 def new_state(norm="instance", seed=1, losses=LOSSES):
     shape = (SIZE, SIZE, 3)
     both = Networks(*networks(norm, None), shape, shape)
-    return create_train_state(both, SGD, SGD, seed=seed, adaptive=losses.diffaugment.adaptive)
+    state = create_train_state(both, SGD, SGD, seed=seed, adaptive=losses.diffaugment.adaptive)
+    return state if losses.perceptual is None else state.replace(perceptual=alexnet())
+
+
+@functools.cache
+def alexnet():
+    """Draw weights for the perceptual loss."""
+    params = initial(Features("alex"), np.zeros((1, SIZE, SIZE, 3), np.float32))["params"]
+    heads = [jnp.full(features, 0.1) for features in (64, 192, 384, 256, 256)]
+    return jax.tree.map(np.asarray, {"params": params, "heads": heads})  # a step gives up its state
 
 
 def make_batch(count=8, load=SIZE + 8, seed=0):
