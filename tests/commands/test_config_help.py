@@ -22,7 +22,7 @@ def test_every_key_has_its_default_its_choices_and_its_meaning():
     assert "the adversarial loss; none: no discriminator choose from hinge, lsgan" in text
 
 
-@pytest.mark.parametrize("word", ["cutout", "--config.augment.cutout", "Square Hole"])
+@pytest.mark.parametrize("word", ["augment.cutout", "--config.augment.cutout", "Square Hole"])
 def test_a_word_chooses_keys_by_their_name_or_their_meaning(word):
     assert names(describe_keys(word)) == ["augment.cutout"]
 
