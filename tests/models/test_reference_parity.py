@@ -7,6 +7,7 @@ import optax
 import pytest
 from support.torch_twins import NORMS, PatchTwin, UNetTwin, arrays_of, nchw, networks_for, tn, torch
 
+from pix2pix_jax.data.augment import Examples
 from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import to_weights
@@ -31,7 +32,7 @@ def distance(ours, theirs):
 
 
 def plain(keys, source, target):
-    return PHOTO.to_network(source), PHOTO.to_network(target)
+    return Examples(PHOTO.to_network(source), PHOTO.to_network(target))
 
 
 def torch_step(twins, optimizers, source, target):

@@ -100,7 +100,10 @@ def test_build_losses_takes_its_values_over():
     ("names", "message"),
     [
         ({"gan": "vanila"}, "loss.gan='vanila': choose from hinge, lsgan, none, vanilla, wgangp"),
-        ({"reconstruction": "l3"}, "loss.reconstruction='l3': choose from charbonnier, l1, l2"),
+        (
+            {"reconstruction": "l3"},
+            "loss.reconstruction='l3': choose from charbonnier, cross_entropy, l1, l2",
+        ),
         (
             {"gan": "hinge", "label_smoothing": 0.1},
             "'hinge' has no labels; choose lsgan or van",

@@ -164,7 +164,7 @@ def test_a_step_follows_the_reference_order():
     @jax.jit  # operation by operation it would take two minutes
     def recompute(state, batch):
         keys = example_keys(state.rng, state.step, batch["example"])
-        source, target = AUGMENT(keys[:, 0], batch["source"], batch["target"])
+        source, target, _ = AUGMENT(keys[:, 0], batch["source"], batch["target"])
 
         def generate(params):
             return generator.apply({"params": params}, source, train=True, dropout_keys=keys[:, 1])
@@ -213,7 +213,7 @@ def test_discriminator_statistics_pass_through_all_three_of_its_passes():
     after, _ = jax.jit(step)(state.replace(d_opt_state=optax.EmptyState()), batch)
     keys = example_keys(state.rng, state.step, batch["example"])
     dropout_keys = keys[:, 1]
-    source, target = AUGMENT(keys[:, 0], batch["source"], batch["target"])
+    source, target, _ = AUGMENT(keys[:, 0], batch["source"], batch["target"])
     fake, _ = generator.apply(
         {"params": state.g_params, "batch_stats": state.g_batch_stats},
         source,
