@@ -181,7 +181,7 @@ def _losses_of_discriminator(gan: str, smoothing: float) -> tuple[float, float] 
     real = 1 - smoothing  # the label
     if gan == "vanilla":
         parts = [part * math.log(part) for part in (real, smoothing) if part > 0]
-        return -sum(parts), 2 * math.log(2)
+        return -math.fsum(parts), 2 * math.log(2)
     if gan == "lsgan":
         return 0.0, real**2 / 2  # the best answer to both is half the label
     return (0.0, 2.0) if gan == "hinge" else None
