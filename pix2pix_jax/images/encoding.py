@@ -4,15 +4,16 @@ Images are stored as uint8, uint16, float32 or class indices; the networks see f
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Shaped, UInt8
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import label_files
+from pix2pix_jax.images import label_files, no_data
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.opening import File
@@ -36,6 +37,7 @@ class Encoding:
         classes: Number of classes if pixels are class indices; 0 if they are not.
         max_pixels: Largest number of pixels of a file that is read.
         side: `source` or `target`, for messages; '' if it is both.
+        no_data: What marks pixels without data, `nan` or a number as text; None: all hold data.
     """
 
     channels: int = 3
@@ -45,6 +47,7 @@ class Encoding:
     classes: int = 0
     max_pixels: int = dataclasses.field(default=MAX_PIXELS, compare=False)
     side: str = dataclasses.field(default="", compare=False)
+    no_data: str | None = None
 
     @property
     def parts(self) -> tuple["Encoding", ...]:
@@ -59,6 +62,10 @@ class Encoding:
     def half(self) -> float:
         """Half of the range of stored values: how much of them 1 is in [-1, 1]."""
         return (self.high - self.low) / 2
+
+    def valid(self, image: Shaped[Array | np.ndarray, "*n h w c"]) -> Bool[Any, "*n h w 1"]:
+        """Return which stored pixels hold data, see `no_data.valid`; works under `jit`."""
+        return no_data.valid(image, self.no_data)
 
     @property
     def suffix(self) -> str:
@@ -102,7 +109,8 @@ class Encoding:
             return
         pixel = image_files.read_pixel(file, name=what, max_pixels=self.max_pixels)
         middle = np.full_like(pixel.pixels, (self.low + self.high) / 2)
-        self.convert(middle, what, kind=pixel.kind)
+        # The middle may be what marks pixels without data.
+        dataclasses.replace(self, no_data=None).convert(middle, what, kind=pixel.kind)
 
     def convert(
         self, image: Shaped[np.ndarray, "h w c"], what: object, *, kind: str = ""
@@ -116,13 +124,18 @@ class Encoding:
 
         Raises:
             InputError: It has another dtype, channels that cannot be converted, a class out of
-                range, or values far beyond the range.
+                range, values far beyond the range, or no pixel that holds data.
         """
         if self.classes:
             self._check_classes(image, what)
             return self.check(image.astype(self.dtype), what)
         if image.dtype != self.dtype:
             raise WrongDtypeError(what, str(image.dtype), self.dtype, self.side)
+        if self.no_data is not None and not self.valid(image).any():
+            raise InputError(
+                f"{what}: no pixel holds data, all are {self.no_data}; remove the file, or change "
+                f"data.{self.side or 'source'}_no_data"
+            )
         self._check_range(image, what)
         return images.as_channels(image, self.channels, what, kind=kind)
 
@@ -153,7 +166,8 @@ class Encoding:
         """Raise InputError for values that would become infinite, or nan, inside the networks."""
         if self.dtype != "float32" and self._share(images.white(np.dtype(self.dtype))) <= _FAR:
             return
-        for value in (image.min(), image.max()):
+        values = image if self.no_data is None else image[self.valid(image)[..., 0]]
+        for value in (values.min(), values.max()) if values.size else ():
             if not self._share(float(value)) <= _FAR:
                 raise InputError(
                     f"{what}: holds {value:.6g}, a million times beyond the range {self.low:g} to "
@@ -180,12 +194,13 @@ class Encoding:
 
         Returns:
             float32. Class indices become one channel per class: 1 for the pixel's class, -1 for all
-            others.
+            others. Pixels without data become 0, the middle.
         """
         if self.classes:
             labels = image[..., 0].astype(np.int32)  # stacked with others, they may be float32
             return 2 * jax.nn.one_hot(labels, self.classes, dtype=jnp.float32) - 1
-        return (jnp.asarray(image).astype(jnp.float32) - self.low) / self.half - 1
+        values = (jnp.asarray(image).astype(jnp.float32) - self.low) / self.half - 1
+        return values if self.no_data is None else jnp.where(self.valid(image), values, 0)
 
     def from_network(
         self, image: Float[Array | np.ndarray, "*n h w depth"]
@@ -217,6 +232,8 @@ class Encoding:
         self, image: Shaped[np.ndarray, "h w c"], size: tuple[int, int]
     ) -> Shaped[np.ndarray, "h2 w2 c"]:
         """Resize to (height, width); class indices take the nearest pixel."""
+        if self.no_data is not None:
+            return no_data.resize(image, size, self.no_data)
         return images.resize(image, size, nearest=bool(self.classes))
 
     def show(
@@ -230,14 +247,18 @@ class Encoding:
                 have them all: the first three, or the first.
 
         Returns:
-            Gray or RGB; each class has its own colour.
+            Gray or RGB; each class has its own colour. Pixels without data are hatched.
         """
         if self.classes:
             return _class_colours(self.classes)[np.minimum(image[..., 0], self.classes)]
         if not bands or max(bands) >= self.channels:
             bands = (0, 1, 2) if self.channels >= 3 else (0,)
         shown = image[..., list(bands)].astype(np.float32)
-        return images.to_uint8((shown - self.low) / self.half - 1)
+        if self.no_data is None:
+            return images.to_uint8((shown - self.low) / self.half - 1)
+        good = self.valid(image)
+        shown = np.where(good, shown, self.low)
+        return no_data.hatch(images.to_uint8((shown - self.low) / self.half - 1), good)
 
 
 PHOTO = Encoding()  # 8-bit RGB

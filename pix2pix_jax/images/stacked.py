@@ -1,12 +1,14 @@
 """Several sources as one stored image: their channels one after the other, each of its own kind."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Shaped, UInt8
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images.encoding import Encoding
@@ -167,6 +169,17 @@ class StackedEncoding:
         cut = self._cut([part.channels for part in self.parts], image)
         parts = zip(self.parts, cut, strict=True)
         return jnp.concatenate([part.to_network(one) for part, one in parts], axis=-1)
+
+    def valid(self, image: Shaped[Array | np.ndarray, "*n h w c"]) -> Bool[Any, "*n h w 1"]:
+        """Return which stored pixels hold data in all sources; works under `jit`."""
+        cut = self._cut([part.channels for part in self.parts], image)
+        good = [part.valid(one) for part, one in zip(self.parts, cut, strict=True)]
+        return functools.reduce(operator.and_, good)
+
+    @property
+    def no_data(self) -> str | None:
+        """What marks pixels without data, the same in all sources that have any."""
+        return next((part.no_data for part in self.parts if part.no_data is not None), None)
 
     def from_network(
         self, image: Float[Array | np.ndarray, "*n h w depth"]
