@@ -85,7 +85,7 @@ def _trace(
             return result
         found = block.variables
         blocks.append((block, found.get("params", {}), found.get("batch_stats", {})))
-        stands: Array = _block.bind(*arguments, shape=result.shape, number=len(blocks) - 1)
+        stands: Array = _block.bind(arguments[0], shape=result.shape, number=len(blocks) - 1)
         return stands
 
     def apply(source: Array) -> Any:
