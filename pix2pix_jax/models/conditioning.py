@@ -6,6 +6,7 @@ with its last features (projection: Miyato & Koyama, 2018).
 """
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -63,7 +64,7 @@ class Film(nn.Module):
 
 
 def embed(
-    count: int, condition: Float[Array, "n k"] | None, examples: int
+    count: int, condition: Float[Array, "n k"] | None, examples: Any
 ) -> Float[Array, "n 64"] | None:
     """Embed the numbers of a batch, inside of a network's `nn.compact` method.
 

@@ -70,7 +70,7 @@ class Hybrid(nn.Module):
         down = partial(block, convolve=down_conv, after=leaky_relu)
         up = UPSAMPLINGS[self.upsample].bind(partial(block, after=activation))
 
-        embedded = embed(self.numbers, condition, len(source))
+        embedded = embed(self.numbers, condition, source.shape[0])
         x = same(widths[0], after=leaky_relu, name="first")(source)
         for number, width in enumerate(widths[1:]):
             x = down(width, name=f"down_{number}")(x)

@@ -73,7 +73,7 @@ class ResNet(nn.Module):
         upsampling = Upsampling(up_conv, 3) if upsampling.convolve is up_conv else upsampling
         up = upsampling.bind(partial(block, after=activation))
 
-        embedded = embed(self.numbers, condition, len(source))
+        embedded = embed(self.numbers, condition, source.shape[0])
         x = same(width, kernel_size=7, after=activation, name="first")(source)
         x = down(2 * width, after=activation, name="down_0")(x)
         x = down(4 * width, after=activation, name="down_1")(x)

@@ -100,7 +100,7 @@ class UNet(nn.Module):
         down = partial(block, convolve=down_conv)
         up = UPSAMPLINGS[self.upsample].bind(partial(block, before=decoder_activation))
 
-        embedded = embed(self.numbers, condition, len(source))
+        embedded = embed(self.numbers, condition, source.shape[0])
         x = down(widths[0], norm="none", name="down_0")(source)
         skips = [x]
         for level in range(1, self.levels):
