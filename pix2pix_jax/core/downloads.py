@@ -1,5 +1,6 @@
 """Downloads: the whole file or nothing, checked by its SHA-256."""
 
+import dataclasses
 import errno
 import hashlib
 import http.client
@@ -18,6 +19,8 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path
 
 logger = logging.getLogger(__name__)
+
+CACHE = "~/.cache/pix2pix_jax"  # folder of what is downloaded for all runs
 
 _CHUNK = 2**20  # bytes read at a time
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -105,6 +108,54 @@ def verify(path: pathlib.Path, sha256: str = "", *, hint: str = "get it again") 
     old = f"it and {_record(path).name}" if recorded else "it"
     for checksum in expected:
         _compare(path, found, checksum, f"delete {old}, and {hint}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A file that its publisher never changes.
+
+    Attributes:
+        url: Where it is.
+        sha256: Its checksum in hexadecimal.
+        name: Its name in a folder.
+        others: Names that it has elsewhere.
+    """
+
+    url: str
+    sha256: str
+    name: str
+    others: tuple[str, ...] = ()
+
+
+def published_file(
+    published: Published,
+    folder: pathlib.Path,
+    *,
+    hint: str,
+    again: str = "",
+    timeout: float = 60.0,
+) -> pathlib.Path:
+    """Return a published file in a folder; download it if it is missing.
+
+    Args:
+        published: The file.
+        folder: The folder.
+        hint: What to do without a connection, for the message.
+        again: What to do after deleting a wrong file; '': to download it from the publisher.
+        timeout: As for `download`.
+
+    Raises:
+        InputError: The file is another one, or see `download`.
+    """
+    for name in (published.name, *published.others):
+        path = folder / name
+        if path.is_file():
+            again = again or f"download it again from {published.url}"
+            verify(path, published.sha256, hint=again)
+            return path
+    path = folder / published.name
+    download(published.url, path, sha256=published.sha256, timeout=timeout, hint=hint)
+    return path
 
 
 def _fetch(

@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 
-from pix2pix_jax.core.downloads import download, verify
+from pix2pix_jax.core.downloads import CACHE, Published, published_file
 from pix2pix_jax.core.errors import InputError, first_line
 from pix2pix_jax.core.files import expand
 
@@ -17,7 +17,6 @@ PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
 URL = f"https://registry.npmjs.org/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
 SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
-CACHE = "~/.cache/pix2pix_jax"
 # The program for WebAssembly alone: SIMD, and threads if the page is isolated from other origins.
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 _LARGEST = 2**27  # bytes of one of the files
@@ -53,16 +52,13 @@ def write_runtime(
 
 def _downloaded(cache: str, url: str) -> pathlib.Path:
     """Return the package in the cache."""
-    path = pathlib.Path(expand(cache)) / url.rpartition("/")[2]
-    if path.is_file():
-        verify(path, SHA256, hint="run the command again")
-        return path
+    published = Published(url, SHA256, url.rpartition("/")[2])
     hint = (
-        f"without a network, get {path.name} elsewhere (npm pack {PACKAGE}@{VERSION}) and give it "
-        "with --runtime"
+        f"without a network, get {published.name} elsewhere (npm pack {PACKAGE}@{VERSION}) and "
+        "give it with --runtime"
     )
-    download(url, path, sha256=SHA256, hint=hint)
-    return path
+    folder = pathlib.Path(expand(cache))
+    return published_file(published, folder, hint=hint, again="run the command again")
 
 
 def _contents(path: pathlib.Path) -> dict[str, bytes]:

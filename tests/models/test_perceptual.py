@@ -10,12 +10,12 @@ import pytest
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core import weight_files
+from pix2pix_jax.core.downloads import Published
 from pix2pix_jax.evaluation.metrics.perceptual import Lpips
 from pix2pix_jax.evaluation.metrics.table import choose_metrics
 from pix2pix_jax.models import perceptual_weights
 from pix2pix_jax.models.perceptual import BLOCKS, DISTANCES
 from pix2pix_jax.models.perceptual_weights import (
-    Published,
     load_perceptual,
     published_shapes,
     to_variables,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pix2pix_jax.core import weight_files
-from pix2pix_jax.core.downloads import download, verify
+from pix2pix_jax.core.downloads import CACHE, Published, published_file
 from pix2pix_jax.core.errors import InputError, require, some_of
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.evaluation.metrics.inception import SIZE, InceptionV3, Variables
@@ -25,7 +25,6 @@ URL = (
     "weights-inception-2015-12-05-6726825d.pth"
 )
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-CACHE = "~/.cache/pix2pix_jax"
 
 # The file's names at torch-fidelity and at pytorch-fid.
 _FILE_NAMES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
@@ -123,12 +122,7 @@ def _layout() -> dict[str, tuple[tuple[str, ...], tuple[int, ...]]]:
 
 def _published(folder: pathlib.Path) -> pathlib.Path:
     """Return the published file in a folder; download it if it is missing."""
-    for name in _FILE_NAMES:
-        path = folder / name
-        if path.is_file():
-            verify(path, SHA256, hint=f"download it again from {URL}")
-            return path
-    path = folder / _FILE_NAMES[0]
-    hint = f"put that file at {path}, or give the path of another copy"
-    download(URL, path, sha256=SHA256, timeout=_TIMEOUT, hint=hint)
-    return path
+    name, *others = _FILE_NAMES
+    hint = f"put that file at {folder / name}, or give the path of another copy"
+    published = Published(URL, SHA256, name, tuple(others))
+    return published_file(published, folder, hint=hint, timeout=_TIMEOUT)
