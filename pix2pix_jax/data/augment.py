@@ -26,7 +26,7 @@ from pix2pix_jax.data.jitter import (
     jitter_parts,
 )
 from pix2pix_jax.data.pair_format import PairFormat
-from pix2pix_jax.data.warps import Crisp, Warp, crisp_channels
+from pix2pix_jax.data.warps import NO_WARP, Crisp, Warp, crisp_channels
 
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
 # Keys of the section `augment` that are applied here.
@@ -37,8 +37,6 @@ _ON_DEVICE = (
     "color_jitter",
     "jitter_side",
     "cutout",
-    "affine",
-    "elastic",
 )
 # Numbers of the draws, for `fold_in`. Crop and flip use the two keys of `split`, which equal those
 # of `fold_in` with 0 and 1.
@@ -62,8 +60,7 @@ class Augmentation:
         jitter_side: Which side is jittered: `source`, `target`, or `both`, with the same factors.
         cutout: Side of a square hole in the source, as a share of its shorter side, in [0, 1), at
             least one pixel; 0 for none.
-        affine: See `Warp`.
-        elastic: See `Warp`.
+        warp: Affine and elastic changes.
 
     Raises:
         InputError: A value is out of its range, or `rotate` is on with an `image_size` that is not
@@ -77,8 +74,7 @@ class Augmentation:
     color_jitter: tuple[float, ...] = (0.0, 0.0, 0.0)
     jitter_side: str = "source"
     cutout: float = 0.0
-    affine: tuple[float, ...] = Warp.affine
-    elastic: tuple[float, ...] = Warp.elastic
+    warp: Warp = NO_WARP
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -98,12 +94,6 @@ class Augmentation:
             )
         if not 0 <= self.cutout < 1:
             raise InputError(f"augment.cutout={self.cutout}: must be in [0, 1)")
-        assert self.warp is not None  # it checks its values
-
-    @property
-    def warp(self) -> Warp:
-        """The affine and elastic change."""
-        return Warp(self.affine, self.elastic)
 
     def jitters(self, side: str) -> bool:
         """Whether the colours of a side, `source` or `target`, are jittered."""
@@ -226,7 +216,8 @@ def build_augment(
         InputError: A value is out of its range, or does not suit pairs of this format.
     """
     chosen = {name: section[name] for name in _ON_DEVICE}
-    options = Augmentation(image_size=image_size, **chosen)
+    warp = Warp(section.affine, section.elastic)
+    options = Augmentation(image_size=image_size, warp=warp, **chosen)
     parts = form.source.parts
     if options.jitters("source") and not any(map(has_colours, parts)):
         classes = ",".join(str(part.classes) for part in parts)

@@ -74,21 +74,41 @@ class Warp:
         Returns:
             The image, in its dtype if `nearest`, else float32.
         """
-        if isinstance(nearest, tuple):
-            kept, mixed = (self.apply(key, image, nearest=each) for each in (True, False))
-            return jnp.where(np.array(nearest)[None, None], kept.astype(mixed.dtype), mixed)
-        places = _grid(image.shape[:2])
+        places = self._places(key, image.shape[:2])
+        if isinstance(nearest, bool):
+            return _sample(image, places, nearest=nearest)
+        crisp, mixed = np.flatnonzero(nearest), np.flatnonzero(~np.array(nearest))
+        moved = [
+            _sample(image[..., channels], places, nearest=kept).astype(jnp.float32)
+            for channels, kept in ((crisp, True), (mixed, False))
+        ]
+        order = np.argsort(np.concatenate([crisp, mixed]))
+        return jnp.concatenate(moved, axis=-1)[..., order]
+
+    def _places(self, key: Key[Array, ""], size: tuple[int, ...]) -> Float[Array, "2 h w"]:
+        """Return where in the image each pixel of the moved image comes from."""
+        places = _grid(size)
         if any(self.affine):
             places = _moved(jax.random.fold_in(key, _AFFINE), places, self.affine)
         if self.elastic[0]:
-            places += _bent(jax.random.fold_in(key, _ELASTIC), image.shape[:2], *self.elastic)
-        order = 0 if nearest else 1
-        moved = jax.vmap(
-            lambda channel: map_coordinates(channel, list(places), order, mode="mirror"),
-            in_axes=-1,
-            out_axes=-1,
-        )(image.astype(jnp.float32))
-        return moved.astype(image.dtype) if nearest else moved
+            places += _bent(jax.random.fold_in(key, _ELASTIC), size, *self.elastic)
+        return places
+
+
+NO_WARP = Warp()
+
+
+def _sample(
+    image: Real[Array, "h w c"], places: Float[Array, "2 h w"], *, nearest: bool
+) -> Real[Array, "h w c"]:
+    """Read an image at places, those outside of it mirrored at its border."""
+    order = 0 if nearest else 1
+    moved = jax.vmap(
+        lambda channel: map_coordinates(channel, list(places), order, mode="mirror"),
+        in_axes=-1,
+        out_axes=-1,
+    )(image.astype(jnp.float32))
+    return moved.astype(image.dtype) if nearest else moved
 
 
 def _grid(size: tuple[int, ...]) -> Float[Array, "2 h w"]:
@@ -99,7 +119,7 @@ def _grid(size: tuple[int, ...]) -> Float[Array, "2 h w"]:
 def _moved(
     key: Key[Array, ""], places: Float[Array, "2 h w"], strengths: tuple[float, ...]
 ) -> Float[Array, "2 h w"]:
-    """Return where in the image each pixel of the moved image comes from."""
+    """Turn, scale, shear and shift places."""
     rotation, scaling, shear, translation = strengths
     draws = jax.random.uniform(key, (5,), minval=-1, maxval=1)
     angle = draws[0] * math.radians(rotation)

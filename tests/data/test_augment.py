@@ -9,6 +9,7 @@ from support.augmenting import KEYS, LOADED, apply, as_float, in_range, noise
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.augment import Augmentation
+from pix2pix_jax.data.warps import Warp
 
 CROP = (9, 10)
 EVERYTHING = Augmentation(
@@ -17,8 +18,7 @@ EVERYTHING = Augmentation(
     rotate=True,
     color_jitter=(0.3, 0.3, 0.3),
     cutout=0.4,
-    affine=(20.0, 0.2, 5.0, 0.1),
-    elastic=(1.0, 6.0),
+    warp=Warp((20.0, 0.2, 5.0, 0.1), (1.0, 6.0)),
 )
 # Of the places that a warped image is read at, times how steep it is there.
 ROUNDING = {"rtol": 1e-5, "atol": 1e-5}

@@ -88,7 +88,7 @@ def test_classes_stay_classes_and_move_with_the_image():
 
 def test_both_sides_of_a_pair_are_moved_alike():
     image = noise(6, 24, 20, 3)
-    options = Augmentation((16, 16), affine=(20.0, 0.2, 5.0, 0.1), elastic=(1.0, 8.0))
+    options = Augmentation((16, 16), warp=Warp((20.0, 0.2, 5.0, 0.1), (1.0, 8.0)))
     source, target = apply(KEYS[:6], image, image, options)
     np.testing.assert_array_equal(source, target)
     plain, _ = apply(KEYS[:6], image, image, Augmentation((16, 16)))
@@ -107,4 +107,4 @@ def test_both_sides_of_a_pair_are_moved_alike():
 )
 def test_what_is_out_of_range_is_refused(options, message):
     with pytest.raises(InputError, match=message):
-        Augmentation((16, 16), **options)
+        Warp(**options)
