@@ -5,8 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pix2pix_jax.commands.finding import Finding, plain
-from pix2pix_jax.commands.found_sources import contents, find_several, limits_of
+from pix2pix_jax.commands.finding import Finding
+from pix2pix_jax.commands.found_sources import (
+    as_classes,
+    as_range,
+    contents,
+    find_several,
+    limits_of,
+)
 from pix2pix_jax.data.preparation.survey import Side, Survey
 from pix2pix_jax.data.values import judge
 from pix2pix_jax.images.pixels import white
@@ -88,8 +94,7 @@ def _find_side(finding: Finding, name: str, letter: str, side: Side) -> None:
     limits = limits_of(side)
     if limits is not None:
         finding.put(keys[2], limits)
-        shown = finding.config.data[f"{name}_range"]
-        text += f"; {plain(shown[0])} becomes -1 and {plain(shown[1])} becomes 1"
+        text += as_range(*finding.config.data[f"{name}_range"])
     elif wrong:
         text += f"; {wrong}"
     finding.say(name, text, *keys)
@@ -99,7 +104,7 @@ def _find_classes(finding: Finding, name: str, text: str, classes: int) -> None:
     """Set the keys of a side of class indices."""
     keys = [f"data.{name}_classes"]
     finding.put(keys[0], classes)
-    text += f": class indices, {classes} classes, one channel each"
+    text += as_classes(classes)
     if name == "target":
         for key, value in _OF_CLASSES.items():
             finding.put(key, value)

@@ -39,9 +39,9 @@ def find_several(finding: Finding, seen: Survey) -> None:
     for name, side, pair in zip(names, sides, limits, strict=True):
         text = f"{name}, {contents(side)}"
         if side.classes:
-            text += f": class indices, {side.classes} classes, one channel each"
+            text += as_classes(side.classes)
         elif pair:
-            text += f"; {plain(pair[0])} becomes -1 and {plain(pair[1])} becomes 1"
+            text += as_range(*pair)
         keys = (f"data.source_{part}" for part in ("channels", "dtype", "range", "classes"))
         finding.say("source", text, *keys)
 
@@ -69,6 +69,16 @@ def _find_direction(finding: Finding, seen: Survey) -> bool:
     text = f"{wanted}: from {', '.join(sources)}, stacked in this order, to {target}"
     finding.say("direction", text, "data.direction", "data.folder_a", "data.folder_b")
     return forward
+
+
+def as_classes(classes: int) -> str:
+    """Say that pixels are class indices."""
+    return f": class indices, {classes} classes, one channel each"
+
+
+def as_range(low: float, high: float) -> str:
+    """Say which values become -1 and 1."""
+    return f"; {plain(low)} becomes -1 and {plain(high)} becomes 1"
 
 
 def limits_of(side: Side) -> tuple[float, float] | None:

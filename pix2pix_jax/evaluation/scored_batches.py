@@ -120,12 +120,13 @@ def score_batches(
     )
     measure = _compiled(translator.exactness)
     distinct = {measure_of(metric): metric for metric in metrics}
+    taken_by, measures = tuple(distinct.values()), tuple(distinct)
     for some, brought in _batches(translator, pairs, names, workers, resident):
         first, some_hashes, taken = next_rows(first, hashes, stored)
         source, target = taken or brought
         fake = translator(source, some_hashes)
-        found = measure(pairs.form, tuple(distinct.values()), keep, source, target, fake)
-        yield ScoredBatch(some, tuple(distinct), math.prod(fake.shape[1:]), *found)
+        found = measure(pairs.form, taken_by, keep, source, target, fake)
+        yield ScoredBatch(some, measures, math.prod(fake.shape[1:]), *found)
 
 
 def _batches(

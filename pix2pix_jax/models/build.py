@@ -260,10 +260,8 @@ def build_networks(
         "numbers": numbers,
         "code": code,
     }
-    target_channels, of_classes = (
-        data.target_classes or data.target_channels,
-        data.target_classes > 0,
-    )
+    target_channels = data.target_classes or data.target_channels
+    of_classes = data.target_classes > 0
     generator = build_generator(
         model, out_channels=target_channels, of_classes=of_classes, **shared
     )

@@ -9,8 +9,11 @@ script counts missing classes as 0; here they are left out, which makes no diffe
 all classes.
 """
 
+from collections.abc import Iterable
+from functools import partial
+
 import numpy as np
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Bool, Float, Integer, UInt8
 
 from pix2pix_jax.evaluation.metrics.pixel import (
     Images,
@@ -86,15 +89,10 @@ def confusion(
     check_pair(fake, target)
     classes = len(palette.classes)
     sides = rgb_levels(fake, "labels"), rgb_levels(target, "labels")
-    matrices = [
-        count_labels(
-            nearest_class(one, palette),
-            np.where(counts, nearest_class(other, palette), classes),
-            classes,
-        )
-        for one, other, counts in zip(*sides, counting(weight, target), strict=True)
-    ]
-    return np.array(matrices, np.int64).reshape(-1, classes, classes + 1)
+    pairs = (
+        map(partial(nearest_class, palette=palette), pair) for pair in zip(*sides, strict=True)
+    )
+    return _count_pairs(pairs, counting(weight, target), classes)
 
 
 def confusion_of_classes(
@@ -117,9 +115,20 @@ def confusion_of_classes(
     check_finite(fake)
     classes = target.shape[-1]
     known = (np.asarray(target) > 0).any(-1) & counting(weight, target)
-    there = np.where(known, np.asarray(target).argmax(-1), classes)
-    pairs = zip(np.asarray(fake).argmax(-1), there, strict=True)
-    matrices = [count_labels(one, other, classes) for one, other in pairs]
+    pairs = zip(np.asarray(fake).argmax(-1), np.asarray(target).argmax(-1), strict=True)
+    return _count_pairs(pairs, known, classes)
+
+
+def _count_pairs(
+    pairs: Iterable[Iterable[Integer[np.ndarray, "h w"]]],
+    counting: Bool[np.ndarray, "n h w"],
+    classes: int,
+) -> Integer[np.ndarray, "n classes columns"]:
+    """Return the confusion matrix of each fake and target; what does not count is void."""
+    matrices = [
+        count_labels(fake, np.where(counts, target, classes), classes)
+        for (fake, target), counts in zip(pairs, counting, strict=True)
+    ]
     return np.array(matrices, np.int64).reshape(-1, classes, classes + 1)
 
 
