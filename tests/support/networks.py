@@ -6,8 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pix2pix_jax.models import perceptual
 from pix2pix_jax.models.initial import abstract_variables, draw_variables, make_blueprint
 from pix2pix_jax.models.normalization import EPSILON
+
+# AlexNet of the perceptual loss with four features in each layer.
+SMALL_ALEXNET = tuple(
+    (pool, tuple((number, 4, *rest) for number, _, *rest in layers))
+    for pool, layers in perceptual.BLOCKS["alex"]
+)
 
 
 def count(tree):

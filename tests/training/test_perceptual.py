@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.networks import SMALL_ALEXNET
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, train_and_evaluate
@@ -16,16 +17,11 @@ from pix2pix_jax.training.judging import regression_loss
 from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.run import prepare_run
 
-BLOCKS = tuple(
-    (pool, tuple((number, 4, *rest) for number, _, *rest in layers))
-    for pool, layers in perceptual.BLOCKS["alex"]
-)
-
 
 @pytest.fixture
 def weights(monkeypatch, tmp_path):
     """Weights of an AlexNet of four features, in a file."""
-    monkeypatch.setitem(perceptual.BLOCKS, "alex", BLOCKS)
+    monkeypatch.setitem(perceptual.BLOCKS, "alex", SMALL_ALEXNET)
     images = jnp.zeros((1, 32, 32, 3))
     params = Features("alex").init(jax.random.key(0), images)["params"]
     rng, arrays = np.random.default_rng(0), {}
