@@ -6,7 +6,6 @@ import pathlib
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
-from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
@@ -15,7 +14,6 @@ from pix2pix_jax.data.sources import AsRead, Pair, check_sizes, images_of
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.opening import File
-from pix2pix_jax.images.sides import build_encodings
 from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
@@ -224,46 +222,3 @@ def _files(file: SourceFile) -> tuple[File, ...]:
 
 
 PHOTOS = PairFormat()  # both sides 8-bit RGB
-
-
-def build_format(
-    data: ConfigDict, derive: ConfigDict, *, bands: tuple[int, ...] = (), seed: int = 0
-) -> PairFormat:
-    """Build the format of a run's pairs.
-
-    Args:
-        data: The section `data` of a configuration.
-        derive: The section `derive`.
-        bands: Channels that pictures show (`log.bands`).
-        seed: Seed of the run, which decides the places of holes.
-
-    Raises:
-        InputError: Keys contradict each other.
-    """
-    direction, kind = data.direction, derive.kind
-    source, target = build_encodings(data, lab=kind == "lab")
-    if not kind:
-        return PairFormat(source, target, None, direction, bands)
-    if kind == "lab" and direction == "BtoA":
-        raise InputError("derive.kind='lab' with data.direction='BtoA': choose AtoB")
-    if isinstance(source, StackedEncoding):
-        raise InputError(
-            f"derive.kind={kind!r} with {len(source.parts)} sources ({', '.join(source.names)}): "
-            "several are files of their own; set derive.kind=''"
-        )
-    if data.source_classes:
-        raise InputError(
-            f"data.source_classes={data.source_classes} with derive.kind={kind!r}: a derived "
-            "source has no classes; set data.source_classes=0 or derive.kind=''"
-        )
-    derived, image = (source, target) if direction == "AtoB" else (target, source)
-    any_channels = kind in ("gray", "edges")
-    derivation = Derivation(**derive, seed=seed, channels=derived.channels if any_channels else 3)
-    differ = not any_channels and derived.channels != image.channels
-    if kind != "lab" and (differ or derived.dtype != image.dtype):
-        raise InputError(
-            f"derive.kind={kind!r} with {source.channels} channels of {source.dtype} as the source "
-            f"and {target.channels} of {target.dtype} as the target: one is made from the other, "
-            "so they must be equal; set data.source_channels, data.target_channels and the dtypes"
-        )
-    return PairFormat(source, target, derivation, direction, bands)

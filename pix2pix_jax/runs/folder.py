@@ -24,8 +24,9 @@ from pix2pix_jax.core.files import (
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
+from pix2pix_jax.data.configured_format import build_format
 from pix2pix_jax.data.loading import build_pairs
-from pix2pix_jax.data.pair_format import PairFormat, build_format
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.selection import Subset
 from pix2pix_jax.models.build import Networks, build_networks

@@ -12,8 +12,9 @@ from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data import loading
 from pix2pix_jax.data.build import build_source
+from pix2pix_jax.data.configured_format import build_format
 from pix2pix_jax.data.loading import load_pairs
-from pix2pix_jax.data.pair_format import PHOTOS, build_format
+from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.sources import SideBySide
 from pix2pix_jax.images import files as image_files

@@ -10,7 +10,8 @@ from support.networks import variables_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PHOTOS, build_format
+from pix2pix_jax.data.configured_format import build_format
+from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.models.build import build_generator, size_multiple
 from pix2pix_jax.runs import image_memory, results

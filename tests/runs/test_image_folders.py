@@ -7,7 +7,8 @@ from pix2pix_jax import load_generator, train_and_evaluate, translate
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.config_files import save_json
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PHOTOS, PairFormat, build_format
+from pix2pix_jax.data.configured_format import build_format
+from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding

@@ -6,7 +6,8 @@ from support.networks import variables_of
 
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.pair_format import PHOTOS, build_format
+from pix2pix_jax.data.configured_format import build_format
+from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.images.files import read_stored
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.generator import Generator

@@ -2,7 +2,7 @@
 
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
-from pix2pix_jax.data.pair_format import build_format
+from pix2pix_jax.data.configured_format import build_format
 
 
 def format_of(config):
