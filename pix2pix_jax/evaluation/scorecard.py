@@ -19,12 +19,12 @@ from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
 from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics, SetScore
 from pix2pix_jax.evaluation.metrics.inception import Variables, features
 from pix2pix_jax.evaluation.metrics.inception_weights import load_inception
-from pix2pix_jax.evaluation.metrics.perceptual import Lpips
 from pix2pix_jax.evaluation.metrics.table import (
     LABELS,
     METRICS,
     Metric,
     choose_metrics,
+    digests_of,
     names_per,
 )
 from pix2pix_jax.evaluation.scored_batches import Compared
@@ -69,9 +69,8 @@ class Wanted:
         if any(metric.kind == LABELS for metric in self.metrics.values()):
             about["palette"] = self.palette
             about |= _hash_of_file("palette", self.palette)
-        for metric in self.metrics.values():
-            if isinstance(metric.measure, Lpips):
-                about[f"{metric.name}_weights_digest"] = metric.measure.weights.digest
+        digests = digests_of(self.metrics)
+        about |= {f"{name}_weights_digest": digest for name, digest in digests.items()}
         if self.own:
             about["own_metrics"] = dict(self.own)
         return about

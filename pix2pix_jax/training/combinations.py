@@ -9,6 +9,13 @@ from pix2pix_jax.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# Keys that do nothing without a discriminator, and how each is switched off.
+_OF_DISCRIMINATOR = {
+    "loss.feature_matching_weight": "0",
+    "loss.r1_weight": "0",
+    "loss.diffaugment": "()",
+}
+
 
 def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
     """Raise InputError if settings do not go together, each of which is valid alone.
@@ -23,6 +30,7 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             "loss.gan='wgangp' with batch norm in the discriminator: the gradient penalty assumes "
             "that examples are judged independently; set model.discriminator_norm=instance"
         )
+    _refuse_without_discriminator(config)
     if config.loss.reconstruction == "cross_entropy" and not config.data.target_classes:
         raise InputError(
             "loss.reconstruction='cross_entropy' with data.target_classes=0: it compares classes; "
@@ -49,6 +57,18 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
             "(train.batch_size)"
         )
+
+
+def _refuse_without_discriminator(config: ConfigDict) -> None:
+    """Refuse what only a discriminator can use: it would be ignored."""
+    if config.loss.gan != "none":
+        return
+    for key, nothing in _OF_DISCRIMINATOR.items():
+        if value := get(config, key):
+            raise InputError(
+                f"{key}={value!r} with loss.gan='none': there is no discriminator; set "
+                f"{key}={nothing}, or choose another loss.gan"
+            )
 
 
 def refuse_plateaus_without_scores(config: ConfigDict, validation_pairs: int) -> None:

@@ -23,7 +23,7 @@ from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.resident import ResidentPairs, Storage, choose_storage, place_those_that_fit
 from pix2pix_jax.data.splits import Splits, load_splits
-from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics
+from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics, digests_of, refuse_unsuited
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.models.perceptual_weights import PerceptualWeights
 from pix2pix_jax.runs.bundle import is_bundle
@@ -147,7 +147,7 @@ class Run:
         """Return what a checkpoint must hold besides the state."""
         return {
             **dataclasses.asdict(self.timeline),
-            **_fixed(self.config, self.perceptual),
+            **_fixed(self.config, self.metrics, self.perceptual),
             "names": self.splits.train.digest,
             "config": flatten(self.given),
         }
@@ -194,6 +194,7 @@ def prepare_run(
     metrics = build_metrics(config.eval, config.checkpoint.best_metric, code=code)
     networks = build_networks(config.model, config.data, adversarial=_has_gan(config), code=code)
     check_extra(losses, config.loss.extra, networks, code)
+    refuse_unsuited(metrics, form, networks.target_shape[:2])
     perceptual = load_weights(config.loss, networks, config.data.target_classes)
     global_batch = choose_global_batch(config.train, jax.device_count())
     refuse_impossible(config, global_batch // jax.device_count())
@@ -207,7 +208,7 @@ def prepare_run(
     refuse_plateaus_without_scores(config, splits.counts["val"])
     timeline = Timeline(len(splits.train), global_batch, config.seed)
     if meta is not None:
-        fixed = _fixed(config, perceptual)
+        fixed = _fixed(config, metrics, perceptual)
         names = splits.train.digest
         timeline = resume_timeline(timeline, meta, step, fixed, names, allow_change=allow_change)
     stop = config.train.steps or timeline.end_of(config.train.epochs)
@@ -232,8 +233,7 @@ def prepare_run(
 
 
 def _has_gan(config: ConfigDict) -> bool:
-    adversarial: bool = config.loss.gan != "none"
-    return adversarial
+    return bool(config.loss.gan != "none")
 
 
 def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
@@ -247,9 +247,12 @@ def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
     )
 
 
-def _fixed(config: ConfigDict, perceptual: PerceptualWeights | None) -> dict[str, Any]:
+def _fixed(
+    config: ConfigDict, metrics: Mapping[str, Metric], perceptual: PerceptualWeights | None
+) -> dict[str, Any]:
     """Return what must stay the same when a run goes on, besides its timeline."""
     fixed = {key: get(config, key) for key in _FIXED}
+    fixed |= {f"weights of metric {name}": each for name, each in digests_of(metrics).items()}
     return fixed if perceptual is None else {**fixed, PERCEPTUAL_DIGEST: perceptual.digest}
 
 

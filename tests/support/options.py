@@ -57,6 +57,10 @@ FACTORS = {
 REFUSED = (
     (("train.accumulate", 2), ("model.norm", "batch")),
     (("train.accumulate", 2), ("loss.gan", "none")),
+    (("loss.feature_matching_weight", 10.0), ("loss.gan", "none")),
+    (("loss.r1_weight", 1.0), ("loss.gan", "none")),
+    (("changes", "fixed"), ("loss.gan", "none")),
+    (("changes", "adaptive"), ("loss.gan", "none")),
     (("source", "classes"), ("augment", "jitter")),
     (("source", "synthetic"), ("channels", "1-3")),
     (("source", "synthetic"), ("channels", "5-2")),

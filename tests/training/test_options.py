@@ -103,6 +103,23 @@ def test_accumulation_refuses_what_it_cannot_do(tiny_config, tmp_path, changes, 
         prepare_run(tiny_config, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("r1_weight", 0.1, r"loss\.r1_weight=0\.1 .*no discriminator; set loss\.r1_weight=0"),
+        ("feature_matching_weight", 10.0, r"loss\.feature_matching_weight=10\.0 with loss\.gan"),
+        ("diffaugment", ("color",), r"loss\.diffaugment=\('color',\) with .*diffaugment=\(\)"),
+    ],
+)
+def test_what_only_a_discriminator_can_use_is_refused_without_one(
+    tiny_config, tmp_path, key, value, message
+):
+    tiny_config.loss.gan = "none"
+    tiny_config.loss[key] = value
+    with pytest.raises(InputError, match=message):
+        prepare_run(tiny_config, tmp_path)
+
+
 @pytest.mark.parametrize("gan", ["hinge", "wgangp"])
 def test_other_objectives_move_both_networks(gan):
     step = jax.jit(make_train_step(parts_of(losses_of(gan))))

@@ -40,13 +40,14 @@ def weights(monkeypatch, tmp_path):
 @pytest.fixture
 def config(tiny_config, weights):
     tiny_config.loss.perceptual_weight = 10.0
-    tiny_config.loss.perceptual_file = str(weights)
+    tiny_config.loss.perceptual_file = tiny_config.eval.lpips_file = str(weights)
     tiny_config.lr.schedule = "constant"
     return tiny_config
 
 
 @pytest.mark.usefixtures("one_device")
 def test_a_run_goes_on_to_the_same_bits_and_keeps_the_weights_out_of_checkpoints(config, tmp_path):
+    config.eval.metrics = ("lpips_alex",)
     for name, lengths in (("parts", (1, 2)), ("whole", (2,))):
         for steps in lengths:
             config.train.steps = steps
@@ -60,7 +61,7 @@ def test_a_run_goes_on_to_the_same_bits_and_keeps_the_weights_out_of_checkpoints
         other = {name: 2 * array for name, array in arrays.items()}
     np.savez(config.loss.perceptual_file, **other)
     config.train.steps = 3
-    with pytest.raises(InputError, match=r"weights of loss\.perceptual: "):
+    with pytest.raises(InputError, match=r"metric lpips_alex: .*weights of loss\.perceptual: "):
         prepare_run(config, tmp_path / "whole")
 
 
@@ -96,3 +97,24 @@ def test_what_does_not_suit_the_network_is_one_line_before_training(
         prepare_run(config, tmp_path / "run")
     assert str(error.value).isprintable()
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.target_channels": 5}, r"metric lpips_alex: images of 5 channels"),
+        (
+            {"data.target_classes": 4, "loss.reconstruction": "cross_entropy"},
+            r"metric lpips_alex: the targets are indices of 4 classes",
+        ),
+    ],
+)
+def test_a_metric_that_cannot_compare_the_targets_is_refused_before_training(
+    config, tmp_path, changes, message
+):
+    config.loss.perceptual_weight = 0.0
+    config.eval.metrics = ("lpips_alex",)
+    config.data.source, config.data.root = "folders", str(tmp_path)
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(InputError, match=message):
+        prepare_run(config, tmp_path / "run")

@@ -39,6 +39,10 @@ class Lpips:
         """The weights, loaded when they are first asked for."""
         return load_perceptual(self.name, self.path)
 
+    def check_images(self, channels: int, size: tuple[int, ...], classes: int) -> None:
+        """Raise InputError if images do not fit the network, see `Distance.check_images`."""
+        DISTANCES[self.name].check_images(channels, size, classes, place=f"metric {self.name}")
+
     @functools.cached_property
     def _variables(self) -> Variables:
         return jax.device_put(self.weights.variables)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.evaluation.metrics.color import AXES, intersection, lab_histograms
 from pix2pix_jax.evaluation.metrics.labels import (
     class_accuracy,
@@ -198,6 +199,28 @@ def _load_lpips(metric: Metric, path: str) -> Metric:
     measure = Lpips(metric.name, path) if path else metric.measure
     _ = measure.weights
     return dataclasses.replace(metric, measure=measure)
+
+
+def refuse_unsuited(metrics: Mapping[str, Metric], form: PairFormat, size: tuple[int, ...]) -> None:
+    """Raise InputError if a metric cannot compare images of this kind, before any is made.
+
+    Args:
+        metrics: From `choose_metrics`.
+        form: The format of the pairs.
+        size: Height and width of what is compared.
+    """
+    for metric in metrics.values():
+        if isinstance(metric.measure, Lpips):
+            metric.measure.check_images(form.written.channels, size, form.written.classes)
+
+
+def digests_of(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Return the SHA-256 digests of the weights that metrics measure with, by metric."""
+    return {
+        name: metric.measure.weights.digest
+        for name, metric in metrics.items()
+        if isinstance(metric.measure, Lpips)
+    }
 
 
 def _bind_palette(metrics: Sequence[Metric], palette: Palette) -> list[Metric]:
