@@ -6,6 +6,7 @@ from pix2pix_jax.core.rules import (
     SHARE,
     Choice,
     Key,
+    NoData,
     Number,
     OneOrSeveral,
     Own,
@@ -155,6 +156,18 @@ DATA_KEYS = {
         0,
         Whole(0, 2**10),
         "number of classes if the target's pixels are class indices; 0: they are colours",
+    ),
+    "data.source_no_data": Key(
+        "",
+        OneOrSeveral(NoData()),
+        "what marks pixels of the source without data, which do not count: nan, or a number such "
+        "as -9999; '': nothing; of several sources nan,0",
+    ),
+    "data.target_no_data": Key(
+        "",
+        NoData(),
+        "what marks pixels of the target without data; results get it where the source is marked; "
+        "'': nothing",
     ),
     "data.synthetic_pairs": Key(
         (400, 40, 40),

@@ -11,7 +11,7 @@ from pix2pix_jax.core.data_keys import DATA_KEYS
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.network_keys import NETWORK_KEYS
 from pix2pix_jax.core.own_code_files import is_own
-from pix2pix_jax.core.rules import Key, OneOrSeveral, Rule, Several, Switch, Text, plain
+from pix2pix_jax.core.rules import Key, NoData, OneOrSeveral, Rule, Several, Switch, Text, plain
 from pix2pix_jax.core.training_keys import GENERAL_KEYS, TRAINING_KEYS
 
 KEYS: dict[str, Key] = GENERAL_KEYS | DATA_KEYS | NETWORK_KEYS | TRAINING_KEYS
@@ -76,6 +76,8 @@ def _needs_no_quotes(rule: Several | OneOrSeveral, text: str) -> bool:
     parts = [part.strip() for part in text.split(",")]
     if not text and isinstance(rule, OneOrSeveral):
         return isinstance(rule.each, Text)
+    if isinstance(rule.each, NoData):
+        return text[:1] not in tuple("([\"'")
     if type(rule.each) is Text and text:  # any text, not only names
         return text[0] not in "([\"'"
     return all(map(_is_word, parts))

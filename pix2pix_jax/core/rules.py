@@ -11,6 +11,7 @@ from pix2pix_jax.core.own_code_files import is_own
 
 _LONGEST_TEXT = 4096  # bytes of the longest path on Linux
 _MOST_VALUES = 100  # of a tuple
+_NO_FLOAT = 1e39  # float32 ends at 3.4e38
 OWN = "file.py:name or package.module:name"
 
 
@@ -170,6 +171,30 @@ class Own(Text):
     def allows(self, value: Any) -> bool:
         """See `Rule`."""
         return super().allows(value) and is_own(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoData(Text):
+    """What marks pixels without data: `nan`, or a number that float32 holds; '' for nothing."""
+
+    expected: str = "give nan, or the number that stands for missing values, such as -9999, or ''"
+
+    def convert(self, value: Any) -> str | None:
+        """Accept a number, or its text."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number:
+            return super().convert(value)
+        # Python refuses to write whole numbers of thousands of digits.
+        return "inf" if abs(value) > _NO_FLOAT else str(value)
+
+    def allows(self, value: Any) -> bool:
+        """See `Rule`."""
+        try:
+            number = float(value or "nan")
+        except ValueError:
+            return False
+        with np.errstate(over="ignore"):
+            return number != number or bool(np.isfinite(np.float32(number)))
 
 
 @dataclasses.dataclass(frozen=True)

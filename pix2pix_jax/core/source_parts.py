@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code_files import is_own
 
-_KEYS = ("source_channels", "source_dtype", "source_classes")
+_KEYS = ("source_channels", "source_dtype", "source_classes", "source_no_data")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +21,7 @@ class SourcePart:
         dtype: Dtype of its files, unless it has classes.
         limits: Values that become -1 and 1; (): the range of the dtype.
         classes: Number of classes if its pixels are class indices; 0 if they are not.
+        no_data: What marks pixels without data; '' for nothing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class SourcePart:
     dtype: str
     limits: tuple[int | float, ...]
     classes: int
+    no_data: str = ""
 
     @property
     def depth(self) -> int:
@@ -89,8 +91,8 @@ def source_parts(data: ConfigDict) -> tuple[SourcePart, ...]:
     """
     names = folder_names(data)
     if not names:
-        channels, dtype, classes = (data[key] for key in _KEYS)
-        return (SourcePart("", channels, dtype, data.source_range, classes),)
+        channels, dtype, classes, no_data = (data[key] for key in _KEYS)
+        return (SourcePart("", channels, dtype, data.source_range, classes, no_data),)
     kind = data.source
     if kind != "folders" and not is_own(kind):
         raise InputError(
@@ -106,7 +108,7 @@ def source_parts(data: ConfigDict) -> tuple[SourcePart, ...]:
         )
     pairs = [limits[start : start + 2] for start in range(0, len(limits), 2)] or [()]
     pairs = pairs * (len(names) // len(pairs))
-    return tuple(map(SourcePart, names, each[0], each[1], pairs, each[2]))
+    return tuple(map(SourcePart, names, each[0], each[1], pairs, each[2], each[3]))
 
 
 def _for_each(key: str, value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:

@@ -129,6 +129,7 @@ def augment(
     crisp: tuple[Crisp, Crisp] = (False, False),
     coloured: tuple[tuple[int, bool], ...] = (),
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
+    weigh: Callable[[Array, Array], Array | None] = lambda source, target: None,
 ) -> Examples:
     """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
 
@@ -147,6 +148,7 @@ def augment(
         coloured: For each of several sources, how many channels the networks see of it, and whether
             these are colours that `color_jitter` may change; (): one source, which has colours.
         own: Own augmentations of one example, `(key, source, target)`, applied last.
+        weigh: Says how much each pixel of stored pairs counts, see `PairFormat.weight`.
 
     Returns:
         Sources and targets of `options.image_size` in [-1, 1].
@@ -156,8 +158,9 @@ def augment(
         jax.vmap(functools.partial(_move, options=options, nearest=nearest)) for nearest in crisp
     )
     jitter = jax.vmap(functools.partial(jitter_colours, strengths=options.color_jitter))
-    source = encode_source(move_source(keys, source))
-    target = encode_target(move_target(keys, target))
+    source, target = move_source(keys, source), move_target(keys, target)
+    weight = weigh(source, target)
+    source, target = encode_source(source), encode_target(target)
     if options.jitters("source"):
         source = jitter_parts(functools.partial(jitter, keys), source, coloured)
     if options.jitters("target"):
@@ -166,7 +169,7 @@ def augment(
         source = jax.vmap(functools.partial(cut_out, share=options.cutout))(keys, source)
     for number, function in enumerate(own):
         source, target = _apply_own(number, function, keys, source, target)
-    return Examples(source, target)
+    return Examples(source, target, weight)
 
 
 def _move(
@@ -231,15 +234,22 @@ def build_augment(
             f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
             "saturation are defined for RGB; set no jitter, or derive.kind=gray"
         )
+    if section.extra and form.weighs:
+        raise InputError(
+            f"augment.extra={','.join(section.extra)} with pixels that do not count "
+            "(data.source_no_data, data.target_no_data): own code may move pixels, and nothing "
+            "moves their weights with them; set augment.extra=()"
+        )
     own = tuple(_load_own(reference, form, image_size, code) for reference in section.extra)
     return functools.partial(
         augment,
         options=options,
         encode_source=form.source.to_network,
         encode_target=form.target.to_network,
-        crisp=(crisp_channels(parts), bool(form.target.classes)),
+        crisp=(crisp_channels(parts), crisp_channels((form.target,))),
         coloured=coloured_parts(parts) if len(parts) > 1 else (),
         own=own,
+        weigh=form.weight,
     )
 
 

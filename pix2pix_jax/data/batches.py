@@ -146,17 +146,18 @@ def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarr
         most: Largest number of streamed pairs to read, evenly spread.
 
     Returns:
-        Mean in [-1, 1], float32, with the size and depth that the networks see. It is computed at
-        the pairs' own size and then resized: both are linear, so the order matters only for
-        rounding. Pairs that differ in size are centre-cropped.
+        Mean in [-1, 1] of the pixels that hold data, float32, with the size and depth that the
+        networks see; 0 where none does. It is computed at the pairs' own size and then resized:
+        both are linear, so the order matters only for rounding. Pairs that differ in size are
+        centre-cropped.
     """
+    if pairs.form.weighs:
+        return _weighted_mean_target(pairs, workers, most)
     side = pairs.form.target
     if pairs.arrays is not None and not side.classes:
         mean = pairs.arrays[1].mean(axis=0, dtype=np.float64)
     else:
-        streamed = pairs.cached is None and pairs.arrays is None
-        held = min(most, len(pairs)) if streamed else len(pairs)
-        chosen = spread_evenly(len(pairs), held)
+        chosen = _some(pairs, most)
         mean = np.zeros(())
         for _, target in stream(Chosen(pairs, chosen), 8, workers):
             if side.classes:  # the mean of indices means nothing, that of shares does
@@ -164,3 +165,20 @@ def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarr
             mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
     mean = images.resize(mean.astype(np.float32), pairs.size)
     return mean if side.classes else np.asarray(side.to_network(mean))
+
+
+def _some(pairs: Pairs, most: int) -> list[int]:
+    """Return the numbers of all pairs, or of some if they are streamed."""
+    streamed = pairs.cached is None and pairs.arrays is None
+    return spread_evenly(len(pairs), min(most, len(pairs)) if streamed else len(pairs))
+
+
+def _weighted_mean_target(pairs: Pairs, workers: int, most: int) -> np.ndarray:
+    """Return at each pixel the mean of the targets that count there; 0 where none does."""
+    form, total, count = pairs.form, np.zeros(()), np.zeros(())
+    for source, target in stream(Chosen(pairs, _some(pairs, most)), 8, workers):
+        weight = np.asarray(form.weight(source, target), np.float64)
+        values = np.asarray(form.compared_target(source, target))
+        total, count = total + (values * weight).sum(axis=0), count + weight.sum(axis=0)
+    mean = total / np.where(count > 0, count, 1)
+    return images.resize(mean.astype(np.float32), pairs.size)

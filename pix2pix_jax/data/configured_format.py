@@ -25,6 +25,12 @@ def build_format(
     """
     direction, kind = data.direction, derive.kind
     source, target = build_encodings(data, lab=kind == "lab")
+    for key in ("source_no_data", "target_no_data"):
+        if kind and data[key]:
+            raise InputError(
+                f"data.{key}={data[key]} with derive.kind={kind!r}: a side cannot be made from "
+                f"missing pixels; set data.{key}='', or give files of both sides"
+            )
     if not kind:
         return PairFormat(source, target, None, direction, bands)
     if kind == "lab" and direction == "BtoA":

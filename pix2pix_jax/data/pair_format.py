@@ -2,10 +2,11 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Shaped, UInt8
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
@@ -13,6 +14,7 @@ from pix2pix_jax.data.shaping import Shaping, Size
 from pix2pix_jax.data.sources import AsRead, Pair, check_sizes, images_of
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding
+from pix2pix_jax.images.no_data import hatch
 from pix2pix_jax.images.opening import File
 from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
 
@@ -167,11 +169,57 @@ class PairFormat:
     def finish(self, source: Image, fake: Image) -> Image:
         """Return the image to write for a translated source: the target, or for Lab its RGB.
 
+        If targets have a mark for pixels without data, they get it where the source has none.
+
         Args:
             source: The source as stored.
             fake: The network's answer, stored like the target, with the source's height and width.
         """
-        return lab_to_rgb(source, fake) if self.is_lab else fake
+        if self.is_lab:
+            return lab_to_rgb(source, fake)
+        if self.target.no_data is None or self.source.no_data is None:
+            return fake
+        mark = np.array(float(self.target.no_data)).astype(fake.dtype)
+        return np.where(self.source.valid(source), fake, mark)
+
+    @property
+    def finishes(self) -> bool:
+        """Whether `finish` needs the source."""
+        marks = self.target.no_data is not None and self.source.no_data is not None
+        return self.is_lab or marks
+
+    @property
+    def weighs(self) -> bool:
+        """Whether some pixels may not count."""
+        return self.source.no_data is not None or self.target.no_data is not None
+
+    def weight(
+        self,
+        source: Shaped[Array | np.ndarray, "*n h w _"],
+        target: Shaped[Array | np.ndarray, "*n h w _"],
+    ) -> Float[Any, "*n h w 1"] | None:
+        """Return 1 where both sides hold data and 0 elsewhere, or None if all pixels do.
+
+        Works under `jit`; of NumPy's arrays, it returns one.
+
+        Args:
+            source: Sources as stored.
+            target: Targets as stored.
+        """
+        if not self.weighs:
+            return None
+        good = self.source.valid(source) & self.target.valid(target)
+        return good.astype(np.float32)
+
+    def check_weight(self, pair: Pair, name: str) -> Pair:
+        """Return a pair as stored, or raise InputError if none of its pixels counts."""
+        weight = self.weight(*pair)
+        if weight is not None and not weight.any():
+            raise InputError(
+                f"{name}: no pixel holds data on both sides, so nothing of it can be learnt or "
+                "scored; remove the pair, or change data.source_no_data or data.target_no_data"
+            )
+        return pair
 
     def compared(
         self,
@@ -209,12 +257,23 @@ class PairFormat:
         return PHOTO.to_network(lab_to_rgb_on_device(jnp.asarray(lightness), jnp.asarray(ab)))
 
     def show(
-        self, source: Image, target: Image
+        self, source: Image, target: Image, counts: Bool[np.ndarray, "h w 1"] | None = None
     ) -> tuple[UInt8[np.ndarray, "h w _"], UInt8[np.ndarray, "h w2 _"]]:
-        """Make pictures of both sides of a pair as stored; several sources are side by side."""
+        """Make pictures of both sides of a pair as stored; several sources are side by side.
+
+        Args:
+            source: The source.
+            target: The target, or an answer.
+            counts: Which pixels of the target hold data, the others are hatched; None: it tells
+                itself.
+        """
         if self.is_lab:
             return self.source.show(source), lab_to_rgb(source, target)
-        return self.source.show(source, self.bands), self.target.show(target, self.bands)
+        shown = self.source.show(source, self.bands)
+        if counts is None:
+            return shown, self.target.show(target, self.bands)
+        picture = dataclasses.replace(self.target, no_data=None).show(target, self.bands)
+        return shown, hatch(picture, counts)
 
 
 def _files(file: SourceFile) -> tuple[File, ...]:

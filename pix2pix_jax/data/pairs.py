@@ -88,12 +88,13 @@ def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) ->
         shaping: How they are resized.
 
     Raises:
-        InputError: A file cannot be read, or does not fit the format or the shaping.
+        InputError: A file cannot be read, does not fit the format or the shaping, or has no pixel
+            that counts.
     """
     pair = form.shape(source[index], shaping, source.names[index])
-    if shaping.training or shaping.uniform:
-        return pair
-    return _centre(pair, shaping.image_size)
+    if not shaping.training and not shaping.uniform:
+        pair = _centre(pair, shaping.image_size)
+    return form.check_weight(pair, source.names[index])
 
 
 def _centre(pair: Pair, size: tuple[int, int]) -> Pair:

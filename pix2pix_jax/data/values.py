@@ -223,5 +223,11 @@ def say_values(pairs: Pairs, workers: int) -> None:
 
 
 def _measure_pair(form: PairFormat, pair: Pair) -> tuple[Values, ...]:
-    """Measure each source and the target."""
-    return tuple(map(measure, (*form.source.split(pair[0]), pair[1])))
+    """Measure each source and the target, where they hold data."""
+    images = (*form.source.split(pair[0]), pair[1])
+    encodings = (*form.source.parts, form.target)
+    held = (
+        image if side.no_data is None else image[side.valid(image)[..., 0]][None]
+        for side, image in zip(encodings, images, strict=True)
+    )
+    return tuple(map(measure, held))

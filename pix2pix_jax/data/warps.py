@@ -152,8 +152,12 @@ def _bent(
 
 
 def crisp_channels(parts: tuple[Encoding, ...]) -> Crisp:
-    """Return which of the stored channels of the sources hold classes."""
-    each = {bool(part.classes) for part in parts}
+    """Return which stored channels cannot be interpolated: of classes, or with missing pixels."""
+    each = {_is_crisp(part) for part in parts}
     if len(each) == 1:
         return each.pop()
-    return tuple(bool(part.classes) for part in parts for _ in range(part.channels))
+    return tuple(_is_crisp(part) for part in parts for _ in range(part.channels))
+
+
+def _is_crisp(part: Encoding) -> bool:
+    return bool(part.classes) or part.no_data is not None

@@ -97,9 +97,8 @@ def _describe_side(side: SourceEncoding) -> dict[str, Any]:
         parts = [{"name": name, **_describe_side(part)} for name, part in named]
         return {"channels": side.channels, "dtype": side.dtype, "parts": parts}
     described: dict[str, Any] = {"channels": side.channels, "dtype": side.dtype}
-    return described | (
-        {"classes": side.classes} if side.classes else {"range": [side.low, side.high]}
-    )
+    described |= {"classes": side.classes} if side.classes else {"range": [side.low, side.high]}
+    return described if side.no_data is None else described | {"no_data": side.no_data}
 
 
 def in_float32(generator: Generator) -> Generator:

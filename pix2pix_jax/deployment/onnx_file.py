@@ -92,7 +92,20 @@ def _add_part(graph: Graph, side: Encoding, stored: str) -> str:
         x, half = graph.cast(stored, "float32"), side.half
         x = graph.add("Sub", x, graph.constant(side.low))
     x = graph.add("Div", x, graph.constant(half))
-    return graph.add("Sub", x, graph.constant(1.0))
+    x = graph.add("Sub", x, graph.constant(1.0))
+    return x if side.no_data is None else _fill(graph, side.no_data, stored, x)
+
+
+def _fill(graph: Graph, no_data: str, stored: str, x: str) -> str:
+    """Add that pixels without data become 0; return the name of the result."""
+    stored, mark = graph.cast(stored, "float32"), float(no_data)
+    if np.isnan(mark):  # any of the channels
+        found = graph.cast(graph.add("IsNaN", stored), "float32")
+        missing = graph.add("ReduceMax", found, axes=[-1], keepdims=1)
+    else:  # all of them
+        found = graph.cast(graph.add("Equal", stored, graph.constant(mark)), "float32")
+        missing = graph.add("ReduceMin", found, axes=[-1], keepdims=1)
+    return graph.add("Where", graph.cast(missing, "bool"), graph.constant(0.0), x)
 
 
 def _add_writing(graph: Graph, side: Encoding, x: str) -> None:

@@ -62,7 +62,10 @@ def picture_rows(
         fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
         stored = pairs.form.target.from_network(fake)
         for one, ours, theirs in zip(source, stored, target, strict=True):
-            source_picture, fake_picture = pairs.form.show(one, ours)
+            # An answer is without data where its source is, whatever its values are.
+            missing = pairs.form.source.no_data is not None
+            counts = pairs.form.source.valid(one) if missing else None
+            source_picture, fake_picture = pairs.form.show(one, ours, counts)
             _, target_picture = pairs.form.show(one, theirs)
             rows.append((source_picture, fake_picture, target_picture))
     return rows

@@ -188,7 +188,8 @@ def _measure(
     fake: Array,
 ) -> tuple[Array, tuple[Array, ...], Compared | None]:
     """Check and measure fakes; return also what was compared if it is to be fetched."""
-    compared = Compared(form.compared(source, fake), form.compared_target(source, target))
+    images = form.compared(source, fake), form.compared_target(source, target)
+    compared = Compared(*images, form.weight(source, target))
     measured = tuple(metric.measured(*compared) for metric in metrics)
     return count_not_finite(fake), measured, compared if keep else None
 

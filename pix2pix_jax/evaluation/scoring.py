@@ -178,7 +178,8 @@ def evaluate_baselines(
         for (source, target), names in eval_batches(pairs, count, batch_size, workers):
             answer = form.source.to_network(source) if copy else mean
             fake = form.compared(source, jnp.broadcast_to(answer, (len(source), *mean.shape)))
-            yield Compared(fake, form.compared_target(source, target)), names
+            truth, weight = form.compared_target(source, target), form.weight(source, target)
+            yield Compared(fake, truth, weight), names
 
     metrics = choose_metrics(["l1"])
     scores = {"mean_target_l1": tally(answers(copy=False), metrics).scores["l1"]}

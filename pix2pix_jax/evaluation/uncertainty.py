@@ -83,6 +83,10 @@ def measure_uncertainty(
         drawn = iterate_draws(generator, source, pairs.names[number], draws, rows)
         mean, deviation = mean_and_deviation(drawn)
         difference = mean - np.asarray(pairs.form.target.to_network(target))
+        weight = pairs.form.weight(source, target)
+        if weight is not None:
+            counts = weight[..., 0] > 0
+            difference, deviation = difference[counts][None], deviation[counts][None]
         found.append(_compare(difference, deviation))
     correlations, areas, squares, errors, l1s = (
         np.array(each) for each in zip(*found, strict=True)

@@ -91,7 +91,8 @@ class Encoding:
         if self.classes:
             labels = label_files.read_labels(file, name=what, max_pixels=self.max_pixels)
             return self.convert(labels, what)
-        picture = image_files.read_picture(file, name=what, max_pixels=self.max_pixels)
+        # What NaN means is decided below.
+        picture = image_files.read_picture(file, name=what, max_pixels=self.max_pixels, nan=True)
         return self.convert(picture.pixels, what, kind=picture.kind)
 
     def check_file(self, file: File, *, name: object = None) -> None:
@@ -124,20 +125,20 @@ class Encoding:
 
         Raises:
             InputError: It has another dtype, channels that cannot be converted, a class out of
-                range, values far beyond the range, or no pixel that holds data.
+                range, values far beyond the range, or NaN that marks nothing.
         """
         if self.classes:
             self._check_classes(image, what)
             return self.check(image.astype(self.dtype), what)
         if image.dtype != self.dtype:
             raise WrongDtypeError(what, str(image.dtype), self.dtype, self.side)
-        if self.no_data is not None and not self.valid(image).any():
-            raise InputError(
-                f"{what}: no pixel holds data, all are {self.no_data}; remove the file, or change "
-                f"data.{self.side or 'source'}_no_data"
-            )
         self._check_range(image, what)
-        return images.as_channels(image, self.channels, what, kind=kind)
+        converted = images.as_channels(image, self.channels, what, kind=kind)
+        if self.no_data is None or image.shape == converted.shape:
+            return converted
+        # The mark must be the same to the bit, and mixing channels rounds.
+        mark = np.array(float(self.no_data)).astype(self.dtype)
+        return np.where(self.valid(image), converted, mark)
 
     def check(
         self, image: Shaped[np.ndarray, "h w c"], what: object
@@ -149,7 +150,8 @@ class Encoding:
             what: Name of the image, for the message.
 
         Raises:
-            InputError: It has another dtype or number of channels, or a class out of range.
+            InputError: It has another dtype or number of channels, a class out of range, or values
+                that `convert` refuses.
         """
         if image.dtype != self.dtype or image.shape[-1] != self.channels:
             raise InputError(
@@ -163,11 +165,20 @@ class Encoding:
         return image
 
     def _check_range(self, image: Shaped[np.ndarray, "h w c"], what: object) -> None:
-        """Raise InputError for values that would become infinite, or nan, inside the networks."""
+        """Raise InputError for values that would become infinite, or nan, inside the networks.
+
+        NaN is refused, too, unless it marks pixels without data.
+        """
         if self.dtype != "float32" and self._share(images.white(np.dtype(self.dtype))) <= _FAR:
             return
         values = image if self.no_data is None else image[self.valid(image)[..., 0]]
         for value in (values.min(), values.max()) if values.size else ():
+            if np.isnan(value):
+                ways = f", or set data.{self.side}_no_data=nan" if self.side else ""
+                raise InputError(
+                    f"{what}: holds values that are not finite ({np.isnan(values).sum()} of "
+                    f"{image.size} are nan); replace them{ways}"
+                )
             if not self._share(float(value)) <= _FAR:
                 raise InputError(
                     f"{what}: holds {value:.6g}, a million times beyond the range {self.low:g} to "

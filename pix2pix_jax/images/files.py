@@ -25,6 +25,7 @@ from pix2pix_jax.images.pixels import (
     Picture,
     Stored,
     as_channels,
+    finite,
     kind_of,
     parts,
 )
@@ -63,7 +64,9 @@ def read_stored(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS
     return read_picture(file, name=name, max_pixels=max_pixels).pixels
 
 
-def read_picture(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(
+    file: File, *, name: object = None, max_pixels: int = MAX_PIXELS, nan: bool = False
+) -> Picture:
     """Read an image as its file stores it: uint8, uint16 or float32, with all its channels.
 
     Palettes are looked up, alpha is kept, the EXIF orientation is applied. What the file is, its
@@ -77,6 +80,7 @@ def read_picture(file: File, *, name: object = None, max_pixels: int = MAX_PIXEL
         file: A path, or a binary file.
         name: Name of the image, for messages; its path by default.
         max_pixels: Largest number of pixels; see `limits.refuse_large`.
+        nan: Whether NaN is kept, for those who know what it marks, instead of refused.
 
     Raises:
         InputError: The file is missing, truncated, too large, not an image or more than one, or
@@ -84,18 +88,8 @@ def read_picture(file: File, *, name: object = None, max_pixels: int = MAX_PIXEL
     """
     with naming(file if name is None else name):
         picture = decode(file, max_pixels=max_pixels)
-        return Picture(finite(np.ascontiguousarray(_to_stored(picture.pixels))), picture.kind)
-
-
-def finite(pixels: Stored) -> Stored:
-    """Return pixels, or raise InputError if a value is infinite or not a number."""
-    if pixels.dtype == np.float32:
-        wrong = sum(int((~np.isfinite(pixels[part])).sum()) for part in parts(pixels))
-        if wrong:
-            raise InputError(
-                f"holds values that are not finite ({wrong} of {pixels.size}); replace them"
-            )
-    return pixels
+        stored = np.ascontiguousarray(_to_stored(picture.pixels))
+        return Picture(finite(stored, nan=nan), picture.kind)
 
 
 def decode(file: File, *, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Picture:

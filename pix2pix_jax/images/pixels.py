@@ -109,6 +109,23 @@ def _over_white(image: Stored) -> Shaped[np.ndarray, "h w _"]:
     return result
 
 
+def finite(image: Stored, *, nan: bool = False) -> Stored:
+    """Return an image, or raise InputError if a value is infinite or not a number.
+
+    Args:
+        image: Pixels.
+        nan: Whether not a number is allowed.
+    """
+    if image.dtype == np.float32:
+        refused = np.isinf if nan else lambda values: ~np.isfinite(values)
+        wrong = sum(int(refused(image[part]).sum()) for part in parts(image))
+        if wrong:
+            raise InputError(
+                f"holds values that are not finite ({wrong} of {image.size}); replace them"
+            )
+    return image
+
+
 def parts(image: Shaped[np.ndarray, "h w ..."]) -> Iterator[slice]:
     """Yield slices of the rows of an image, of about a million values each."""
     rows = max(_PART // max(image[0].size, 1), 1)

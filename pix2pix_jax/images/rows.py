@@ -14,6 +14,7 @@ from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.carried import NOTHING, Carried
 from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.opening import naming
+from pix2pix_jax.images.pixels import finite
 from pix2pix_jax.images.tiff_rows import open_tiff_rows
 
 Strip = Shaped[np.ndarray, "rows width c"]
@@ -50,6 +51,8 @@ def open_rows(
 ) -> Iterator[Rows]:
     """Open an image file for reading rows, which have the values of `files.read_picture`.
 
+    NaN is kept: `convert` knows whether it marks pixels without data.
+
     A TIFF that can be is read strip by strip; any other file is decoded as a whole.
 
     Args:
@@ -62,7 +65,7 @@ def open_rows(
     """
     with open_tiff_rows(path, max_pixels) as tiff:
         if tiff is None:
-            picture = image_files.read_picture(path, max_pixels=max_pixels)
+            picture = image_files.read_picture(path, max_pixels=max_pixels, nan=True)
             whole = rows_of(picture.pixels)
             kind, read = picture.kind, whole.read
             size = whole.size
@@ -71,7 +74,7 @@ def open_rows(
 
         def read_converted(first: int, last: int) -> Strip:
             with naming(path):
-                strip = image_files.finite(read(first, last))
+                strip = finite(read(first, last), nan=True)
             return convert(strip, kind)
 
         yield Rows(size, read_converted)

@@ -1,5 +1,7 @@
 """How an image of any size is brought to a size that a network takes, and its result back."""
 
+import dataclasses
+
 import numpy as np
 from jaxtyping import Float, Shaped
 
@@ -67,7 +69,9 @@ def unfit(
     height, width = source.shape[:2]
     stored = generator.form.target.from_network(fake)
     if generator.fit == "resize":
-        stored = generator.form.target.resize(stored, (height, width))
+        # What the network gives is data everywhere, whatever its value.
+        whole = dataclasses.replace(generator.form.target, no_data=None)
+        stored = whole.resize(stored, (height, width))
     # A copy, as Pillow's arrays are read-only.
     result = np.array(generator.form.finish(source, stored[:height, :width]))
     return NotebookImage.of(result, generator.form.written, generator.form.bands)

@@ -97,8 +97,6 @@ def _as_image(image: Any, what: str, encoding: Encoding) -> Array:
     if array.ndim != 3 or 0 in array.shape:
         raise InputError(f"{what}: {_describe(image)}; expected an array of {_shape(encoding)}")
     _check_kind(array, what, encoding)
-    if array.dtype == np.float32 and not np.isfinite(array).all():
-        raise InputError(f"{what}: holds values that are not finite; replace them")
     return encoding.check(array, what)
 
 
@@ -126,13 +124,16 @@ def _warn_of_range(images: Sequence[Array], encoding: SourceEncoding) -> None:
 
 
 def _warn_of_part(images: Sequence[Array], encoding: Encoding) -> None:
+    held = images
+    if encoding.no_data is not None:
+        held = [image[encoding.valid(image)[..., 0]] for image in images]
     wrong = [
         number
-        for number, image in enumerate(images)
-        if image.min() < encoding.low or image.max() > encoding.high
+        for number, values in enumerate(held)
+        if values.size and (values.min() < encoding.low or values.max() > encoding.high)
     ]
     if wrong:
-        first = images[wrong[0]]
+        first = held[wrong[0]]
         logger.warning(
             "%d of %d images have values outside the range of the training, %g to %g; image %d has "
             "%g to %g",

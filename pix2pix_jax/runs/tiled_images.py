@@ -83,8 +83,8 @@ class ImageTiler:
                 for part in parts(band) if len(band) else ():
                     fake = form.target.from_network(band[part])
                     last = row + len(fake)
-                    # Lab alone needs the source once more, for its lightness.
-                    yield form.finish(source.read(row, last) if form.is_lab else fake, fake)
+                    # The source once more, for its lightness or its missing pixels.
+                    yield form.finish(source.read(row, last) if form.finishes else fake, fake)
                     row = last
 
     def _bands(

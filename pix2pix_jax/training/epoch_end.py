@@ -174,7 +174,8 @@ def show_training_pairs(run: Run) -> None:
     seen = jax.jit(run.parts.augment)(jnp.concatenate(keys), source, target)
     form = run.splits.train.form
     sides = form.source.from_network(seen.source), form.target.from_network(seen.target)
-    stored = zip(*sides, strict=True)
+    counts = [None] * len(numbers) if seen.weight is None else np.asarray(seen.weight) > 0
+    stored = zip(*sides, counts, strict=True)
     picture = grid([form.show(*pair) for pair in stored])
     image_files.write(run.folder.training_pairs_file, picture)
 

@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.files import read_stored
 from pix2pix_jax.images.rows import open_rows, write_rows
 
@@ -91,7 +92,8 @@ def test_values_that_are_not_finite_are_found_in_the_rows_that_have_them(tmp_pat
     image = np.zeros((40, 8), np.float32)
     image[30, 2] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", image, rowsperstrip=8)
-    with open_rows(tmp_path / "a.tif", lambda strip, _: strip) as rows:
+    side = Encoding(1, "float32", 0.0, 1.0)
+    with open_rows(tmp_path / "a.tif", lambda strip, _: side.convert(strip, "a.tif")) as rows:
         rows.read(0, 30)
         with pytest.raises(InputError, match=r"a\.tif: holds values that are not finite"):
             rows.read(29, 40)

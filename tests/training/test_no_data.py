@@ -1,0 +1,142 @@
+"""Runs on pairs that have pixels without data."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from support import tiny
+from support.runs import assert_bit_equal, final_state
+
+from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.images import files as image_files
+
+SIDE = 16
+NAN = np.nan
+
+
+def write_heights(root, fill=0.25, count=10):
+    """Write heights: sources lack their left quarter, targets their top.
+
+    `fill` is what targets hold where the source has nothing.
+    """
+    for number in range(count):
+        source, target = np.random.default_rng(number).random((2, SIDE, SIDE, 1), np.float32)
+        source[:, :4], target[:, :4], target[:4] = NAN, fill, NAN
+        for folder, image in (("A", source), ("B", target)):
+            path = root / folder / f"{number}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image_files.write(path, image)
+    return root
+
+
+def config_of(root, **changes):
+    both = ("source", "target")
+    return tiny.tiny_config(
+        {
+            "data.source": "folders",
+            "data.root": str(root),
+            "data.split": (8, 2, 0),
+            "data.image_size": SIDE,
+            "data.load_size": SIDE,  # or values beside the border would be mixed
+            "augment.affine": (10.0, 0.1, 0.0, 0.1),
+            "train.global_batch_size": 8,
+            **{f"data.{side}_channels": 1 for side in both},
+            **{f"data.{side}_dtype": "float32" for side in both},
+            **{f"data.{side}_no_data": "nan" for side in both},
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_heights(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train_and_evaluate(config_of(root), folder).summary
+
+
+def test_a_resumed_run_is_equal_to_the_bit_whatever_is_where_pixels_do_not_count(run, tmp_path):
+    folder, summary = run
+    parts = shutil.copytree(folder, tmp_path / "parts")
+    shutil.rmtree(parts / "checkpoints" / "2")
+    (parts / "summary.json").unlink()
+    other = write_heights(tmp_path / "data", fill=0.75)
+    result = train_and_evaluate(config_of(other), parts, allow_change=True)
+    assert_bit_equal(final_state(parts), final_state(folder))
+    assert np.isfinite(summary["val"]["l1"])
+    assert result.summary["val"]["l1"] == summary["val"]["l1"]
+
+
+def test_one_device_sees_what_eight_see(root, run, tmp_path, monkeypatch):
+    eight = final_state(run[0])
+    tiny.see_one_device(monkeypatch)
+    train_and_evaluate(config_of(root), tmp_path)
+    one = final_state(tmp_path)
+    for a, b in zip(jax.tree.leaves(one.g_params), jax.tree.leaves(eight.g_params), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)  # sums of gradients in another order
+
+
+def test_baselines_are_finite(run):
+    assert np.isfinite([*run[1]["baseline"].values()]).all()
+
+
+def test_pictures_are_hatched(run):
+    shown = image_files.read(run[0] / "training_pairs.png", 3)
+    assert shown.shape[1] == 2 * SIDE + 4
+    target = shown[:SIDE, -SIDE:]
+    assert {64, 192} <= set(np.unique(target))
+    grid = image_files.read(next(run[0].glob("samples/*.png")), 3)
+    source, fake, target = (grid[:SIDE, at : at + SIDE] for at in (0, SIDE + 4, 2 * SIDE + 8))
+    for picture in (source[:, :4], fake[:, :4], target[:4]):
+        assert set(np.unique(picture)) == {64, 192}
+
+
+@pytest.mark.parametrize("fit", ["resize", "tile"])
+def test_results_have_no_data_where_the_source_has_none(run, fit):
+    generator = load_generator(run[0], fit=fit)
+    source = np.random.default_rng(0).random((SIDE, SIDE, 1), np.float32)
+    source[3:6, 2:9] = NAN
+    (fake,) = translate(generator, [source])
+    np.testing.assert_array_equal(np.isnan(fake), np.isnan(source))
+
+
+def test_without_a_mark_nan_is_refused_in_one_line(run, root, tmp_path):
+    message = (
+        r"0\.tif: holds values that are not finite \(64 of 256 are nan\); .*source_no_data=nan"
+    )
+    with pytest.raises(InputError, match=message):
+        train_and_evaluate(config_of(root, **{"data.source_no_data": ""}), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"data.source_dtype": "uint8"},
+            r"_no_data=nan with data\.source_dtype=uint8: .* 0 to 255",
+        ),
+        (
+            {"data.target_dtype": "uint16", "data.target_no_data": "-9999"},
+            r"data\.target_no_data=-9999 with .*uint16",
+        ),
+        ({"data.target_classes": 4}, r"target_no_data=nan with .*classes=4: .* by 255"),
+        ({"data.source": "single", "derive.kind": "gray"}, r"source_no_data=nan with derive\.kind"),
+        ({"augment.extra": ("x.py:f",)}, r"augment\.extra=x\.py:f with pixels that do not count"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(root, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        train_and_evaluate(config_of(root, **changes), tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_a_pair_of_which_no_pixel_counts_is_refused_or_left_out(root, tmp_path):
+    data = shutil.copytree(root, tmp_path / "data")
+    image_files.write(data / "A" / "3.tif", np.full((SIDE, SIDE, 1), NAN, np.float32))
+    with pytest.raises(InputError, match=r"3\.tif: no pixel holds data on both sides"):
+        train_and_evaluate(config_of(data), tmp_path / "run")
