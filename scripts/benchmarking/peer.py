@@ -6,7 +6,6 @@ It runs as a single file, without this package and JAX. It measures nothing but 
 options, its model class, its `optimize_parameters`, its data loader.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import itertools
@@ -14,11 +13,11 @@ import json
 import sys
 import tempfile
 import time
-import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 # Beside this file, whose folder comes first on Python's path.
+from clones import Clone
 from protocol import Answer, CannotMeasureError, one_line, serve, take_peak_memory
 
 
@@ -67,7 +66,7 @@ class Peer:
 
     def prepare(self) -> Answer:
         """Build model and data loader, and take the first step."""
-        sys.path[0] = self._asked.clone  # not this file's folder: `data` is the clone's
+        clone = Clone(self._asked.clone)
         begun = time.monotonic()
         import torch
 
@@ -76,21 +75,15 @@ class Peer:
             raise CannotMeasureError(
                 "this PyTorch has no CUDA: it cannot use the GPU that JAX uses"
             )
-        stand_in = _stand_in_for_torchvision()
-        options = self._parse_options()
-        from models import create_model
-
-        self._model = create_model(options)
-        self._model.setup(options)
+        options = clone.parse(self._flags(), gpu=self._asked.gpu)
+        self._model = clone.build_model(options)
         self._tune()
-        if stand_in:
-            self._no_loader = "the reference's data loader needs torchvision, which is missing"
-        else:
-            from data import create_dataset
-
+        if clone.has_loader:
             # Epoch after epoch, as in its training script.
-            dataset = create_dataset(options)
+            dataset = clone.open_data(options)
             self._loader = itertools.chain.from_iterable(itertools.repeat(dataset))
+        else:
+            self._no_loader = "the reference's data loader needs torchvision, which is missing"
         self._batch = self._make_batch()
         prepared = time.monotonic()
         self._take_step(self._batch)
@@ -105,12 +98,10 @@ class Peer:
             "no_loader": self._no_loader,
         }
 
-    def _parse_options(self) -> Any:
-        """Let the clone's own parser read the options of this measurement."""
-        from options.train_options import TrainOptions
-
+    def _flags(self) -> dict[str, object]:
+        """Return the reference's flags for this measurement."""
         asked = self._asked
-        arguments = {
+        return {
             "--dataroot": asked.root,
             "--name": "benchmark",
             "--checkpoints_dir": tempfile.mkdtemp(dir=asked.root),
@@ -125,16 +116,7 @@ class Peer:
             "--max_dataset_size": asked.pairs // asked.batch_size * asked.batch_size,
             "--load_size": asked.load_size,
             "--crop_size": asked.image_size,
-            "--gpu_ids": 0 if asked.gpu else -1,
         }
-        # Some versions have no --gpu_ids, and their training script chooses the device.
-        known = TrainOptions().initialize(argparse.ArgumentParser()).format_help()
-        flags = [(name, str(value)) for name, value in arguments.items() if name in known]
-        sys.argv = ["train.py", *itertools.chain.from_iterable(flags)]
-        options = TrainOptions().parse()
-        if not hasattr(options, "device"):
-            options.device = self._torch.device("cuda:0" if asked.gpu else "cpu")
-        return options
 
     def _tune(self) -> None:
         """Change the model from outside, as in the variant."""
@@ -215,23 +197,6 @@ class Peer:
         """Return the peak memory of the GPU; None on the CPU, where the process's counts."""
         peak = self._torch.cuda.max_memory_allocated() / 1e9 if self._asked.gpu else None
         return {"device_memory_gb": peak}
-
-
-def _stand_in_for_torchvision() -> bool:
-    """Put a stand-in into the place of torchvision if it is missing; return whether it was.
-
-    The reference's options import its data sets, which import torchvision. Its model does not.
-    """
-    try:
-        import torchvision  # noqa: F401
-    except ModuleNotFoundError:
-        transforms: Any = types.ModuleType("torchvision.transforms")
-        transforms.InterpolationMode = types.SimpleNamespace(BICUBIC=3)
-        package: Any = types.ModuleType("torchvision")
-        package.transforms = transforms
-        sys.modules.update({"torchvision": package, "torchvision.transforms": transforms})
-        return True
-    return False
 
 
 def describe(error: Exception) -> str:
