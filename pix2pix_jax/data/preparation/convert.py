@@ -196,9 +196,15 @@ def patches(
         The number of patches.
 
     Raises:
-        InputError: A pair is smaller than a patch, and as for `find_layout`, `check_output`,
-            `check_leftovers` and `write_image`.
+        InputError: A pair is smaller than a patch or not in one file, and as for `find_layout`,
+            `check_output`, `check_leftovers` and `write_image`.
     """
+    if find_layout(root).source == "folders":
+        raise InputError(
+            f"{root}: its pairs are several files each, and patches are cut from pairs side by "
+            "side; training cuts these itself with data.patch_size, or join two folders with "
+            "`prepare combine`"
+        )
     items = find_layout(root, "side_by_side").items
     paths = tuple(item.paths[0] for item in items)
     names = tuple(_name(item) for item in items)

@@ -244,6 +244,15 @@ def test_patches_are_those_that_training_takes(root, tmp_path, size):
             np.testing.assert_array_equal(both, np.hstack(source[index]))
 
 
+def test_patches_are_not_cut_from_each_side_alone(tmp_path):
+    for side in "AB":
+        (tmp_path / "pairs" / side).mkdir(parents=True)
+        Image.new("RGB", (16, 8)).save(tmp_path / "pairs" / side / "1.png")
+    with pytest.raises(InputError, match=r"several files each.* data\.patch_size.* combine"):
+        patches(str(tmp_path / "pairs"), str(tmp_path / "out"), (4, 4))
+    assert not (tmp_path / "out").exists()
+
+
 def test_patches_of_a_pair_that_is_smaller_or_of_odd_width_are_an_error(root, tmp_path):
     with pytest.raises(InputError, match=r"train/0\.png: 6 x 4 pixels .*smaller"):
         patches(str(root), str(tmp_path / "out"), (7, 4))
