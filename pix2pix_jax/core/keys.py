@@ -7,6 +7,7 @@ import ast
 import warnings
 from typing import Any
 
+from pix2pix_jax.core.condition_keys import CONDITION_KEYS
 from pix2pix_jax.core.data_keys import DATA_KEYS
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.network_keys import NETWORK_KEYS
@@ -14,7 +15,7 @@ from pix2pix_jax.core.own_code_files import is_own
 from pix2pix_jax.core.rules import Key, NoData, OneOrSeveral, Rule, Several, Switch, Text, plain
 from pix2pix_jax.core.training_keys import GENERAL_KEYS, TRAINING_KEYS
 
-KEYS: dict[str, Key] = GENERAL_KEYS | DATA_KEYS | NETWORK_KEYS | TRAINING_KEYS
+KEYS: dict[str, Key] = GENERAL_KEYS | DATA_KEYS | CONDITION_KEYS | NETWORK_KEYS | TRAINING_KEYS
 RULES: dict[str, Rule] = {name: key.rule for name, key in KEYS.items()}
 
 # What ast.literal_eval raises for texts that are no literals.

@@ -11,7 +11,7 @@ from pix2pix_jax.core.own_code_files import is_own
 from pix2pix_jax.core.source_parts import source_parts
 
 # Keys that may hold a path.
-_PATHS = ("data.root", "data.archive", "train.init_from", "eval.palette")
+_PATHS = ("data.root", "data.archive", "data.condition", "train.init_from", "eval.palette")
 _AUTOMATIC_JITTER = 286 / 256  # the paper's load size to its image size
 
 

@@ -107,11 +107,18 @@ class Examples(NamedTuple):
         source: Sources in [-1, 1].
         target: Targets in [-1, 1].
         weight: How much each pixel counts, in [0, 1]; None: all count alike.
+        condition: Normalised numbers beside the images; None: there are none.
     """
 
     source: Float[Array, "n h w c"]
     target: Float[Array, "n h w d"]
     weight: Float[Array, "n h w 1"] | None = None
+    condition: Float[Array, "n k"] | None = None
+
+    @property
+    def beside(self) -> dict[str, Array]:
+        """Keyword arguments of the networks, beside images: none without numbers."""
+        return {} if self.condition is None else {"condition": self.condition}
 
     def kept(self, image: Float[Array, "n h w d"]) -> Float[Array, "n h w d"]:
         """Return an image whose pixels fade to 0, mid-gray, as far as they do not count."""

@@ -46,18 +46,20 @@ def train_batches(order: TrainingOrder, first: int, stop: int, workers: int) -> 
         workers: Number of threads that decode streamed pairs, a few batches ahead.
 
     Yields:
-        `source` and `target`, NHWC as stored, and `example`: each pair's place in the global batch,
-        int32.
+        `source` and `target`, NHWC as stored; `condition`, if there are numbers beside the images;
+        and `example`: each pair's place in the global batch, int32.
     """
     places, pairs, example = order.places, order.pairs, order.example_places
     if pairs.arrays is not None and not order.mosaic:
         for step in range(first, stop):
             indices = order.indices(step)
-            source, target = (side[indices] for side in pairs.arrays)
-            yield {"source": source, "target": target, "example": example}
+            some = {name: side[indices] for name, side in pairs.sides.items()}
+            yield {**some, "example": example}
         return
-    for source, target in stream(_StepExamples(order, first, stop), len(places), workers):
-        yield {"source": source, "target": target, "example": example}
+    streamed = stream(_StepExamples(order, first, stop), len(places), workers)
+    for step, (source, target) in enumerate(streamed, start=first):
+        beside = pairs.beside(order.indices(step))
+        yield {"source": source, "target": target, **beside, "example": example}
 
 
 def eval_batches(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from pix2pix_jax.core.condition_keys import LARGEST
 from pix2pix_jax.core.errors import InputError, shown, some_of
 
 _MOST_NUMBERS = 100
@@ -29,16 +30,31 @@ class Table:
     """The numbers of pairs.
 
     Attributes:
-        path: The file, for messages.
+        where: The file and what it was given as, for messages.
         names: Names of the numbers.
         rows: The numbers of each pair, by the name that the file gives it.
     """
 
-    path: pathlib.Path
+    where: str
     names: tuple[str, ...]
     rows: Mapping[str, tuple[float, ...]]
 
-    def select(self, pairs: Iterable[str], split: str) -> Float[np.ndarray, "n k"]:
+    def of(self, names: Sequence[str]) -> "Table":
+        """Return the table with these columns alone, in this order.
+
+        Raises:
+            InputError: It has no column of a name.
+        """
+        missing = [name for name in names if name not in self.names]
+        if missing:
+            raise InputError(
+                f"{self.where}: has no column {some_of(missing)}; it has {some_of(self.names)}"
+            )
+        places = [self.names.index(name) for name in names]
+        rows = {pair: tuple(row[place] for place in places) for pair, row in self.rows.items()}
+        return Table(self.where, tuple(names), rows)
+
+    def select(self, pairs: Iterable[str], split: str = "") -> Float[np.ndarray, "n k"]:
         """Return the numbers of some pairs.
 
         A row may have the name of the pair, `1.jpg`, or with its split, `val/1.jpg`, which comes
@@ -46,7 +62,7 @@ class Table:
 
         Args:
             pairs: Names of the pairs.
-            split: `train`, `val` or `test`.
+            split: `train`, `val` or `test`; '': the images belong to none.
 
         Returns:
             One row for each pair, float64.
@@ -64,24 +80,26 @@ class Table:
             else:
                 found.append(row)
         if missing:
+            of = f"{split} pairs" if split else "images"
             raise InputError(
-                f"data.condition={shown(str(self.path))}: has no row for {len(missing)} of the "
-                f"{split} pairs: {some_of(missing)}; its rows are named {some_of(self.rows)}"
+                f"{self.where}: has no row for {len(missing)} of the {of}: {some_of(missing)}; its "
+                f"rows are named {some_of(self.rows)}"
             )
         return np.array(found, np.float64).reshape(-1, len(self.names))
 
 
-def read_table(path: pathlib.Path) -> Table:
+def read_table(path: pathlib.Path, given: str = "data.condition=") -> Table:
     """Read a table.
 
     Args:
         path: A file that ends in `.csv` or `.json`.
+        given: The key or the flag that it was given with, for messages.
 
     Raises:
         InputError: It cannot be read, has no rows or no numbers, two rows of one pair, or a value
             that is not a finite number.
     """
-    where = f"data.condition={shown(str(path))}"
+    where = f"{given}{shown(str(path))}"
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"{where}: expected a file ending in .csv or .json")
     try:
@@ -100,12 +118,12 @@ def read_table(path: pathlib.Path) -> Table:
         if pair in table:
             raise InputError(f"{where}: has two rows for {shown(pair)}; keep one of them")
         table[pair] = tuple(
-            _number(value, f"{where}: row {shown(pair)}, column {shown(name)}")
+            as_number(value, f"{where}: row {shown(pair)}, column {shown(name)}")
             for name, value in zip(names, values, strict=True)
         )
     if not table:
         raise InputError(f"{where}: has no rows; give one for each pair")
-    return Table(path, names, table)
+    return Table(where, names, table)
 
 
 def _check_names(names: tuple[str, ...], where: str) -> None:
@@ -121,11 +139,15 @@ def _check_names(names: tuple[str, ...], where: str) -> None:
             )
 
 
-def _number(value: Any, where: str) -> float:
-    """Return a cell as a number.
+def as_number(value: Any, where: str) -> float:
+    """Return a value as a number, from -1e30 to 1e30.
+
+    Args:
+        value: A cell of a table, or what a user gave.
+        where: Where it came from, for the message.
 
     Raises:
-        InputError: It is none, or not finite.
+        InputError: It is no number, not finite or too large.
     """
     try:
         number = math.nan if isinstance(value, bool) or value is None else float(value)
@@ -133,6 +155,8 @@ def _number(value: Any, where: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise InputError(f"{where}: {shown(value)} is not a finite number")
+    if abs(number) > LARGEST:
+        raise InputError(f"{where}: {shown(value)} is not a number from -1e30 to 1e30")
     return number
 
 

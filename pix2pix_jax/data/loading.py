@@ -1,5 +1,6 @@
 """Decode pairs into memory once if they fit, or prepare to read them when needed."""
 
+import dataclasses
 import functools
 import itertools
 import logging
@@ -14,6 +15,7 @@ from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.memory import available_bytes
+from pix2pix_jax.data.numbers import numbers_of, read_numbers, values_of
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import SKIP_HINT, Pairs, read_pair
 from pix2pix_jax.data.selection import spread_evenly
@@ -92,6 +94,7 @@ def build_pairs(
     source: Source,
     form: PairFormat,
     *,
+    split: str,
     training: bool,
     cache_gigabytes: float,
     label: str,
@@ -102,6 +105,7 @@ def build_pairs(
         data: The section.
         source: As for `load_pairs`.
         form: As for `load_pairs`.
+        split: `train`, `val` or `test`, for the numbers beside the images.
         training: Whether the pairs are for training; see `Shaping`.
         cache_gigabytes: As for `load_pairs`.
         label: As for `load_pairs`.
@@ -110,9 +114,12 @@ def build_pairs(
         The pairs.
 
     Raises:
-        InputError: As for `load_pairs`.
+        InputError: As for `load_pairs`; or a pair has no numbers.
     """
-    return load_pairs(
+    numbers, values = numbers_of(data), None
+    if numbers is not None:  # quicker than reading images
+        values = values_of(read_numbers(data), source, split)
+    pairs = load_pairs(
         source,
         form,
         build_shaping(data, training=training),
@@ -121,6 +128,9 @@ def build_pairs(
         on_error=data.on_error,
         label=label,
     )
+    if values is None:
+        return pairs
+    return dataclasses.replace(pairs, numbers=numbers, values=values[list(pairs.keep)])
 
 
 class _Kept:

@@ -3,11 +3,13 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.numbers import Numbers
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.sources import Pair, Source, names_digest
@@ -29,6 +31,8 @@ class Pairs:
         arrays: All sources and all targets, if they fit in memory and have the same size.
         cached: All pairs, if they fit in memory and differ in size.
         hint: What to say besides if a pair cannot be read.
+        numbers: How the numbers beside the images are normalised; None: there are none.
+        values: These numbers of each pair, in the units of their table.
     """
 
     source: Source
@@ -38,6 +42,8 @@ class Pairs:
     arrays: PairBatch | None = None
     cached: tuple[Pair, ...] | None = None
     hint: str = SKIP_HINT
+    numbers: Numbers | None = None
+    values: Float[np.ndarray, "n k"] | None = None
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -52,6 +58,28 @@ class Pairs:
     def digest(self) -> str:
         """SHA-256 of the names in their order, which tells if a resumed run sees the same pairs."""
         return names_digest(self.names)
+
+    @functools.cached_property
+    def condition(self) -> Float[np.ndarray, "n k"] | None:
+        """The numbers of each pair as the networks see them, float32; None if there are none."""
+        if self.numbers is None or self.values is None:
+            return None
+        return self.numbers.normalised(self.values)
+
+    def beside(self, indices: Any) -> dict[str, np.ndarray]:
+        """Return what a batch of some pairs has beside its images, by name.
+
+        Args:
+            indices: Numbers of the pairs, an array or a slice.
+        """
+        return {} if self.condition is None else {"condition": self.condition[indices]}
+
+    @property
+    def sides(self) -> dict[str, Shaped[np.ndarray, "n *shape"]]:
+        """All that a batch is made of, by name, of pairs that are in memory as arrays."""
+        assert self.arrays is not None
+        source, target = self.arrays
+        return {"source": source, "target": target, **self.beside(slice(None))}
 
     @property
     def size(self) -> tuple[int, int]:

@@ -87,7 +87,8 @@ def place_sides(
     """Place images on devices.
 
     Args:
-        sides: Sources and targets as from `as_stored`; the same in every process.
+        sides: Sources, targets and what is beside them, as from `as_stored`; the same in every
+            process.
         storage: How they are kept.
         devices: Devices of this process; None means all devices of all processes.
 
@@ -142,9 +143,9 @@ def take_spread(
     to the last bit.
 
     Args:
-        stored: This device's sources, and its targets.
+        stored: This device's sources, its targets, and what is beside them.
         rows: Numbers of the images that it wants, among all; devices may want different ones.
-        shapes: Shape of a source and of a target.
+        shapes: Shape of one of each.
         axis_name: Mapped axis of the devices.
     """
     each = len(stored[0])
@@ -165,15 +166,14 @@ class ResidentPairs:
     """Pairs that are kept on this process's devices.
 
     Attributes:
-        source: All sources, flat or not, as from `place_sides`.
-        target: All targets.
-        shapes: Shape of one source and of one target.
+        sides: All sources, flat or not, and all targets, as from `place_sides`; and the numbers
+            beside the images, if there are any.
+        shapes: Shape of one of each.
         storage: How they are kept.
     """
 
-    source: Shaped[Array, "n *_"]
-    target: Shaped[Array, "n *_"]
-    shapes: tuple[Shape, Shape]
+    sides: tuple[Shaped[Array, "n *_"], ...]
+    shapes: tuple[Shape, ...]
     storage: Storage = "copy"
 
 
@@ -188,11 +188,10 @@ def place_pairs(
         flat: Whether each image is stored flat, see `stored_flat`.
         storage: How they are kept.
     """
-    assert pairs.arrays is not None
-    sides = [as_stored(side[:count], flat=flat) for side in pairs.arrays]
-    source, target = place_sides(sides, storage, jax.local_devices())
-    shapes = pairs.arrays[0].shape[1:], pairs.arrays[1].shape[1:]
-    return ResidentPairs(source, target, shapes, storage)
+    sides = [as_stored(side[:count], flat=flat) for side in pairs.sides.values()]
+    placed = place_sides(sides, storage, jax.local_devices())
+    shapes = tuple(side.shape[1:] for side in pairs.sides.values())
+    return ResidentPairs(tuple(placed), shapes, storage)
 
 
 def place_those_that_fit(

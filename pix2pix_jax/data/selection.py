@@ -98,6 +98,7 @@ class Patches:
     """Patches of a source's pairs: as many as fit side by side, evenly spread.
 
     Attributes:
+        source: The source.
         places: Number of the pair, top and left of each patch, in the order of the pairs.
     """
 
@@ -117,7 +118,7 @@ class Patches:
             InputError: A pair is smaller than a patch and `on_error` is `fail`; or there would be
                 more than ten million patches.
         """
-        self._source, self._size = source, size
+        self.source, self._size = source, size
         self._held: dict[int, Future[AsRead]] = {}
         self._lock = threading.Lock()
         with ThreadPoolExecutor(workers) as pool:
@@ -149,14 +150,14 @@ class Patches:
     def _whole_size(self, index: int) -> tuple[int, int]:
         """Return a pair's size; a pair that cannot be read becomes one patch, which says why."""
         try:
-            return self._source.size(index)
+            return self.source.size(index)
         except InputError:
             return self._size
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """The pairs' names with the top and left of the patch: `12_0_344.jpg`."""
-        names = self._source.names
+        names = self.source.names
         parts = [(names[index].rpartition("."), top, left) for index, top, left in self.places]
         return tuple(
             f"{stem or tail}_{top}_{left}" + (f".{tail}" if stem else "")
@@ -187,8 +188,8 @@ class Patches:
                     del self._held[oldest]
         if reading:
             try:
-                pair = self._source[index]
-                check_sizes(pair, self._source.names[index], _WAY_OUT)
+                pair = self.source[index]
+                check_sizes(pair, self.source.names[index], _WAY_OUT)
                 held.set_result(pair)
             except Exception as error:  # raised in every thread that waits for the pair
                 held.set_exception(error)
@@ -197,6 +198,17 @@ class Patches:
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a patch."""
         return self._size
+
+
+def names_of_whole(source: Source) -> tuple[str, ...]:
+    """Return the name of each pair; of a patch, that of the pair that it was cut from."""
+    if isinstance(source, Subset):
+        names = names_of_whole(source.source)
+        return tuple(names[index] for index in source.indices)
+    if isinstance(source, Patches):
+        names = names_of_whole(source.source)
+        return tuple(names[index] for index, _, _ in source.places)
+    return source.names
 
 
 def _starts(side: int, patch: int) -> list[int]:

@@ -75,10 +75,16 @@ def load_splits(
     """
     left = data.cache_gigabytes
 
-    def load(source: Source, label: str, *, training: bool = False) -> Pairs:
+    def load(source: Source, split: str, label: str, *, training: bool = False) -> Pairs:
         nonlocal left
         pairs = build_pairs(
-            data, source, form, training=training, cache_gigabytes=left, label=label
+            data,
+            source,
+            form,
+            split=split,
+            training=training,
+            cache_gigabytes=left,
+            label=f"{split} pairs{label}",
         )
         left -= pairs.gigabytes
         return pairs
@@ -87,8 +93,8 @@ def load_splits(
     val_source, test_source = (
         build_held_out(data, form, split, seed=seed, code=code) for split in ("val", "test")
     )
-    train = load(train_source, "train pairs", training=True)
-    val = None if val_source is None else load(val_source, "val pairs")
+    train = load(train_source, "train", "", training=True)
+    val = None if val_source is None else load(val_source, "val", "")
     say_values(train, data.workers)
     if val is None:
         logger.warning("%s", NO_VALIDATION)
@@ -99,9 +105,9 @@ def load_splits(
     return Splits(
         train,
         val,
-        val or load(_spread(train_source, shown), "train pairs to show"),
-        load(scored, "train pairs to score") if len(scored) else None,
-        load(test, "test pairs to show") if test is not None else None,
+        val or load(_spread(train_source, shown), "train", " to show"),
+        load(scored, "train", " to score") if len(scored) else None,
+        load(test, "test", " to show") if test is not None else None,
         {"train": len(train), "val": len(val or ()), "test": len(test_source or ())},
     )
 

@@ -59,7 +59,8 @@ def picture_rows(
         some = range(start, min(start + batch_size, len(chosen)))
         source, target = (np.stack(side) for side in zip(*(chosen[n] for n in some), strict=True))
         names = [pairs.names[numbers[n]] for n in some]
-        fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size)
+        beside = pairs.beside([numbers[n] for n in some])
+        fake = translate_batch(generator, source, names, mode=mode, batch_size=batch_size, **beside)
         stored = pairs.form.target.from_network(fake)
         for one, ours, theirs in zip(source, stored, target, strict=True):
             # An answer is without data where its source is, whatever its values are.

@@ -109,7 +109,7 @@ def score_batches(
     names = pairs.names[:count]
     first, hashes = np.int32(0), name_hashes(names)
     first, hashes = jax.device_put((first, hashes), everywhere(translator.devices))
-    stored = [] if resident is None else [resident.source, resident.target]
+    stored = [] if resident is None else [*resident.sides]
     next_rows = functools.partial(
         _next_rows,
         shapes=() if resident is None else resident.shapes,
@@ -123,8 +123,8 @@ def score_batches(
     taken_by, measures = tuple(distinct.values()), tuple(distinct)
     for some, brought in _batches(translator, pairs, names, workers, resident):
         first, some_hashes, taken = next_rows(first, hashes, stored)
-        source, target = taken or brought
-        fake = translator(source, some_hashes)
+        source, target, *condition = taken or brought
+        fake = translator(source, some_hashes, *condition)
         found = measure(pairs.form, taken_by, keep, source, target, fake)
         yield ScoredBatch(some, measures, math.prod(fake.shape[1:]), *found)
 
@@ -142,8 +142,11 @@ def _batches(
         for start in range(0, len(names), size):
             yield names[start : start + size], ()
         return
+    start = 0
     for both, some in eval_batches(pairs, len(names), size, workers):
-        yield some, translator.place(*both)
+        beside = pairs.beside(slice(start, start + len(some)))
+        yield some, translator.place(*both, *beside.values())
+        start += len(some)
 
 
 @functools.partial(jax.jit, static_argnames=("shapes", "spread", "size", "step", "sharding"))

@@ -80,7 +80,8 @@ def measure_uncertainty(
     found = []
     for number in tqdm(range(len(pairs)), desc=f"{draws} draws", unit="image", disable=None):
         source, target = pairs[number]
-        drawn = iterate_draws(generator, source, pairs.names[number], draws, rows)
+        at = generator if pairs.condition is None else generator.at(pairs.condition[number])
+        drawn = iterate_draws(at, source, pairs.names[number], draws, rows)
         mean, deviation = mean_and_deviation(drawn)
         difference = mean - np.asarray(pairs.form.target.to_network(target))
         weight = pairs.form.weight(source, target)

@@ -233,7 +233,6 @@ def build_networks(
     *,
     adversarial: bool,
     axis_name: str | None = None,
-    numbers: int = 0,
     code: OwnCode = NO_OWN_CODE,
 ) -> Networks:
     """Build the networks of a configuration, with their shapes.
@@ -243,7 +242,6 @@ def build_networks(
         data: The section `data`.
         adversarial: Whether to build a discriminator.
         axis_name: Mapped axis over the devices in training; None for inference.
-        numbers: How many numbers beside the image both networks take.
         code: Loads own code.
 
     Returns:
@@ -257,7 +255,7 @@ def build_networks(
     shared: dict[str, Any] = {
         "image_size": size,
         "axis_name": axis_name,
-        "numbers": numbers,
+        "numbers": len(data.condition_names),
         "code": code,
     }
     target_channels = data.target_classes or data.target_channels

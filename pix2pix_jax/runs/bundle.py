@@ -33,6 +33,7 @@ _PRIVATE = (
     "compilation_cache",
     "data.root",
     "data.archive",
+    "data.condition",
     "eval.palette",
     "log.wandb_project",
     "train.init_from",

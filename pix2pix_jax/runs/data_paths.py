@@ -10,7 +10,7 @@ from pix2pix_jax.core.config import get
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import expand, read_json_object
 
-KEYS = ("data.root", "data.archive")
+KEYS = ("data.root", "data.archive", "data.condition")
 
 
 def describe_paths(config: ConfigDict, folder: pathlib.Path) -> dict[str, dict[str, str]]:

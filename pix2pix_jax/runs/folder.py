@@ -188,6 +188,7 @@ class RunFolder:
             data,
             source,
             self.form,
+            split=split,
             training=False,
             cache_gigabytes=data.cache_gigabytes if cache else 0.0,
             label=f"{split} pairs",

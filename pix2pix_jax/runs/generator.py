@@ -2,17 +2,19 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
-from jaxtyping import PyTree, Shaped
+from jaxtyping import Float, PyTree, Shaped
 
 from pix2pix_jax.core.choices import FITS
 from pix2pix_jax.core.devices import everywhere
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import USUAL, Exactness, exactness_of
+from pix2pix_jax.data.numbers import Numbers, numbers_of
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.models.build import Networks, size_multiple
 from pix2pix_jax.runs.checkpoints import Checkpoints
@@ -38,6 +40,9 @@ class Generator:
         multiple: The sides that the network takes are multiples of this.
         exactness: How exactly it computes.
         tiling: How images are cut into tiles, if `fit` is `tile`.
+        numbers: The numbers that it takes beside an image; None: it takes none.
+        condition: These numbers as it sees them, for all images; see `with_condition`. None: they
+            are given with each image.
     """
 
     module: nn.Module
@@ -50,6 +55,59 @@ class Generator:
     multiple: int = 1
     exactness: Exactness = USUAL
     tiling: Tiling = USUAL_TILING
+    numbers: Numbers | None = None
+    condition: tuple[float, ...] | None = None
+
+    def with_condition(self, condition: Mapping[str, float]) -> "Generator":
+        """Return a generator that has numbers beside all its images.
+
+        Args:
+            condition: A value for each of its numbers, by name. A value outside the range of the
+                training is a warning.
+
+        Raises:
+            InputError: It takes no numbers; a name is unknown or missing, or a value is no number.
+        """
+        values = self.taken_numbers("condition").row(condition)[None]
+        self.taken_numbers().warn_outside(values)
+        return self.at(self.taken_numbers().normalised(values)[0])
+
+    def at(self, row: Float[np.ndarray, " k"]) -> "Generator":
+        """Return a generator that has normalised numbers beside all its images."""
+        return dataclasses.replace(self, condition=tuple(row.tolist()))
+
+    def taken_numbers(self, given: str = "condition") -> Numbers:
+        """Return the numbers that it takes.
+
+        Args:
+            given: How numbers were given, for the message.
+
+        Raises:
+            InputError: It takes none.
+        """
+        if self.numbers is None:
+            raise InputError(f"{given}: this run takes no numbers beside the image; leave it out")
+        return self.numbers
+
+    def rows(self, count: int) -> Float[np.ndarray, "n k"] | None:
+        """Return the normalised numbers of some images, its own for each; None if it takes none.
+
+        Raises:
+            InputError: It takes some, and none were given.
+        """
+        if self.condition is None:
+            self.refuse_missing()
+            return None
+        return np.tile(np.array(self.condition, np.float32), (count, 1))
+
+    def refuse_missing(self) -> None:
+        """Raise InputError if it takes numbers, and none were given."""
+        if self.numbers is not None and self.condition is None:
+            names = ", ".join(self.numbers.names)
+            raise InputError(
+                f"this run takes numbers beside the image ({names}): give them with --condition "
+                f"{self.numbers.example}, or in Python with condition="
+            )
 
     def __call__(
         self, source: Any, *, name: Any = "0", mode: str = "paper"
@@ -152,6 +210,7 @@ def generator_of(
         multiple=size_multiple(settings.model, size),
         exactness=exactness_of(settings),
         tiling=tiling,
+        numbers=numbers_of(settings.data),
     )
 
 

@@ -4,7 +4,7 @@ import functools
 import os
 import pathlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -96,20 +96,21 @@ def _apply(
     key: Key[Array, ""],
     source: Array,
     hashes: Array,
+    beside: Mapping[str, Any],
 ) -> Float[Array, "n h w c"]:
     """Translate a batch; in mode `paper`, batch norm sees each image by itself."""
     source = encoding.to_network(source)
     if mode == "deterministic":
-        return jnp.asarray(module.apply(variables, source, train=False))
+        return jnp.asarray(module.apply(variables, source, train=False, **beside))
 
-    def translate_one(image: Array, name_hash: Array) -> Array:
+    def translate_one(image: Array, name_hash: Array, beside: Mapping[str, Any]) -> Array:
         keys = jax.random.fold_in(key, name_hash)[None]
-        fake, _ = module.apply(
-            variables, image[None], train=True, dropout_keys=keys, mutable=["batch_stats"]
-        )
+        options: dict[str, Any] = {"train": True, "dropout_keys": keys, "mutable": ["batch_stats"]}
+        options |= {name: row[None] for name, row in beside.items()}
+        fake, _ = module.apply(variables, image[None], **options)
         return jnp.asarray(fake)[0]
 
-    return jax.vmap(translate_one)(source, hashes)
+    return jax.vmap(translate_one)(source, hashes, beside)
 
 
 @functools.lru_cache(_PROGRAMS)
@@ -125,8 +126,8 @@ def _program(
     Each size has a function of its own, so that all that JAX keeps of it goes when it goes.
     """
 
-    def apply(variables: PyTree, key: Array, source: Array, hashes: Array) -> Array:
-        return _apply(module, encoding, mode, variables, key, source, hashes)
+    def apply(variables: PyTree, key: Array, *batch: Any) -> Array:
+        return _apply(module, encoding, mode, variables, key, *batch)
 
     return exactness.jit(apply)
 
@@ -178,18 +179,24 @@ class BatchTranslator:
         return placed
 
     def __call__(
-        self, source: Shaped[Array, "size h w c"], hashes: UInt32[Array, " size"]
+        self,
+        source: Shaped[Array, "size h w c"],
+        hashes: UInt32[Array, " size"],
+        condition: Float[Array, "size k"] | None = None,
     ) -> Float[Array, "size h w d"]:
         """Start to translate a batch.
 
         Args:
             source: Images as stored, on the devices.
             hashes: From `name_hashes`, on the devices.
+            condition: Normalised numbers beside each image, on the devices; None: the network takes
+                none.
 
         Returns:
             Images in [-1, 1], on the devices, which may still be computing them.
         """
-        fake: Array = self._program(self._variables, self._key, source, hashes)
+        beside = {} if condition is None else {"condition": condition}
+        fake: Array = self._program(self._variables, self._key, source, hashes, beside)
         return fake
 
     def _filled(self, array: np.ndarray) -> np.ndarray:
@@ -207,6 +214,7 @@ def translate_batch(
     *,
     mode: str,
     batch_size: int,
+    condition: Float[np.ndarray, "n k"] | None = None,
 ) -> Float[np.ndarray, "n h w d"]:
     """Translate up to `batch_size` images of one size, on all local devices.
 
@@ -217,17 +225,22 @@ def translate_batch(
             the image's dropout.
         mode: See `BatchTranslator`.
         batch_size: Smaller batches are padded to this size, see `BatchTranslator`.
+        condition: Normalised numbers beside each image; None: those of the generator, if it takes
+            any.
 
     Returns:
         Images in [-1, 1].
 
     Raises:
-        InputError: The mode is unknown, or on the CPU the memory is too small.
+        InputError: The mode is unknown, on the CPU the memory is too small, or there are no
+            numbers and the generator takes some.
     """
+    rows = generator.rows(len(source)) if condition is None else condition
     translator = BatchTranslator(
         generator, (source.shape[1], source.shape[2]), mode=mode, batch_size=batch_size
     )
-    fake = translator(*translator.place(source, name_hashes(names)))
+    batch = (source, name_hashes(names)) if rows is None else (source, name_hashes(names), rows)
+    fake = translator(*translator.place(*batch))
     return np.asarray(fake)[: len(source)]
 
 

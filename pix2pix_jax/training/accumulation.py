@@ -23,6 +23,7 @@ from pix2pix_jax.training.step_parts import (
     StepParts,
     TrainStep,
     example_keys,
+    examples_of,
     mean_over,
     update_discriminator,
     update_generator,
@@ -50,9 +51,14 @@ def make_accumulating_step(parts: StepParts, count: int) -> TrainStep:
 
     def generate(params: PyTree, state: TrainState, part: Batch) -> tuple[Examples, Array, Array]:
         keys = example_keys(state.rng, state.step, part["example"])
-        pair = parts.augment(keys[:, 0], part["source"], part["target"])
+        pair = examples_of(parts, keys, part)
         fake, _ = apply_in_training(
-            parts.generator, params, state.g_batch_stats, pair.source, dropout_keys=keys[:, 1]
+            parts.generator,
+            params,
+            state.g_batch_stats,
+            pair.source,
+            dropout_keys=keys[:, 1],
+            **pair.beside,
         )
         return pair, fake, keys
 

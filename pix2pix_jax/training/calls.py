@@ -1,14 +1,14 @@
 """Calls of the compiled step: one step, or many in a loop on the device.
 
 A single step is called with a batch. A call of many steps takes a dict of `source` and `target`,
-the pairs that it draws from, as stored; `indices`, the pairs of each step that it may take; `span`,
-which of these steps it takes; and `example`, as in a batch.
+the pairs that it draws from, as stored, and `condition` if they have one; `indices`, the pairs of
+each step that it may take; `span`, which of these steps it takes; and `example`, as in a batch.
 
 A loop has one of two forms. On a GPU, a loop whose length only the device knows makes the host wait
 after every step, to learn whether there is another one. There, the length is part of the program.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +22,8 @@ from pix2pix_jax.data.resident import Shape, Storage, take, take_spread
 from pix2pix_jax.training.objectives import Metrics
 from pix2pix_jax.training.state import TrainState
 from pix2pix_jax.training.step_parts import Batch, TrainStep
+
+_SIDES = ("source", "target", "condition")
 
 
 class CallMetrics(struct.PyTreeNode):
@@ -66,7 +68,7 @@ def make_looped_call(
     train_step: TrainStep,
     *,
     steps: int | None = None,
-    shapes: tuple[Shape, Shape] | None = None,
+    shapes: Mapping[str, Shape] | None = None,
     spread_over: str | None = None,
 ) -> CallStep:
     """Make a call of many steps.
@@ -78,7 +80,8 @@ def make_looped_call(
         train_step: As from `make_step`.
         steps: Number of steps of every call. None: `span` says how many, so that one executable
             serves all.
-        shapes: Shape of a source and of a target, if they are stored flat.
+        shapes: Shape of a source, of a target and of what is beside them, by their names, if they
+            are stored flat.
         spread_over: Mapped axis of the devices over which the pairs are spread; None: this device
             has all that it takes.
 
@@ -88,18 +91,19 @@ def make_looped_call(
     """
 
     def call(state: TrainState, arguments: Batch) -> tuple[TrainState, CallMetrics]:
-        sides = [arguments[name] for name in ("source", "target")]
-        form = shapes or [side.shape[1:] for side in sides]
+        sides = {name: arguments[name] for name in _SIDES if name in arguments}
+        form = [shapes[name] if shapes else sides[name].shape[1:] for name in sides]
 
         def batch_of(number: Array) -> Batch:
             rows = lax.dynamic_index_in_dim(arguments["indices"], number, keepdims=False)
             if spread_over is None:
-                source, target = (
-                    take(side, rows, shape) for side, shape in zip(sides, form, strict=True)
-                )
+                taken = [
+                    take(side, rows, shape)
+                    for side, shape in zip(sides.values(), form, strict=True)
+                ]
             else:
-                source, target = take_spread(sides, rows, form, spread_over)
-            return {"source": source, "target": target, "example": arguments["example"]}
+                taken = take_spread([*sides.values()], rows, form, spread_over)
+            return {**dict(zip(sides, taken, strict=True)), "example": arguments["example"]}
 
         first, count = arguments["span"]
         names = jax.eval_shape(train_step, state, batch_of(first))[1]  # known before the loop
@@ -118,14 +122,15 @@ def make_looped_call(
     return call
 
 
-def argument_axes(storage: Storage | None) -> dict[str, int | None]:
+def argument_axes(storage: Storage | None, beside: Collection[str] = ()) -> dict[str, int | None]:
     """Return the axis of the devices in each argument of a call of many steps.
 
     Args:
         storage: How the pairs are kept on the devices; None: those of a call are copied there.
+        beside: Names of what the pairs have beside their images.
     """
-    of_pairs = None if storage == "copy" else 0
-    return {"source": of_pairs, "target": of_pairs, "indices": 0, "example": 0, "span": None}
+    of_pairs = dict.fromkeys(("source", "target", *beside), None if storage == "copy" else 0)
+    return {**of_pairs, "indices": 0, "example": 0, "span": None}
 
 
 def _stack(metrics: Metrics) -> Float[Array, " losses"]:

@@ -42,6 +42,11 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             f"loss.shift_tolerance={tolerance}: must be smaller than data.image_size={size}; a few "
             "pixels are usual"
         )
+    if config.augment.mosaic and config.data.condition_names:
+        raise InputError(
+            f"augment.mosaic={config.augment.mosaic} with data.condition: a mosaic shows four "
+            "pairs, and has numbers for one; set augment.mosaic=0"
+        )
     parts = config.train.accumulate
     if parts == 1:
         return

@@ -132,10 +132,10 @@ class Feed:
         The pairs are placed there once, their order once an epoch; a call brings two numbers.
         """
         timeline = self.examples.timeline
-        assert self.examples.pairs.arrays is not None
         assert self.storage is not None
-        sides = [as_stored(side, flat=stored_flat()) for side in self.examples.pairs.arrays]
-        data = dict(zip(("source", "target"), place_sides(sides, self.storage), strict=True))
+        sides = self.examples.pairs.sides
+        stored = [as_stored(side, flat=stored_flat()) for side in sides.values()]
+        data = dict(zip(sides, place_sides(stored, self.storage), strict=True))
         epoch, order = -1, {}
         for step, count in spans:
             if timeline.epoch(step) != epoch:
@@ -217,17 +217,16 @@ def _programs(run: Run, loop: Loop, steps: int, storage: Storage | None) -> dict
     devices = jax.local_devices()
     if loop == "none":
         return {1: compile_train_step(make_single_call(run.train_step), devices)}
-    shapes = None
-    if storage is not None and run.splits.train.arrays is not None:
-        source, target = run.splits.train.arrays
-        shapes = source.shape[1:], target.shape[1:]
+    pairs, shapes = run.splits.train, None
+    if storage is not None and pairs.arrays is not None:
+        shapes = {name: side.shape[1:] for name, side in pairs.sides.items()}
     spread_over = DEVICES if storage == "spread" else None
     lengths = {steps: steps, 1: 1} if loop == "fixed" else {_ANY: None}
     return {
         count: compile_train_step(
             make_looped_call(run.train_step, steps=length, shapes=shapes, spread_over=spread_over),
             devices,
-            argument_axes(storage),
+            argument_axes(storage, [*pairs.beside(slice(0))]),
         )
         for count, length in lengths.items()
     }
@@ -271,7 +270,8 @@ def _chunks(
             name: by_device(np.stack([batch[name] for batch in some]), 1).reshape(
                 *devices, most * share, *some[0][name].shape[1:]
             )
-            for name in ("source", "target")
+            for name in some[0]
+            if name != "example"
         }
         indices = np.arange(most * share, dtype=np.int32).reshape(most, share)
         chunk["indices"] = np.broadcast_to(indices, (*devices, most, share))

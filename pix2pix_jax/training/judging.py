@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -72,28 +72,28 @@ def discriminator_loss(
     Returns:
         The weighted loss; the new statistics, and the unweighted parts of the loss.
     """
-    judge = partial(apply_in_training, discriminator, params)
+    judge = partial(_judge, discriminator, params)
     fake, target = pair.kept(fake), pair.kept(pair.target)
-    seen_fake = _seen(losses, _FAKE, keys, share, pair.source, fake)
-    seen_target = _seen(losses, _TARGET, keys, share, pair.source, target)
+    seen_fake = _seen(losses, _FAKE, keys, share, pair, fake)
+    seen_target = _seen(losses, _TARGET, keys, share, pair, target)
     if batch_stats:
-        on_fake, batch_stats = judge(batch_stats, *seen_fake)
-        on_real, batch_stats = judge(batch_stats, *seen_target)
+        on_fake, batch_stats = judge(batch_stats, seen_fake)
+        on_real, batch_stats = judge(batch_stats, seen_target)
     else:
-        on_fake, on_real = _judge_both(lambda *seen: judge({}, *seen)[0], seen_fake, seen_target)
+        on_fake, on_real = _judge_both(lambda seen: judge({}, seen)[0], seen_fake, seen_target)
     on_fake_loss = mean_over_scales(losses.gan.on_fake, on_fake)
     on_real_loss = mean_over_scales(losses.gan.on_real, on_real)
     loss = losses.discriminator_weight * (on_fake_loss + on_real_loss)
     metrics = {"d_loss_real": on_real_loss, "d_loss_fake": on_fake_loss}
 
-    def answer(*seen: Array) -> Scales:
-        scales: Scales = judge(batch_stats, *seen)[0]
+    def answer(source: Array, image: Array) -> Scales:
+        scales: Scales = judge(batch_stats, Seen(source, image, pair.condition))[0]
         return scales
 
     if losses.gan.gradient_penalty:
         mixture = jax.vmap(jax.random.uniform)(keys)
         penalty = gradient_penalty(
-            lambda *seen: critic_value(answer(*seen)), pair.source, target, fake, mixture
+            lambda *images: critic_value(answer(*images)), pair.source, target, fake, mixture
         )
         loss += losses.gradient_penalty_weight * penalty
         metrics["d_loss_penalty"] = penalty
@@ -109,7 +109,28 @@ def discriminator_loss(
 
 # What the discriminator sees, in the order of the draws that change it.
 _FAKE, _TARGET, _FAKE_OF_GENERATOR = range(1, 4)
-Seen = tuple[Array, Array]  # a source, and the image that is judged with it
+
+
+class Seen(NamedTuple):
+    """What the discriminator sees.
+
+    Attributes:
+        source: Sources.
+        image: Targets or fakes, which are judged.
+        condition: Numbers beside the images; None: there are none.
+    """
+
+    source: Array
+    image: Array
+    condition: Array | None
+
+
+def _judge(
+    discriminator: nn.Module, params: PyTree, batch_stats: PyTree, seen: Seen
+) -> tuple[Any, PyTree]:
+    """Return the discriminator's answer, and its new running statistics."""
+    beside = {} if seen.condition is None else {"condition": seen.condition}
+    return apply_in_training(discriminator, params, batch_stats, seen.source, seen.image, **beside)
 
 
 def _seen(
@@ -117,14 +138,15 @@ def _seen(
     number: int,
     keys: Key[Array, " n"],
     share: Float[Array, ""] | float,
-    source: Array,
+    pair: Examples,
     image: Array,
 ) -> Seen:
-    """Return what the discriminator sees of a source and an image."""
-    if not losses.diffaugment.kinds:
-        return source, image
-    draws = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
-    return losses.diffaugment.apply(draws, share, source, image)
+    """Return what the discriminator sees of sources and images."""
+    source = pair.source
+    if losses.diffaugment.kinds:
+        draws = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+        source, image = losses.diffaugment.apply(draws, share, source, image)
+    return Seen(source, image, pair.condition)
 
 
 def _lazy_r1(
@@ -132,23 +154,23 @@ def _lazy_r1(
 ) -> Float[Array, ""]:
     """Return the R1 penalty times `every` in every so many steps, and 0 in those between."""
     if every == 1:
-        return r1_penalty(answer, *seen)
+        return r1_penalty(answer, seen.source, seen.image)
     return lax.cond(
         jnp.asarray(step) % every == 0,
-        lambda: every * r1_penalty(answer, *seen),
+        lambda: every * r1_penalty(answer, seen.source, seen.image),
         lambda: jnp.zeros(()),
     )
 
 
-def _judge_both(judge: Callable[[Array, Array], Any], fake: Seen, target: Seen) -> tuple[Any, Any]:
+def _judge_both(judge: Callable[[Seen], Any], fake: Seen, target: Seen) -> tuple[Any, Any]:
     """Judge fakes and targets, in one batch or, on the CPU, one after the other."""
 
     def apart(fake: Seen, target: Seen) -> tuple[Any, Any]:
-        return judge(*fake), judge(*target)
+        return judge(fake), judge(target)
 
     def together(fake: Seen, target: Seen) -> tuple[Any, Any]:
-        both = judge(*jax.tree.map(lambda *sides: jnp.concatenate(sides), fake, target))
-        count = len(fake[0])
+        both = judge(jax.tree.map(lambda *sides: jnp.concatenate(sides), fake, target))
+        count = len(fake.image)
         return jax.tree.map(lambda x: x[:count], both), jax.tree.map(lambda x: x[count:], both)
 
     return lax.platform_dependent(fake, target, cpu=apart, default=together)
@@ -182,14 +204,14 @@ def generator_loss(
     Returns:
         The loss; the discriminator's new statistics, and the unweighted parts of the loss.
     """
-    judge = partial(apply_in_training, discriminator, params)
-    seen = partial(_seen, losses, _FAKE_OF_GENERATOR, keys, share, pair.source)
-    on_fake, batch_stats = judge(batch_stats, *seen(pair.kept(fake)))
+    judge = partial(_judge, discriminator, params)
+    seen = partial(_seen, losses, _FAKE_OF_GENERATOR, keys, share, pair)
+    on_fake, batch_stats = judge(batch_stats, seen(pair.kept(fake)))
     metrics = {"g_loss_gan": mean_over_scales(losses.gan.generator, on_fake)}
     loss, reconstruction = regression_loss(losses, pair, fake, perceptual)
     loss += metrics["g_loss_gan"]
     if losses.feature_matching_weight:
-        on_real, batch_stats = judge(batch_stats, *seen(pair.kept(pair.target)))
+        on_real, batch_stats = judge(batch_stats, seen(pair.kept(pair.target)))
         metrics["g_loss_features"] = feature_matching_loss(on_fake, on_real)
         loss += losses.feature_matching_weight * metrics["g_loss_features"]
     return loss, (batch_stats, {"g_loss": loss, **metrics, **reconstruction})

@@ -41,6 +41,7 @@ from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
 from pix2pix_jax.training.perceptual import PERCEPTUAL_DIGEST, load_weights
 from pix2pix_jax.training.start import adopt_levels, find_start, refuse_going_back, resume_timeline
+from pix2pix_jax.training.start_numbers import adopt_numbers
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import make_step
 from pix2pix_jax.training.step_parts import StepParts, TrainStep
@@ -185,7 +186,7 @@ def prepare_run(
             f"--workdir {folder}: is a bundle, which holds a generator and cannot go on; choose "
             f"another folder, with train.init_from={folder} to start from it"
         )
-    given = adopt_levels(folder, given)
+    given = adopt_numbers(folder, adopt_levels(folder, given))
     config = resolve(given)
     code = folder.code
     losses = build_losses(**config.loss, code=code)

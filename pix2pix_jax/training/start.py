@@ -35,6 +35,7 @@ _GENERATOR_KEYS = (
     "data.source_channels",
     "data.source_classes",
     "data.target_channels",
+    "data.condition_names",
 )
 _DISCRIMINATOR_KEYS = (
     "model.discriminator",

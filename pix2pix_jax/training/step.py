@@ -27,6 +27,7 @@ from pix2pix_jax.training.step_parts import (
     StepParts,
     TrainStep,
     example_keys,
+    examples_of,
     mean_over,
     update_discriminator,
     update_generator,
@@ -41,8 +42,9 @@ def make_step(parts: StepParts, *, accumulate: int = 1) -> TrainStep:
         accumulate: Number of parts in which a device's examples are processed.
 
     Returns:
-        `(state, batch) -> (state, metrics)`. A batch has `source` and `target` (as stored, NHWC)
-        and `example` (int32), the place of each pair in the global batch. Metrics are means over
+        `(state, batch) -> (state, metrics)`. A batch has `source` and `target` (as stored, NHWC),
+        `condition` (float32) if the networks take numbers beside the images, and `example` (int32),
+        the place of each pair in the global batch. Metrics are means over
         the global batch: `g_loss`, `d_loss`, and unweighted the losses that they are sums of, such
         as `g_loss_gan`, `g_loss_l1`, `d_loss_real` and `d_loss_fake`.
     """
@@ -80,12 +82,12 @@ def make_train_step(parts: StepParts) -> TrainStep:
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = example_keys(state.rng, state.step, batch["example"])
-        pair = parts.augment(keys[:, 0], batch["source"], batch["target"])
+        pair = examples_of(parts, keys, batch)
 
         # 1. One forward pass, kept for step 4.
         generate = partial(apply_in_training, parts.generator, dropout_keys=keys[:, 1])
         fake, g_vjp, g_batch_stats = jax.vjp(
-            lambda params: generate(params, state.g_batch_stats, pair.source),
+            lambda params: generate(params, state.g_batch_stats, pair.source, **pair.beside),
             state.g_params,
             has_aux=True,
         )
@@ -139,14 +141,19 @@ def make_regression_step(parts: StepParts) -> TrainStep:
         params: PyTree, state: TrainState, pair: Examples, keys: Array
     ) -> tuple[Array, tuple[PyTree, Metrics]]:
         fake, batch_stats = apply_in_training(
-            parts.generator, params, state.g_batch_stats, pair.source, dropout_keys=keys
+            parts.generator,
+            params,
+            state.g_batch_stats,
+            pair.source,
+            dropout_keys=keys,
+            **pair.beside,
         )
         loss, metrics = regression_loss(parts.losses, pair, fake, state.perceptual)
         return loss, (batch_stats, {"g_loss": loss, **metrics})
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = example_keys(state.rng, state.step, batch["example"])
-        pair = parts.augment(keys[:, 0], batch["source"], batch["target"])
+        pair = examples_of(parts, keys, batch)
         (_, (g_batch_stats, metrics)), grads = jax.value_and_grad(loss_fn, has_aux=True)(
             state.g_params, state, pair, keys[:, 1]
         )

@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Int, Key, PyTree
 
 from pix2pix_jax.core.exactness import USUAL, Exactness
-from pix2pix_jax.data.augment import Augment
+from pix2pix_jax.data.augment import Augment, Examples
 from pix2pix_jax.training.objectives import Losses, Metrics
 from pix2pix_jax.training.optimizers import move_average
 from pix2pix_jax.training.state import TrainState
@@ -25,9 +25,10 @@ class StepParts:
     """What a step is made of.
 
     Attributes:
-        generator: Called as `(source, train=, dropout_keys=)`.
-        discriminator: Called as `(source, image, train=)`; returns a tuple of scales. None for
-            regression alone.
+        generator: Called as `(source, train=, dropout_keys=)`, with `condition=` if there are
+            numbers beside the images.
+        discriminator: Called as `(source, image, train=)`, with `condition=` as well; returns a
+            tuple of scales. None for regression alone.
         g_tx: Optimiser of the generator.
         d_tx: Optimiser of the discriminator.
         losses: What the networks minimise.
@@ -65,6 +66,18 @@ def example_keys(
     """
     step_key = jax.random.fold_in(rng, step)
     return jax.vmap(lambda place: jax.random.split(jax.random.fold_in(step_key, place), 3))(example)
+
+
+def examples_of(parts: StepParts, keys: Key[Array, "n 3"], batch: Batch) -> Examples:
+    """Return the examples of a batch as the networks see them.
+
+    Args:
+        parts: What the step is made of.
+        keys: From `example_keys`.
+        batch: Pairs as stored, see `step.make_step`.
+    """
+    seen = parts.augment(keys[:, 0], batch["source"], batch["target"])
+    return seen._replace(condition=batch.get("condition"))
 
 
 def mean_over(axis_name: str | None, tree: PyTree) -> PyTree:

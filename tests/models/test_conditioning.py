@@ -158,5 +158,6 @@ def test_own_networks_take_no_numbers(tiny_config):
         config = resolve(tiny_config)
         config = config.copy_and_resolve_references()
         config.model[key] = "mine.py:Own"
+        config.data.condition_names = ("age",)
         with pytest.raises(InputError, match=f"model.{key}='mine.py:Own': own networks take no"):
-            build_networks(config.model, config.data, adversarial=True, numbers=1)
+            build_networks(config.model, config.data, adversarial=True)

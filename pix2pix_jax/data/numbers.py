@@ -1,0 +1,180 @@
+"""How the numbers beside the images are normalised, and which ones belong to which pair."""
+
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from pix2pix_jax.core.errors import InputError, shown, some_of
+from pix2pix_jax.data.conditions import Table, as_number, read_table
+from pix2pix_jax.data.selection import names_of_whole
+from pix2pix_jax.data.sources import Source
+
+logger = logging.getLogger(__name__)
+
+KEYS = tuple(f"data.condition_{name}" for name in ("names", "mean", "deviation", "low", "high"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """The numbers that the networks of a run see beside an image.
+
+    Attributes:
+        names: Their names.
+        mean: What becomes 0, of each.
+        deviation: What becomes 1, of each.
+        low: The least value in training, of each.
+        high: The largest.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @classmethod
+    def measured(cls, names: tuple[str, ...], values: Float[np.ndarray, "n k"]) -> "Numbers":
+        """Measure the numbers of the training pairs.
+
+        A number that is always the same becomes 0 for each of them.
+
+        Args:
+            names: Names of the numbers.
+            values: Their values for each pair.
+        """
+        deviation = values.std(axis=0)
+        rows = (
+            values.mean(axis=0),
+            np.where(deviation > 0, deviation, 1.0),
+            values.min(axis=0),
+            values.max(axis=0),
+        )
+        return cls(names, *(tuple(row.tolist()) for row in rows))
+
+    @property
+    def example(self) -> str:
+        """How the numbers are given, such as `age=3,dose=0.5`: by their means."""
+        return ",".join(
+            f"{name}={mean:.4g}" for name, mean in zip(self.names, self.mean, strict=True)
+        )
+
+    def normalised(self, values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        """Return numbers as the networks see them: (value - mean) / deviation.
+
+        Args:
+            values: Numbers in the units of the table.
+
+        Returns:
+            float32; 0 and 1 are mean and standard deviation of the training pairs.
+
+        Raises:
+            InputError: One is so far from those of the training that float32 cannot hold it.
+        """
+        with np.errstate(over="ignore"):
+            found = (np.asarray(values, np.float64) - self.mean) / self.deviation
+            found = found.astype(np.float32)
+        if not np.isfinite(found).all():
+            row, place = np.argwhere(~np.isfinite(found))[0]
+            raise InputError(
+                f"condition {shown(self.names[place])}: {values[row][place]:g} is too far from "
+                f"{self.low[place]:g} to {self.high[place]:g}, the values of the training pairs"
+            )
+        return found
+
+    def row(self, given: Any, where: str = "condition") -> Float[np.ndarray, " k"]:
+        """Return numbers that were given by name, in order.
+
+        Args:
+            given: A number for each name.
+            where: How they were given, for messages.
+
+        Raises:
+            InputError: It is no mapping; a name is unknown or missing; or a value is no number.
+        """
+        if not isinstance(given, Mapping):
+            raise InputError(f"{where}={shown(given)}: expected a number for each name")
+        self.refuse_unknown(given, where)
+        missing = [name for name in self.names if name not in given]
+        if missing:
+            raise InputError(f"{where}: {some_of(missing)} is missing; give {self.example}")
+        return np.array([as_number(given[name], f"{where} {name}") for name in self.names])
+
+    def refuse_unknown(self, given: Mapping[str, Any], where: str) -> None:
+        """Raise InputError if there is a name that the run does not know."""
+        unknown = [name for name in given if name not in self.names]
+        if unknown:
+            raise InputError(
+                f"{where}: this run knows no {some_of(map(str, unknown))}; its numbers are "
+                f"{', '.join(self.names)}"
+            )
+
+    def warn_outside(self, values: Float[np.ndarray, "n k"]) -> None:
+        """Log a warning for each number with values outside the range of the training."""
+        for name, low, high, column in zip(self.names, self.low, self.high, values.T, strict=True):
+            outside = column[(column < low) | (column > high)]
+            if len(outside):
+                logger.warning(
+                    "condition %s=%g: outside the range of the training pairs, %g to %g%s",
+                    *(name, outside[0], low, high),
+                    f" ({len(outside)} of {len(column)} images)" if len(column) > 1 else "",
+                )
+
+
+def numbers_of(data: ConfigDict) -> Numbers | None:
+    """Return the numbers that a run's networks see; None if they see images alone.
+
+    Args:
+        data: The section `data` of the configuration of a run that has been prepared.
+
+    Raises:
+        InputError: The keys contradict each other.
+    """
+    names = data.condition_names
+    if not names:
+        return None
+    rows = (data.condition_mean, data.condition_deviation, data.condition_low, data.condition_high)
+    for key, row in zip(KEYS[1:], rows, strict=True):
+        if len(row) != len(names):
+            raise InputError(
+                f"{key}={row}: give a number for each of data.condition_names={names}, or ()"
+            )
+    return Numbers(names, *rows)
+
+
+def read_numbers(data: ConfigDict) -> Table:
+    """Read the table of a run: all its columns, or those of `data.condition_names`.
+
+    Args:
+        data: The section `data` of a resolved configuration.
+
+    Raises:
+        InputError: There is none, it cannot be read, or it lacks a column.
+    """
+    if not data.condition:
+        raise InputError(
+            f"data.condition='' with data.condition_names={data.condition_names}: say where the "
+            "table of these numbers is"
+        )
+    inside = pathlib.Path(data.root, data.condition)
+    table = read_table(inside if inside.is_file() else pathlib.Path(data.condition))
+    return table.of(data.condition_names) if data.condition_names else table
+
+
+def values_of(table: Table, source: Source, split: str) -> Float[np.ndarray, "n k"]:
+    """Return the numbers of each pair of a source, float64.
+
+    Args:
+        table: The table.
+        source: The pairs; patches have the numbers of the pair that they were cut from.
+        split: `train`, `val` or `test`.
+
+    Raises:
+        InputError: A pair has no row.
+    """
+    return table.select(names_of_whole(source), split)
