@@ -30,7 +30,7 @@ CONDITION_KEYS = {
     ),
     "data.condition_deviation": Key(
         (),
-        _one_for_each(0, open_low=True),
+        _one_for_each(0.0, open_low=True),
         "standard deviation of each number, which becomes 1; (): that of the training pairs",
     ),
     "data.condition_low": Key(

@@ -144,7 +144,7 @@ def numbers_of(data: ConfigDict) -> Numbers | None:
             raise InputError(
                 f"{key}={row}: give a number for each of data.condition_names={names}, or ()"
             )
-    return Numbers(names, *rows)
+    return Numbers(names, *(tuple(map(float, row)) for row in rows))
 
 
 def read_numbers(data: ConfigDict) -> Table:

@@ -58,7 +58,7 @@ class Generator:
     numbers: Numbers | None = None
     condition: tuple[float, ...] | None = None
 
-    def with_condition(self, condition: Mapping[str, float]) -> "Generator":
+    def with_condition(self, condition: Mapping[str, Any]) -> "Generator":
         """Return a generator that has numbers beside all its images.
 
         Args:

@@ -36,10 +36,10 @@ def pairs_of(count):
 def test_rows_are_taken_from_pairs_on_the_devices_in_their_shape(flat):
     pairs = pairs_of(6)
     placed = place_pairs(pairs, 5, flat=flat)
-    assert placed.source.shape == ((5, 192) if flat else (5, 8, 8, 3))
-    assert placed.source.is_fully_replicated
+    assert placed.sides[0].shape == ((5, 192) if flat else (5, 8, 8, 3))
+    assert placed.sides[0].is_fully_replicated
     rows = np.array([4, 0, 0], np.int32)
-    found = jax.jit(take, static_argnums=2)(placed.target, rows, placed.shapes[1])
+    found = jax.jit(take, static_argnums=2)(placed.sides[1], rows, placed.shapes[1])
     np.testing.assert_array_equal(found, pairs.arrays[1][rows])
 
 
@@ -91,13 +91,13 @@ def test_the_first_sets_that_fit_into_the_share_are_placed(monkeypatch):
     # A pair has 384 bytes; the share has room for 13 of them.
     sets = {"val": pairs_of(6), "large": pairs_of(20), "train": pairs_of(4)}
     placed = place_those_that_fit(sets, 0, keeping("copy", 0.5), 0.0)
-    assert {name: len(each.source) for name, each in placed.items()} == {"val": 6, "train": 4}
+    assert {name: len(each.sides[0]) for name, each in placed.items()} == {"val": 6, "train": 4}
     placed = place_those_that_fit(sets, 0, keeping("copy", 0.5), 3000e-9)
     assert list(placed) == ["train"]
     placed = place_those_that_fit(sets, 3, keeping("copy", 0.5), 3000e-9)
-    assert {name: len(each.source) for name, each in placed.items()} == {"val": 3}
+    assert {name: len(each.sides[0]) for name, each in placed.items()} == {"val": 3}
     placed = place_those_that_fit(sets, 0, keeping("auto", 0.5), 0.0)
-    storages = {name: (each.storage, len(each.source)) for name, each in placed.items()}
+    storages = {name: (each.storage, len(each.sides[0])) for name, each in placed.items()}
     # Of 20, three on each of eight devices; then there is room for three more.
     assert storages == {"val": ("copy", 6), "large": ("spread", 8), "train": ("copy", 4)}
     assert place_those_that_fit(sets, 0, keeping("auto", 0.0), 0.0) == {}

@@ -20,8 +20,11 @@ from pix2pix_jax.training.step_parts import StepParts
 
 SIZE, PAIRS, STEPS, BATCH = 32, 6, 5, 2
 NETWORKS = Networks(
-    UNet(base_features=4, levels=3), PatchGAN(base_features=4, layers=1), *[(SIZE, SIZE, 3)] * 2
+    UNet(base_features=4, levels=3, numbers=2),
+    PatchGAN(base_features=4, layers=1, numbers=2),
+    *[(SIZE, SIZE, 3)] * 2,
 )
+SIDES = ("source", "target", "condition")
 SGD = optax.sgd(1e-2)
 
 
@@ -51,6 +54,7 @@ def arguments(first, count, bad_pair=None):
     return {
         "source": jnp.asarray(source),
         "target": jnp.asarray(target),
+        "condition": jnp.asarray(rng.normal(size=(PAIRS, 2)), jnp.float32),
         "indices": jnp.asarray(indices),
         "example": jnp.arange(BATCH, dtype=jnp.int32),
         "span": jnp.array([first, count], jnp.int32),
@@ -87,7 +91,7 @@ def test_a_call_of_many_steps_takes_the_steps_of_the_plain_step():
     given, state = arguments(0, STEPS), new_state()
     start = networks_of(state)
     for rows in given["indices"]:
-        batch = {name: given[name][rows] for name in ("source", "target")}
+        batch = {name: given[name][rows] for name in SIDES}
         state, metrics = single(state, {**batch, "example": given["example"]})
         assert metrics.fetch()[1] is None
     looped, many = looped_call()(new_state(), given)
@@ -104,7 +108,7 @@ def loops_of_unknown_length(compiled):
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_a_loop_of_fixed_length_takes_the_steps_of_one_of_any_length(flat):
-    shapes = ((36, 36, 3),) * 2 if flat else None
+    shapes = dict(zip(SIDES, (*[(36, 36, 3)] * 2, (2,)), strict=True)) if flat else None
     call = make_looped_call(train_step(), steps=STEPS, shapes=shapes)
     fixed = compile_train_step(call, jax.devices()[:1])
     given, start = arguments(0, STEPS), networks_of(new_state())

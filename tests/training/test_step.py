@@ -27,7 +27,7 @@ from pix2pix_jax.training.step_parts import StepParts, example_keys
 
 SIZE = 32  # compiling is what costs: three levels, of which two drop out
 LOSSES = build_losses(**default_config().loss)
-# What helps with few pairs, or with pairs that are not aligned.
+# What helps with few pairs, or with pairs that are not aligned; and numbers beside the images.
 ADDITIONS = build_losses(
     **dict(default_config().loss)
     | {
@@ -50,20 +50,20 @@ AUGMENT = functools.partial(
 SGD = optax.sgd(1e-3, momentum=0.0)
 
 
-def networks(norm, axis_name):
-    generator = UNet(
-        base_features=4, levels=3, dropout_placement="paper", norm=norm, axis_name=axis_name
-    )
-    return generator, PatchGAN(base_features=4, norm=norm, axis_name=axis_name)
+def networks(norm, axis_name, losses=LOSSES):
+    shared = {"norm": norm, "axis_name": axis_name, "numbers": 2 if losses is ADDITIONS else 0}
+    generator = UNet(base_features=4, levels=3, dropout_placement="paper", **shared)
+    return generator, PatchGAN(base_features=4, **shared)
 
 
 def make_parts(norm="instance", axis_name=None, d_tx=SGD, losses=LOSSES):
-    return StepParts(*networks(norm, axis_name), SGD, d_tx, losses, AUGMENT, axis_name=axis_name)
+    both = networks(norm, axis_name, losses)
+    return StepParts(*both, SGD, d_tx, losses, AUGMENT, axis_name=axis_name)
 
 
 def new_state(norm="instance", seed=1, losses=LOSSES):
     shape = (SIZE, SIZE, 3)
-    both = Networks(*networks(norm, None), shape, shape)
+    both = Networks(*networks(norm, None, losses), shape, shape)
     state = create_train_state(both, SGD, SGD, seed=seed, adaptive=losses.diffaugment.adaptive)
     return state if losses.perceptual is None else state.replace(perceptual=alexnet())
 
@@ -76,13 +76,15 @@ def alexnet():
     return jax.tree.map(np.asarray, {"params": params, "heads": heads})  # a step gives up its state
 
 
-def make_batch(count=8, load=SIZE + 8, seed=0):
+def make_batch(count=8, load=SIZE + 8, seed=0, losses=LOSSES):
     rng = np.random.default_rng(seed)
     source, target = rng.integers(0, 256, (2, count, load, load, 3), np.uint8)
+    numbers = rng.normal(size=(count, 2)).astype(np.float32)
     return {
         "source": jnp.asarray(source),
         "target": jnp.asarray(target),
         "example": jnp.arange(count),
+        **({"condition": jnp.asarray(numbers)} if losses is ADDITIONS else {}),
     }
 
 
@@ -95,7 +97,7 @@ def compiled_step(norm, device_count, losses=LOSSES):
 
 def take_steps(step, norm, device_count, seed, losses=LOSSES, steps=3):
     state = hold(new_state(norm, seed, losses), jax.devices()[:device_count])
-    batch = make_batch(seed=seed)
+    batch = make_batch(seed=seed, losses=losses)
     if device_count > 1:
         batch = {k: v.reshape(device_count, -1, *v.shape[1:]) for k, v in batch.items()}
     states, metrics = [], []
@@ -166,7 +168,7 @@ def test_a_step_follows_the_reference_order():
     @jax.jit  # operation by operation it would take two minutes
     def recompute(state, batch):
         keys = example_keys(state.rng, state.step, batch["example"])
-        source, target, _ = AUGMENT(keys[:, 0], batch["source"], batch["target"])
+        source, target, *_ = AUGMENT(keys[:, 0], batch["source"], batch["target"])
 
         def generate(params):
             return generator.apply({"params": params}, source, train=True, dropout_keys=keys[:, 1])
@@ -215,7 +217,7 @@ def test_discriminator_statistics_pass_through_all_three_of_its_passes():
     after, _ = jax.jit(step)(state.replace(d_opt_state=optax.EmptyState()), batch)
     keys = example_keys(state.rng, state.step, batch["example"])
     dropout_keys = keys[:, 1]
-    source, target, _ = AUGMENT(keys[:, 0], batch["source"], batch["target"])
+    source, target, *_ = AUGMENT(keys[:, 0], batch["source"], batch["target"])
     fake, _ = generator.apply(
         {"params": state.g_params, "batch_stats": state.g_batch_stats},
         source,

@@ -1,0 +1,160 @@
+"""A run with numbers beside its images, from its table to what comes out of it."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from support import tiny
+from support.runs import assert_bit_equal, final_state
+
+from pix2pix_jax import InputError, load_generator, train_and_evaluate
+from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.training.run import prepare_run
+
+pytestmark = pytest.mark.usefixtures("one_device")
+
+SIDE, TRAINING = 16, 4
+PHOTO = np.full((SIDE, SIDE, 3), 99, np.uint8)
+
+
+def config_of(root, **changes):
+    return tiny.tiny_config(
+        {
+            "data.source": "folders",
+            "data.root": str(root),
+            "data.image_size": SIDE,
+            "data.condition": "numbers.csv",
+            "lr.schedule": "constant",
+            "optimizer.learning_rate": 0.02,
+            "train.epochs": 2,
+            "train.ema_decay": 0.5,
+        }
+        | {key.replace("__", "."): value for key, value in changes.items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Pairs whose targets are as bright as a number says; the other one is the same for all."""
+    folder, lines = tmp_path_factory.mktemp("data"), ["name,shade,room"]
+    for number in range(TRAINING + 2):
+        split = "train" if number < TRAINING else "val"
+        noise = np.random.default_rng(number).integers(0, 99, (SIDE, SIDE, 3)).astype(np.uint8)
+        for side, pixels in (("A", noise), ("B", noise + np.uint8(30 * number))):
+            path = folder / side / split / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image_files.write(path, pixels)
+        lines.append(f"{number},{2 * number},7")
+    (folder / "numbers.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(root, tmp_path_factory):
+    """The folder of a complete run. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.see_one_device(patch)
+        train_and_evaluate(config_of(root), folder)
+    return folder
+
+
+def test_a_run_records_how_its_numbers_are_normalised(whole):
+    data = RunFolder(whole).config.data
+    assert data.condition_names == ("shade", "room")
+    assert data.condition_mean == (3.0, 7.0)
+    assert data.condition_deviation == (pytest.approx(20**0.5 / 2), 1.0)
+    assert (data.condition_low, data.condition_high) == ((0.0, 7.0), (6.0, 7.0))
+
+
+def changed(before, after):
+    """Return the places of parameters that have changed."""
+    trees = (jax.tree_util.tree_leaves_with_path(tree) for tree in (before, after))
+    pairs = zip(*trees, strict=True)
+    return [jax.tree_util.keystr(place) for (place, a), (_, b) in pairs if np.any(a != b)]
+
+
+def test_both_networks_learn_what_to_do_with_the_numbers(whole, root):
+    fresh = jax.device_get(prepare_run(config_of(root), "new").create_state())
+    state = final_state(whole)
+    for before, after, part in (
+        (fresh.g_params, state.g_params, "film"),
+        (fresh.d_params, state.d_params, "projection"),
+    ):
+        places = changed(before, after)
+        assert any(f"['{part}']" in place for place in places)
+        assert any("['condition']" in place for place in places)
+
+
+def test_an_output_depends_on_its_numbers(whole):
+    generator = load_generator(whole, "latest")
+    results = [
+        generator.with_condition({"shade": shade, "room": 7})(PHOTO).astype(int)
+        for shade in (0, 6, 6)
+    ]
+    assert np.abs(results[0] - results[1]).max() > 0
+    np.testing.assert_array_equal(results[1], results[2])
+
+
+def test_a_run_with_numbers_goes_on_to_the_bit(whole, root, tmp_path):
+    parts = shutil.copytree(whole, tmp_path / "parts", copy_function=shutil.copy2)
+    shutil.rmtree(parts / "checkpoints" / str(2 * TRAINING))
+    (parts / "summary.json").unlink()
+    assert train_and_evaluate(config_of(root), parts).step == 2 * TRAINING
+    assert_bit_equal(final_state(parts), final_state(whole))
+
+
+def refusal(config, folder):
+    with pytest.raises(InputError) as caught:
+        prepare_run(config, folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_other_columns_or_other_values_are_refused_when_a_run_goes_on(whole, root):
+    config = config_of(root, data__condition_names=("shade",))
+    assert "has shade, and the run in" in refusal(config, whole)
+    config = config_of(root, data__condition_mean=(0.0, 7.0))
+    assert "data.condition_mean=(0.0, 7.0): the run in" in refusal(config, whole)
+    config = config_of(root, data__condition="")
+    assert "data.condition_names: ('shade', 'room') -> ()" in refusal(config, whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data__condition": "none.csv"}, "data.condition='none.csv': cannot be read (No such"),
+        ({"data__condition_names": ("shade", "age")}, "has no column age; it has shade, room"),
+        ({"data__condition_mean": (1.0,)}, "data.condition_mean=(1.0,): give a number for each"),
+        ({"augment__mosaic": 0.5}, "augment.mosaic=0.5 with data.condition: a mosaic shows four"),
+        (
+            {"data__condition": "", "data__condition_names": ("age",)},
+            "data.condition='' with data.condition_names=('age',): say where the table",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused_before_training(changes, message, root, tmp_path):
+    assert message in refusal(config_of(root, **changes), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_pair_without_a_row_is_refused_before_training(root, tmp_path):
+    table = tmp_path / "other.csv"
+    table.write_text("name,shade\n0,1\n1,2\n2,3\n3,4\n5,1\n")
+    message = refusal(config_of(root, data__condition=str(table)), tmp_path / "new")
+    assert "has no row for 1 of the val pairs: 4.png" in message
+
+
+def test_a_run_takes_the_meaning_of_its_numbers_from_the_networks_it_starts_with(
+    whole, root, tmp_path
+):
+    table = tmp_path / "other.csv"
+    table.write_text("name,room,shade\n" + "".join(f"{n},8,{n}\n" for n in range(6)))
+    config = config_of(root, data__condition=str(table), train__init_from=str(whole))
+    data = prepare_run(config, tmp_path / "new").config.data
+    theirs = RunFolder(whole).settings.data
+    for key in ("names", "mean", "deviation"):
+        assert data[f"condition_{key}"] == theirs[f"condition_{key}"]
+    assert (data.condition_low, data.condition_high) == ((0.0, 8.0), (3.0, 8.0))
