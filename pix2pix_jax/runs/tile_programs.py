@@ -1,7 +1,7 @@
 """The programs that translate tiles, and that measure what all tiles of an image share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -28,6 +28,7 @@ def _translate(
     variables: PyTree,
     keys: Any,
     source: Array,
+    beside: Mapping[str, Any],
 ) -> Float[Array, "h w c"]:
     fake, _ = module.apply(
         variables,
@@ -35,6 +36,7 @@ def _translate(
         train=train,
         dropout_keys=keys,
         mutable=["batch_stats"],
+        **beside,
     )
     return jnp.asarray(fake)[0]
 
@@ -46,6 +48,7 @@ def _measure(
     variables: PyTree,
     keys: Any,
     source: Array,
+    beside: Mapping[str, Any],
 ) -> PyTree:
     """Return the statistics of the norms that use an image's own; nothing if there are none."""
     _, found = module.apply(
@@ -54,6 +57,7 @@ def _measure(
         train=train,
         dropout_keys=keys,
         mutable=["batch_stats", STATISTICS],
+        **beside,
     )
     return {STATISTICS: found[STATISTICS]} if STATISTICS in found else {}
 
@@ -98,7 +102,8 @@ class TileTranslator:
             mode: `paper` or `deterministic`.
 
         Raises:
-            InputError: There are no running statistics, and they are asked for.
+            InputError: There are no running statistics, and they are asked for; or no numbers
+                beside the image, and the generator takes some.
         """
         running = generator.tiling.norm == "running"
         if running and not jax.tree.leaves(generator.variables.get("batch_stats", {})):
@@ -108,6 +113,8 @@ class TileTranslator:
             )
         self._device = jax.local_devices()[0]
         self._variables = jax.device_put(dict(generator.variables), self._device)
+        rows = generator.rows(1)
+        self._beside = {} if rows is None else {"condition": jax.device_put(rows, self._device)}
         self._key = jax.random.key(generator.seed)
         self._drops = mode == "paper"
         self._train = mode == "paper" and not running
@@ -159,6 +166,7 @@ class TileTranslator:
             variables,
             self._keys(len(source), *place),
             jax.device_put(source[None], self._device),
+            self._beside,
         )
 
     def _keys(

@@ -104,7 +104,7 @@ def _generator(run: Run, state: TrainState, step: int) -> Generator:
     variables = held_here({"params": params, "batch_stats": state.g_batch_stats})
     pairs = run.splits.shown
     return Generator(
-        run.generator,
+        run.networks.generator,
         variables,
         pairs.size,
         pairs.form,

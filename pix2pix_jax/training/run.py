@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 from ml_collections import ConfigDict
 
@@ -96,11 +95,6 @@ class Run:
         """The rows of `metrics.csv` that earlier starts wrote, up to `last_row`."""
         rows = read_rows(self.folder.metrics_file)
         return [row for row in rows if row["step"] <= self.last_row]
-
-    @property
-    def generator(self) -> nn.Module:
-        """The generator for inference."""
-        return self.networks.generator
 
     @property
     def train_step(self) -> TrainStep:

@@ -126,7 +126,9 @@ class Trainer:
         run, size = self._run, self._case.image_size
         variables = {"params": self._state.g_params, "batch_stats": self._state.g_batch_stats}
         form, exactness = run.splits.train.form, run.parts.exactness
-        generator = Generator(run.generator, variables, (size, size), form, exactness=exactness)
+        generator = Generator(
+            run.networks.generator, variables, (size, size), form, exactness=exactness
+        )
         batch = run.timeline.global_batch
         source = np.stack([run.splits.val[number % 2][0] for number in range(batch)])
         names = [str(number) for number in range(batch)]
