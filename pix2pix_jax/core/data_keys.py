@@ -169,6 +169,12 @@ DATA_KEYS = {
         "what marks pixels of the target without data; results get it where the source is marked; "
         "'': nothing",
     ),
+    "data.mask": Key(
+        "",
+        Text(),
+        "for folders: name of the folder of masks beside A and B; black pixels do not count, white "
+        "ones do, gray ones partly; '': all count",
+    ),
     "data.synthetic_pairs": Key(
         (400, 40, 40),
         Several(

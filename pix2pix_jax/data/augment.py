@@ -243,17 +243,17 @@ def build_augment(
         )
     if section.extra and form.weighs:
         raise InputError(
-            f"augment.extra={','.join(section.extra)} with pixels that do not count "
-            "(data.source_no_data, data.target_no_data): own code may move pixels, and nothing "
-            "moves their weights with them; set augment.extra=()"
+            f"augment.extra={','.join(section.extra)} with pixels that do not count (data.mask, "
+            "data.source_no_data, data.target_no_data): own code may move pixels, and their "
+            "weights would stay where they are; set augment.extra=()"
         )
     own = tuple(_load_own(reference, form, image_size, code) for reference in section.extra)
     return functools.partial(
         augment,
         options=options,
         encode_source=form.source.to_network,
-        encode_target=form.target.to_network,
-        crisp=(crisp_channels(parts), crisp_channels((form.target,))),
+        encode_target=lambda target: form.target.to_network(form.image_of(target)),
+        crisp=(crisp_channels(parts), form.masked or crisp_channels((form.target,))),
         coloured=coloured_parts(parts) if len(parts) > 1 else (),
         own=own,
         weigh=form.weight,

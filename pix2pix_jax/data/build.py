@@ -1,7 +1,8 @@
 """Build the source of pairs that a configuration asks for (`data.source`)."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -50,6 +51,9 @@ def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: in
 
 def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
     pairs = find_folder_pairs(data.root, _folders(split), data.unpaired, build_names(data))
+    masks = [paths[-1] for paths in pairs.values()] if form.masked else None
+    if form.masked:
+        pairs = {name: paths[:-1] for name, paths in pairs.items()}
     count = len(next(iter(pairs.values()))) - 1
     if count != len(form.source.parts):
         raise InputError(
@@ -58,13 +62,17 @@ def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) ->
             "data.folder_b"
         )
     sides = [paths if form.direction == "AtoB" else paths[::-1] for paths in pairs.values()]
-    targets = tuple(side[-1] for side in sides)
+    targets: Sequence[Any] = tuple(side[-1] for side in sides)
+    if masks is not None:
+        targets = tuple(zip(targets, masks, strict=True))
     if isinstance(form.source, StackedEncoding):
         # Turned round, B1 and B2 are before A, and in their own order.
         sources = [side[:-1] if form.direction == "AtoB" else side[-2::-1] for side in sides]
-        return SeveralFolders(tuple(sources), targets, tuple(pairs), form.source, form.target)
+        return SeveralFolders(
+            tuple(sources), targets, tuple(pairs), form.source, form.stored_target
+        )
     first = tuple(side[0] for side in sides)
-    return Folders(first, targets, tuple(pairs), form.source, form.target)
+    return Folders(first, targets, tuple(pairs), form.source, form.stored_target)
 
 
 def _build_single(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:

@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code_files import is_own
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.sides import build_encodings
@@ -31,8 +32,13 @@ def build_format(
                 f"data.{key}={data[key]} with derive.kind={kind!r}: a side cannot be made from "
                 f"missing pixels; set data.{key}='', or give files of both sides"
             )
+    if data.mask and data.source != "folders" and not is_own(data.source):
+        raise InputError(
+            f"data.mask={data.mask!r} with data.source={data.source!r}: masks are files of their "
+            "own, in a folder beside those of A and B; set data.source=folders, or data.mask=''"
+        )
     if not kind:
-        return PairFormat(source, target, None, direction, bands)
+        return PairFormat(source, target, None, direction, bands, masked=bool(data.mask))
     if kind == "lab" and direction == "BtoA":
         raise InputError("derive.kind='lab' with data.direction='BtoA': choose AtoB")
     if isinstance(source, StackedEncoding):

@@ -16,45 +16,11 @@ from pix2pix_jax.data.names import (
     choose_suffixes,
     divide,
 )
+from pix2pix_jax.data.sides import Sides
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images.listing import has_images, list_images, say_once, sub_folders
 
 Places = Mapping[tuple[str, ...], Sequence[pathlib.Path]]  # folders by their parts in lower case
-
-
-@dataclasses.dataclass(frozen=True)
-class Sides:
-    """Where the two sides of some pairs are.
-
-    Attributes:
-        folders: Folders of A and of B, in this order. They are the same if files' names tell the
-            sides apart. If there are several sources, each has one.
-        suffixes: How names of files in each then end, in lower case; (): partners have the same.
-        words: What the folders were looked for as.
-    """
-
-    folders: tuple[pathlib.Path, ...]
-    suffixes: tuple[str, ...] = ()
-    words: tuple[str, ...] = dataclasses.field(default=(), compare=False)
-
-    def __str__(self) -> str:
-        *before, last = self.places
-        return f"{', '.join(before)} and {last}"
-
-    @property
-    def places(self) -> list[str]:
-        """Where the files of each folder are, in words."""
-        if not self.suffixes:
-            return list(map(str, self.folders))
-        ends = [f"*{suffix}.*" for suffix in self.suffixes]
-        if len(set(self.folders)) == 1:
-            return [f"{self.folders[0]}/{ends[0]}", *ends[1:]]
-        return [f"{folder}/{end}" for folder, end in zip(self.folders, ends, strict=True)]
-
-    @property
-    def how(self) -> str:
-        """Say that files are paired by how their names end, and which key says so."""
-        return f"paired by how names end (data.pair_by={','.join(self.suffixes)})"
 
 
 def find_split_folders(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, pathlib.Path]:
@@ -113,7 +79,7 @@ def find_sides(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, Side
     if not root:
         return {}
     folders = _find_folders(pathlib.Path(root), names)
-    if not folders and not names.folders:
+    if not folders and not names.folders and not names.mask:
         found = _find_suffixes(pathlib.Path(root), names)
     elif names.suffixes:
         ends = tuple(map(str.casefold, names.suffixes))
@@ -130,19 +96,38 @@ def find_sides(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, Side
 
 def _find_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
     """Find folders A and B of each split; or several sources that are numbered, as in A1, A2, B."""
-    wanted = (names.folders,) if names.folders else SIDE_NAMES
-    places = _places(root, max(len(word.split("/")) for words in wanted for word in words) + 1)
+    mask = names.mask.casefold()
+    wanted = (names.folders,) if names.folders else [two for two in SIDE_NAMES if mask not in two]
+    every = [names.mask, *itertools.chain.from_iterable(wanted)]
+    places = _places(root, max(len(word.split("/")) for word in every) + 1)
     found = {words: sides for words in wanted if (sides := _search(places, words, names))}
     if not found and not names.folders:
         found = _search_numbered(places, names)
     if len(found) > 1:
         _refuse_several(root, found)
-    return {
+    chosen = {
         split: _only(sides, split)
         for splits in found.values()
         for split, sides in splits.items()
         if split or len(splits) == 1
     }
+    if not names.mask:
+        return chosen
+    return {split: _with_mask(places, sides, split, names) for split, sides in chosen.items()}
+
+
+def _with_mask(places: Places, sides: Sides, split: str, names: Names) -> Sides:
+    """Return sides with the folder of their masks, which is called after the split as they are."""
+    parts = tuple(names.mask.casefold().split("/"))
+    for form in _forms_of(split, names):
+        for folder in places.get(form(parts), ()):
+            if has_images(folder):
+                return dataclasses.replace(sides, mask=folder)
+    where = f"{split}/{names.mask}, {names.mask}/{split}" if split else names.mask
+    raise InputError(
+        f"data.mask={names.mask!r}: there is no folder of masks for {sides}; expected {where}, "
+        "with a file of the same name for each pair"
+    )
 
 
 def _search(places: Places, words: tuple[str, ...], names: Names) -> dict[str, list[Sides]]:

@@ -64,11 +64,13 @@ class Names:
         splits: Names of the folders of train, val and test (`data.split_names`); (): the usual
             ones.
         suffixes: How names of files end in A and in B (`data.pair_by`); (): the usual ways.
+        mask: Name of the folder of masks beside those of A and B (`data.mask`); '': there is none.
     """
 
     folders: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
+    mask: str = ""
 
     def of_split(self, split: str) -> tuple[str, ...]:
         """Return what the folder of a split may be called, in lower case; '' for ''."""
@@ -99,12 +101,17 @@ def build_names(data: ConfigDict) -> Names:
             f"data.pair_by={','.join(data.pair_by)}: give {max(len(sources), 1) + 1} ends, one for "
             "each source and the target"
         )
+    if data.pair_by and data.mask:
+        raise InputError(
+            f"data.mask={data.mask!r} with data.pair_by={','.join(data.pair_by)}: masks are in a "
+            "folder beside those of A and B; move the files into such folders, or set data.mask=''"
+        )
     flat: tuple[str, ...] = ()
     for folder in folders if all(folders) else ():
         flat += folder if isinstance(folder, tuple) else (folder,)
     if sources and not flat and not data.pair_by:
         flat = (*sources, "B") if data.direction == "AtoB" else ("A", *sources)
-    return Names(flat, data.split_names, data.pair_by)
+    return Names(flat, data.split_names, data.pair_by, data.mask)
 
 
 def divide(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,6 +14,7 @@ from pix2pix_jax.data.shaping import Shaping, Size
 from pix2pix_jax.data.sources import AsRead, Pair, check_sizes, images_of
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding
+from pix2pix_jax.images.masked import MaskedEncoding, TargetEncoding
 from pix2pix_jax.images.no_data import hatch
 from pix2pix_jax.images.opening import File
 from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
@@ -35,6 +36,7 @@ class PairFormat:
         derivation: How one side is made from single images; None if pairs have both sides.
         direction: `AtoB`: the derived side is the source; `BtoA`: it is the target.
         bands: Channels that pictures show, see `Encoding.show`.
+        masked: Whether targets are stored with a mask, which says how much each pixel counts.
     """
 
     source: SourceEncoding = PHOTO
@@ -42,6 +44,16 @@ class PairFormat:
     derivation: Derivation | None = None
     direction: str = "AtoB"
     bands: tuple[int, ...] = ()
+    masked: bool = False
+
+    @property
+    def stored_target(self) -> TargetEncoding:
+        """How targets are stored, with their masks if there are any."""
+        return MaskedEncoding(self.target) if self.masked else self.target
+
+    def image_of(self, target: Shaped[Any, "*n h w _"]) -> Shaped[Any, "*n h w _"]:
+        """Return stored targets, or answers, without their masks."""
+        return target[..., : self.target.channels] if self.masked else target
 
     @property
     def is_lab(self) -> bool:
@@ -70,17 +82,17 @@ class PairFormat:
         """
         if not shaping.any_size:
             check_sizes(pair, name, shaping.way_out)
-        second = pair[1]
+        second = self.stored_target.check(pair[1], name) if self.masked else pair[1]
         size = shaping.scaled(images_of(pair)[0].shape[:2], name)
         if self.derivation is None:
-            both = self._resize_source(pair[0], size, name), self.target.resize(second, size)
+            both = self._resize_source(pair[0], size, name), self.stored_target.resize(second, size)
         else:
             image = self.single.resize(second, size)
             # Only the file's own name decides: that is all `read_source` knows of a user's file.
             both = self.derivation(image, pathlib.PurePath(name).name)
             if self.direction == "BtoA":
                 both = both[::-1]
-        return self.source.check(both[0], name), self.target.check(both[1], name)
+        return self.source.check(both[0], name), self.stored_target.check(both[1], name)
 
     def _resize_source(self, first: Image | tuple[Image, ...], size: Size, name: str) -> Image:
         """Resize a source, or stack several that are each resized from their own size."""
@@ -191,16 +203,18 @@ class PairFormat:
     @property
     def weighs(self) -> bool:
         """Whether some pixels may not count."""
-        return self.source.no_data is not None or self.target.no_data is not None
+        marks = self.source.no_data, self.target.no_data
+        return self.masked or any(mark is not None for mark in marks)
 
     def weight(
         self,
         source: Shaped[Array | np.ndarray, "*n h w _"],
         target: Shaped[Array | np.ndarray, "*n h w _"],
     ) -> Float[Any, "*n h w 1"] | None:
-        """Return 1 where both sides hold data and 0 elsewhere, or None if all pixels do.
+        """Return how much each pixel counts, in [0, 1], or None if all count alike.
 
-        Works under `jit`; of NumPy's arrays, it returns one.
+        That is what its mask says, and 0 if one of both sides holds no data. Works under `jit`; of
+        NumPy's arrays, it returns one.
 
         Args:
             source: Sources as stored.
@@ -208,18 +222,9 @@ class PairFormat:
         """
         if not self.weighs:
             return None
-        good = self.source.valid(source) & self.target.valid(target)
-        return good.astype(np.float32)
-
-    def check_weight(self, pair: Pair, name: str) -> Pair:
-        """Return a pair as stored, or raise InputError if none of its pixels counts."""
-        weight = self.weight(*pair)
-        if weight is not None and not weight.any():
-            raise InputError(
-                f"{name}: no pixel holds data on both sides, so nothing of it can be learnt or "
-                "scored; remove the pair, or change data.source_no_data or data.target_no_data"
-            )
-        return pair
+        good = self.source.valid(source) & self.target.valid(self.image_of(target))
+        weight = good.astype(np.float32)
+        return weight * MaskedEncoding(self.target).split(target)[1] if self.masked else weight
 
     def compared(
         self,
@@ -248,7 +253,9 @@ class PairFormat:
             source: Sources as stored.
             target: Targets as stored.
         """
-        return self._in_colour(source, target) if self.is_lab else self.target.to_network(target)
+        if self.is_lab:
+            return self._in_colour(source, target)
+        return self.target.to_network(self.image_of(target))
 
     @staticmethod
     def _in_colour(
@@ -264,16 +271,17 @@ class PairFormat:
         Args:
             source: The source.
             target: The target, or an answer.
-            counts: Which pixels of the target hold data, the others are hatched; None: it tells
-                itself.
+            counts: Which pixels of the target count, the others are hatched; None: its own mask
+                and mark decide.
         """
         if self.is_lab:
             return self.source.show(source), lab_to_rgb(source, target)
         shown = self.source.show(source, self.bands)
-        if counts is None:
-            return shown, self.target.show(target, self.bands)
-        picture = dataclasses.replace(self.target, no_data=None).show(target, self.bands)
-        return shown, hatch(picture, counts)
+        side = self.target if counts is None else dataclasses.replace(self.target, no_data=None)
+        picture = side.show(self.image_of(target), self.bands)
+        if counts is None and target.shape[-1] > side.channels:
+            counts = MaskedEncoding(side).split(target)[1] > 0
+        return shown, picture if counts is None else hatch(picture, counts)
 
 
 def _files(file: SourceFile) -> tuple[File, ...]:

@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError, MissingDataError, some_of
-from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
+from pix2pix_jax.data.layouts import find_sides, find_split_folders
 from pix2pix_jax.data.names import USUAL, Names, Two, choose_suffixes
+from pix2pix_jax.data.sides import Sides
 from pix2pix_jax.data.sources import Paths
 from pix2pix_jax.images.listing import find, say_once
 
@@ -183,12 +184,15 @@ def match(sides: Sides) -> StemPairs:
         sides: Where they are.
 
     Returns:
-        The pairs by path without suffix, and without the ends that tell A and B apart. If no two
+        The pairs by path without suffix, and without the ends that tell A and B apart; if there are
+        masks, these are the last file of each. If no two
         files of two folders have the same stem, these ends are found out.
 
     Raises:
         InputError: Two files of one side have the same stem.
     """
+    if sides.mask is not None:
+        return _pair_folders((*sides.folders, sides.mask))
     if sides.suffixes:
         return _pair_by_ends(sides)
     paired = _pair_folders(sides.folders)
@@ -245,7 +249,8 @@ def find_folder_pairs(
         names: What its folders and files are called.
 
     Returns:
-        `{name: (A, B)}` in the order of the names; with several sources `(A1, A2, B)`.
+        `{name: (A, B)}` in the order of the names; with several sources `(A1, A2, B)`. Masks, if
+        they have a name, are the last.
 
     Raises:
         InputError: There are no pairs, a file has no partner, two have the same stem, or there are
@@ -268,7 +273,7 @@ def find_folder_pairs(
             "test",
         )
     split = "train" if whole else splits[0]
-    words = names.folders or ("A", "B")
+    words = (*(names.folders or ("A", "B")), *([names.mask] if names.mask else []))
     files = " with ".join(f"{root}/{word}/{split}/x.png" for word in words)
     folders = " and ".join(f"{split}{word}" for word in words)
     raise MissingDataError(

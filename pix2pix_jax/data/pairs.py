@@ -122,7 +122,13 @@ def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) ->
     pair = form.shape(source[index], shaping, source.names[index])
     if not shaping.training and not shaping.uniform:
         pair = _centre(pair, shaping.image_size)
-    return form.check_weight(pair, source.names[index])
+    weight = form.weight(*pair)
+    if weight is not None and not weight.any():
+        raise InputError(
+            f"{source.names[index]}: no pixel counts, so nothing can be learnt of it: all are "
+            "without data on one of its sides, or masked; remove the pair"
+        )
+    return pair
 
 
 def _centre(pair: Pair, size: tuple[int, int]) -> Pair:

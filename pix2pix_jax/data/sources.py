@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,6 +12,7 @@ from jaxtyping import Shaped
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
+from pix2pix_jax.images.masked import TargetEncoding
 from pix2pix_jax.images.opening import File
 from pix2pix_jax.images.stacked import StackedEncoding
 
@@ -160,21 +161,21 @@ def check_sizes(pair: AsRead, what: object, way_out: str = "") -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """Pairs of two files.
+    """Pairs of two files, or of three with a mask.
 
     Attributes:
         source_paths: The sources.
-        target_paths: Their targets, in the same order.
+        target_paths: Their targets, in the same order; with masks, a target's file and its mask's.
         names: Name of each pair.
         source: How sources are stored.
         target: How targets are stored.
     """
 
     source_paths: Paths
-    target_paths: Paths
+    target_paths: Sequence[Any]
     names: tuple[str, ...]
     source: Encoding = PHOTO
-    target: Encoding = PHOTO
+    target: TargetEncoding = PHOTO
 
     def __len__(self) -> int:
         return len(self.names)
@@ -194,17 +195,17 @@ class SeveralFolders:
 
     Attributes:
         source_paths: For each pair the files of its sources, in order.
-        target_paths: The targets, in the order of the pairs.
+        target_paths: As for `Folders`.
         names: Name of each pair.
         source: How sources are stored.
         target: How targets are stored.
     """
 
     source_paths: tuple[Paths, ...]
-    target_paths: Paths
+    target_paths: Sequence[Any]
     names: tuple[str, ...]
     source: StackedEncoding
-    target: Encoding = PHOTO
+    target: TargetEncoding = PHOTO
 
     def __len__(self) -> int:
         return len(self.names)

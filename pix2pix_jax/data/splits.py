@@ -172,4 +172,7 @@ def _hash_some(pairs: Pairs, workers: int) -> tuple[Hashes, list[str]] | None:
 def _hash_pair(pairs: Pairs, index: int) -> list[np.uint64]:
     """Hash each source and the target of a pair."""
     source, target = pairs[index]
-    return [perceptual_hash(side) for side in (*pairs.form.source.split(source), target)]
+    return [
+        perceptual_hash(side)
+        for side in (*pairs.form.source.split(source), pairs.form.image_of(target))
+    ]

@@ -224,7 +224,7 @@ def say_values(pairs: Pairs, workers: int) -> None:
 
 def _measure_pair(form: PairFormat, pair: Pair) -> tuple[Values, ...]:
     """Measure each source and the target, where they hold data."""
-    images = (*form.source.split(pair[0]), pair[1])
+    images = (*form.source.split(pair[0]), form.image_of(pair[1]))
     encodings = (*form.source.parts, form.target)
     held = (
         image if side.no_data is None else image[side.valid(image)[..., 0]][None]

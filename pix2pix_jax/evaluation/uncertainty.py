@@ -83,7 +83,7 @@ def measure_uncertainty(
         at = generator if pairs.condition is None else generator.at(pairs.condition[number])
         drawn = iterate_draws(at, source, pairs.names[number], draws, rows)
         mean, deviation = mean_and_deviation(drawn)
-        difference = mean - np.asarray(pairs.form.target.to_network(target))
+        difference = mean - np.asarray(pairs.form.compared_target(source, target))
         weight = pairs.form.weight(source, target)
         if weight is not None:
             counts = weight[..., 0] > 0

@@ -40,14 +40,33 @@ def resize(
         Pixels in the dtype of the image; those of which less than half holds data are without.
     """
     good = valid(image, no_data)
-    if image.shape[:2] == tuple(size) or good.all():
-        return pixels.resize(image, size)
+    if image.shape[:2] == tuple(size):
+        return image
+    means, enough = average(image, good, size)
+    return np.where(enough, means, np.array(float(no_data)).astype(image.dtype))
+
+
+def average(
+    image: Shaped[np.ndarray, "h w c"], good: Bool[np.ndarray, "h w 1"], size: tuple[int, int]
+) -> tuple[Shaped[np.ndarray, "h2 w2 c"], Bool[np.ndarray, "h2 w2 1"]]:
+    """Resize an image from some of its pixels.
+
+    Args:
+        image: Pixels as stored.
+        good: Those that are averaged.
+        size: Height and width wanted.
+
+    Returns:
+        Pixels in the dtype of the image, and of which at least half is made of good ones.
+    """
+    if good.all():
+        return pixels.resize(image, size), np.ones((*size, 1), bool)
     share = pixels.resize(good.astype(np.float32), size)
     sums = pixels.resize(np.where(good, image, 0).astype(np.float32), size)
     means = sums / np.maximum(share, 0.5)
     if image.dtype != np.float32:
         means = means.round().clip(0, pixels.white(image.dtype))
-    return np.where(share >= 0.5, means, np.float32(float(no_data))).astype(image.dtype)
+    return means.astype(image.dtype), share >= 0.5
 
 
 def hatch(

@@ -15,8 +15,9 @@ from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.shaping import Shaping, build_shaping
 from pix2pix_jax.data.sources import Source
-from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.listing import list_images
+from pix2pix_jax.images.masked import TargetEncoding
+from pix2pix_jax.images.stacked import SourceEncoding
 
 Size = tuple[int, int]
 
@@ -73,7 +74,7 @@ def stored_pairs(
     source = None if count else _find_source(config, form, code)
     shaping = build_shaping(config.data, training=True)
     size = _stored_size(shaping, source)
-    sides = (form.source, form.target)
+    sides = (form.source, form.stored_target)
     return StoredPairs(
         count=count or (len(source) if source else MAPS_PAIRS),
         known=bool(count or source),
@@ -83,7 +84,7 @@ def stored_pairs(
     )
 
 
-def _shape(side: Encoding, size: Size) -> tuple[int, int, int]:
+def _shape(side: SourceEncoding | TargetEncoding, size: Size) -> tuple[int, int, int]:
     return (*size, side.channels)
 
 

@@ -8,10 +8,11 @@ from support.image_files import LAYOUTS, save, save_folders, save_pair
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.config_files import override
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
+from pix2pix_jax.data.layouts import find_sides, find_split_folders
 from pix2pix_jax.data.names import Names, build_names
 from pix2pix_jax.data.pairing import find_files, find_folder_pairs
 from pix2pix_jax.data.preparation.layout import find_layout
+from pix2pix_jax.data.sides import Sides
 
 COMMON = [
     *((layout, "train") for layout in LAYOUTS),

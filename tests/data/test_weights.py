@@ -49,6 +49,21 @@ def test_a_pixel_counts_if_both_sides_hold_data():
     assert PHOTOS.weight(source, target) is None
 
 
+def test_a_mask_weighs_and_does_so_only_where_there_is_data():
+    masked = PairFormat(HEIGHTS, DEPTHS, masked=True)
+    target = np.stack([row(-9999, 2, 3, 4), row(1, 1, 0.5, 0)], axis=-1)[..., 0, :]
+    for weigh in (masked.weight, jax.jit(masked.weight)):
+        assert np.ravel(weigh(row(1, NAN, 3, 4), target)).tolist() == [0, 0, 0.5, 0]
+    assert masked.image_of(target).shape == (1, 4, 1)
+    np.testing.assert_allclose(
+        np.ravel(masked.compared_target(row(1, 2, 3, 4)[None], target[None])),
+        [0, -0.6, -0.4, -0.2],
+        atol=1e-6,
+    )
+    _, picture = masked.show(row(1, 2, 3, 4), target)
+    assert picture.ravel().tolist() == [64, 51, 76, 192]
+
+
 def test_the_mean_target_is_of_the_pixels_that_count():
     mean = mean_target(pairs_of((row(1, 1, NAN), row(0, -9999, 9)), (row(1, 1, NAN), row(5, 2, 9))))
     np.testing.assert_allclose(mean.ravel(), [-0.5, -0.6, 0], atol=1e-6)
@@ -88,7 +103,7 @@ def test_a_pair_of_which_nothing_counts_is_refused(training):
     source, target = row(1, NAN, 1), row(3, 3, 3)
     if training:
         source = row(NAN, NAN, NAN)
-    with pytest.raises(InputError, match=r"^0\.tif: no pixel holds data on both sides"):
+    with pytest.raises(InputError, match=r"^0\.tif: no pixel counts, so nothing"):
         read_pair(Files([(source, target)]), 0, FORM, shaping)
 
 

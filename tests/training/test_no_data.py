@@ -1,4 +1,4 @@
-"""Runs on pairs that have pixels without data."""
+"""Runs on pairs of which some pixels do not count: without data, or masked."""
 
 import shutil
 
@@ -16,14 +16,17 @@ NAN = np.nan
 
 
 def write_heights(root, fill=0.25, count=10):
-    """Write heights: sources lack their left quarter, targets their top.
+    """Write heights: sources lack their left quarter, targets their top; a corner is masked.
 
-    `fill` is what targets hold where the source has nothing.
+    `fill` is what targets hold where the source has nothing, and under the mask.
     """
     for number in range(count):
         source, target = np.random.default_rng(number).random((2, SIDE, SIDE, 1), np.float32)
+        mask = np.full((SIDE, SIDE, 1), 255, np.uint8)
+        mask[8:12], mask[12:, 12:] = 128, 0
         source[:, :4], target[:, :4], target[:4] = NAN, fill, NAN
-        for folder, image in (("A", source), ("B", target)):
+        target[12:, 12:] = fill
+        for folder, image in (("A", source), ("B", target), ("mask", mask)):
             path = root / folder / f"{number}.tif"
             path.parent.mkdir(parents=True, exist_ok=True)
             image_files.write(path, image)
@@ -37,6 +40,7 @@ def config_of(root, **changes):
             "data.source": "folders",
             "data.root": str(root),
             "data.split": (8, 2, 0),
+            "data.mask": "mask",
             "data.image_size": SIDE,
             "data.load_size": SIDE,  # or values beside the border would be mixed
             "augment.affine": (10.0, 0.1, 0.0, 0.1),
@@ -92,7 +96,7 @@ def test_pictures_are_hatched(run):
     assert {64, 192} <= set(np.unique(target))
     grid = image_files.read(next(run[0].glob("samples/*.png")), 3)
     source, fake, target = (grid[:SIDE, at : at + SIDE] for at in (0, SIDE + 4, 2 * SIDE + 8))
-    for picture in (source[:, :4], fake[:, :4], target[:4]):
+    for picture in (source[:, :4], fake[:, :4], target[:4], target[12:, 12:]):
         assert set(np.unique(picture)) == {64, 192}
 
 
@@ -126,6 +130,12 @@ def test_without_a_mark_nan_is_refused_in_one_line(run, root, tmp_path):
         ),
         ({"data.target_classes": 4}, r"target_no_data=nan with .*classes=4: .* by 255"),
         ({"data.source": "single", "derive.kind": "gray"}, r"source_no_data=nan with derive\.kind"),
+        ({"data.source": "side_by_side"}, r"data\.mask='mask' with data\.source='side_by_side': "),
+        ({"data.pair_by": ("_A", "_B")}, r"data\.mask='mask' with data\.pair_by=_A,_B: masks"),
+        (
+            {"data.mask": "weights"},
+            r"data\.mask='weights': there is no folder of masks for .*A and",
+        ),
         ({"augment.extra": ("x.py:f",)}, r"augment\.extra=x\.py:f with pixels that do not count"),
     ],
 )
@@ -137,6 +147,16 @@ def test_what_does_not_go_together_is_refused(root, tmp_path, changes, message):
 
 def test_a_pair_of_which_no_pixel_counts_is_refused_or_left_out(root, tmp_path):
     data = shutil.copytree(root, tmp_path / "data")
-    image_files.write(data / "A" / "3.tif", np.full((SIDE, SIDE, 1), NAN, np.float32))
-    with pytest.raises(InputError, match=r"3\.tif: no pixel holds data on both sides"):
+    image_files.write(data / "mask" / "3.tif", np.zeros((SIDE, SIDE, 1), np.uint8))
+    with pytest.raises(InputError, match=r"3\.tif: no pixel counts, .*on_error=skip leaves"):
+        train_and_evaluate(config_of(data), tmp_path / "run")
+
+
+def test_each_pair_needs_its_mask(root, tmp_path):
+    data = shutil.copytree(root, tmp_path / "data")
+    (data / "mask" / "3.tif").unlink()
+    with pytest.raises(InputError, match=r"no file 3\.\* in .*mask, but in .*data\.unpaired=skip"):
+        train_and_evaluate(config_of(data), tmp_path / "run")
+    image_files.write(data / "mask" / "3.tif", np.full((8, 8, 1), 255, np.uint8))
+    with pytest.raises(InputError, match=r"3\.tif: a mask of 8 x 8 .* its target has 16 x 16"):
         train_and_evaluate(config_of(data), tmp_path / "run")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import refuse_no_folder
-from pix2pix_jax.data.layouts import Sides, find_sides, find_split_folders
+from pix2pix_jax.data.layouts import find_sides, find_split_folders
 from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
 from pix2pix_jax.data.selection import spread_evenly
+from pix2pix_jax.data.sides import Sides
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.listing import SUFFIXES, find, has_images, list_images
 
@@ -95,18 +96,21 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
     items: list[Item] = []
     unpaired: list[pathlib.Path] = []
     missing: list[str] = []
+    masks: list[pathlib.Path] = []
     if source == "folders" or (sides and not source):
         source = "folders"
         for split, folders in sides.items():
             matched = match(folders)
+            sides_of = len(folders.folders)
             for stem, paths in matched.pairs.items():
-                items.append(Item(split or WHOLE, stem + paths[0].suffix, paths))
+                items.append(Item(split or WHOLE, stem + paths[0].suffix, paths[:sides_of]))
             unpaired += matched.unpaired
-            missing += matched.missing if len(folders.folders) > 2 else ()
+            missing += matched.missing if len(matched.alone) > 2 else ()
+            masks += [] if folders.mask is None else find(folders.mask)
     else:
         items = _find_items(pathlib.Path(root), names)
         source = source or ("side_by_side" if wide_share(items)[0] > 1 / 2 else "single")
-    used = {path for item in items for path in item.paths} | set(unpaired)
+    used = {path for item in items for path in item.paths} | {*unpaired, *masks}
     elsewhere = tuple(path for path in found if path not in used)
     left_out = list_images(root).left_out
     letters = letters_of(sides)
