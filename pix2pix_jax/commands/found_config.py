@@ -3,6 +3,7 @@
 The folder is looked at by `data.preparation.survey`; how long to train is in `training.recipes`.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -18,8 +19,8 @@ from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.derive import DERIVATIONS
 from pix2pix_jax.data.layouts import find_lonely
-from pix2pix_jax.data.names import build_names
-from pix2pix_jax.data.preparation.layout import FORMS
+from pix2pix_jax.data.names import Names, build_names
+from pix2pix_jax.data.preparation.layout import FORMS, find_mask
 from pix2pix_jax.data.preparation.sizes import choose_size, middle_size
 from pix2pix_jax.data.preparation.survey import Survey, name_of_splits, survey
 from pix2pix_jax.data.sources import SPLITS
@@ -109,7 +110,7 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
             f"--config.data.source={source} with --data: choose from {', '.join(FORMS)}, or give a "
             "--config instead of --data"
         )
-    names = build_names(data)
+    names = _with_masks(finding, root, source)
     options = {key: data[key] for key in ("max_pixels", "unpaired", "on_error")}
     seen = survey(root, source, names, **options)
     finding.put("data.source", seen.layout.source)
@@ -120,6 +121,23 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
     _find_recipe(finding, counts["train"])
     resolve(finding.config)
     return finding.config, finding.lines
+
+
+def _with_masks(finding: Finding, root: str, source: str) -> Names:
+    """Return what the folders are called, and use one of masks if there is one."""
+    names = build_names(finding.config.data)
+    if finding.given("data.mask") or source not in ("", "folders"):
+        return names
+    word = find_mask(root, names)
+    if word:
+        finding.put("data.mask", word)
+        finding.say(
+            "masks",
+            f"the folder {word} has one for each pair: black pixels of it do not count, white ones "
+            "do; --config.data.mask='' says that they are something else",
+            "data.mask",
+        )
+    return dataclasses.replace(names, mask=word)
 
 
 def _say_layout(finding: Finding, root: str, seen: Survey) -> None:

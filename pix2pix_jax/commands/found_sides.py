@@ -13,7 +13,8 @@ from pix2pix_jax.commands.found_sources import (
     find_several,
     limits_of,
 )
-from pix2pix_jax.data.preparation.survey import Side, Survey
+from pix2pix_jax.data.preparation.side import Side
+from pix2pix_jax.data.preparation.survey import Survey
 from pix2pix_jax.data.values import judge
 from pix2pix_jax.images.pixels import white
 
@@ -83,13 +84,16 @@ def _place(path: pathlib.Path, both: Sequence[pathlib.Path]) -> str:
 
 def _find_side(finding: Finding, name: str, letter: str, side: Side) -> None:
     """Set the keys of one side."""
-    values, keys = side.values, [f"data.{name}_{part}" for part in ("channels", "dtype", "range")]
+    values = side.values
+    keys = [f"data.{name}_{part}" for part in ("channels", "dtype", "range", "no_data")]
     text = f"{letter}, {contents(side)}"
     if side.classes and (name == "source" or (side.channels == 1 and values.bands == 1)):
         _find_classes(finding, name, text, side.classes)
         return
     finding.put(keys[0], side.channels)
     finding.put(keys[1], values.dtype)
+    if side.no_data:
+        finding.put(keys[3], side.no_data)
     wrong = judge(values, 0.0, white(np.dtype(values.dtype)))
     limits = limits_of(side)
     if limits is not None:

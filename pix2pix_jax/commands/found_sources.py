@@ -5,9 +5,12 @@ import numpy as np
 from pix2pix_jax.commands.finding import Finding, plain
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.names import divide
-from pix2pix_jax.data.preparation.survey import Side, Survey
+from pix2pix_jax.data.preparation.side import Side
+from pix2pix_jax.data.preparation.survey import Survey
 from pix2pix_jax.data.values import judge, propose
 from pix2pix_jax.images.pixels import white
+
+_KINDS = ("channels", "dtype", "range", "classes", "no_data")
 
 
 def find_several(finding: Finding, seen: Survey) -> None:
@@ -29,6 +32,9 @@ def find_several(finding: Finding, seen: Survey) -> None:
     finding.put("data.source_dtype", dtypes)
     if any(side.classes for side in sides):
         finding.put("data.source_classes", tuple(side.classes for side in sides))
+    if any(side.no_data and not side.classes for side in sides):
+        marks = tuple("" if side.classes else side.no_data for side in sides)
+        finding.put("data.source_no_data", marks)
     limits = [None if side.classes else limits_of(side) for side in sides]
     if any(limits):
         pairs = [
@@ -42,7 +48,7 @@ def find_several(finding: Finding, seen: Survey) -> None:
             text += as_classes(side.classes)
         elif pair:
             text += as_range(*pair)
-        keys = (f"data.source_{part}" for part in ("channels", "dtype", "range", "classes"))
+        keys = (f"data.source_{part}" for part in _KINDS)
         finding.say("source", text, *keys)
 
 
@@ -101,8 +107,8 @@ def contents(side: Side) -> str:
     values = side.values
     low, high = values.limits
     text = f"{values.bands} x {values.dtype}, values {low:.6g} to {high:.6g}"
-    if values.not_finite.any():
-        text += f", {values.whole[1]:.2%} not finite, which training refuses"
+    if side.no_data:
+        text += f", {side.missing:.2%} of the pixels without data ({side.no_data}), not counted"
     if side.channels != values.bands:
         text += f", taken as {side.channels} channels"
     return f"{text} ({side.note})" if side.note else text

@@ -56,11 +56,45 @@ class Carried:
     def geo_for(self, dtype: np.dtype) -> tuple[Tag, ...]:
         """Return the tags for a result of a dtype, without a missing value that it cannot hold."""
         return tuple(
-            tag for tag in self.geo if tag[0] != GDAL_NODATA or _can_hold(dtype, str(tag[3]))
+            tag for tag in self.geo if tag[0] != GDAL_NODATA or can_hold(dtype, str(tag[3]))
         )
+
+    def marking(self, no_data: str | None) -> "Carried":
+        """Return this with what marks missing pixels in the result, if it lies on Earth.
+
+        Args:
+            no_data: The mark; None: that of the source's file stays.
+        """
+        if no_data is None or not self.geo:
+            return self
+        others = tuple(tag for tag in self.geo if tag[0] != GDAL_NODATA)
+        mark: Tag = (GDAL_NODATA, _TEXT, 0, no_data, True)
+        return dataclasses.replace(self, geo=(*others, mark))
 
 
 NOTHING = Carried()
+
+
+def read_no_data(file: File) -> str:
+    """Return what a TIFF says that marks missing pixels (GDAL's tag), as a text; '' for nothing.
+
+    Args:
+        file: A path, or a binary file.
+
+    Raises:
+        InputError: The file is missing, or its header is broken.
+    """
+    with naming(file), open_file(file) as opened, reader():
+        start = opened.read(8)
+        opened.seek(0)
+        if not start.startswith(MAGIC):
+            return ""
+        import tifffile
+
+        tags = tifffile.TiffFile(opened, is_ome=False).pages[0].tags  # type: ignore[union-attr]
+        found = _sound_tag(tags[GDAL_NODATA]) if GDAL_NODATA in tags else None
+    text = "" if found is None else str(found[3]).strip("\0 ").lower()
+    return text if can_hold(np.dtype(np.float32), text) else ""
 
 
 def read_carried(file: File, *, name: object = None) -> Carried:
@@ -125,8 +159,13 @@ def _sound(profile: Any) -> bytes:
     return profile if sound and profile[36:40] == b"acsp" else b""
 
 
-def _can_hold(dtype: np.dtype, text: str) -> bool:
-    """Return whether a number, written as a text, can be a value of a dtype."""
+def can_hold(dtype: np.dtype, text: str) -> bool:
+    """Return whether a number, written as a text, can be a value of a dtype.
+
+    Args:
+        dtype: The dtype.
+        text: The text; it may be no number.
+    """
     try:
         value = float(text.strip("\0 "))
     except ValueError:

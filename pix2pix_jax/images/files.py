@@ -143,7 +143,7 @@ def read_pixel(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS)
         with contextlib.suppress(InputError), open_tiff_rows(opened, max_pixels) as rows:
             if rows is not None:
                 return Picture(rows.read(0, 1)[:, :1], rows.kind)
-    picture = read_picture(file, name=name, max_pixels=max_pixels)
+    picture = read_picture(file, name=name, max_pixels=max_pixels, nan=True)
     return Picture(picture.pixels[:1, :1], picture.kind)
 
 

@@ -144,16 +144,17 @@ def _translate_whole(
     for numbers in _batches(sizes, batch_size):
         some = [tasks[number] for number in numbers]
         read, failure = read_sources(generator, some, derive=derive, on_error=on_error)
-        results.add([_given(task, image, derive) for task, image in read])
+        no_data = generator.form.written.no_data
+        results.add([_given(task, image, derive, no_data) for task, image in read])
         if failure is not None:
             raise failure
 
 
-def _given(task: Task, image: Image, derive: bool) -> Given:
+def _given(task: Task, image: Image, derive: bool, no_data: str | None) -> Given:
     """Return a task's image for `Results`: a derived one has the network's size, not the file's."""
     # Several sources of different size have been resized to that of the network.
     size = image_files.size_of(task.source) if derive or task.others else None
-    return Given(image, task.source.name, task.target, size, carried_by(task))
+    return Given(image, task.source.name, task.target, size, carried_by(task, no_data))
 
 
 def _batches(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:

@@ -109,9 +109,14 @@ def _is_pair(generator: Generator, path: pathlib.Path) -> bool:
     return width % 2 == 0 and abs(width / height / wanted - 1) < _PAIR_TOLERANCE
 
 
-def carried_by(task: Task) -> Carried:
-    """Return what the result keeps of a task's file: half of an image lies nowhere on Earth."""
-    carried = read_carried(task.source)
+def carried_by(task: Task, no_data: str | None) -> Carried:
+    """Return what the result keeps of a task's file: half of an image lies nowhere on Earth.
+
+    Args:
+        task: The task.
+        no_data: What marks missing pixels in the result, see `Carried.marking`.
+    """
+    carried = read_carried(task.source).marking(no_data)
     return carried if task.side == "whole" else dataclasses.replace(carried, geo=())
 
 

@@ -78,7 +78,7 @@ class _FileTiler:
                 source.size,
                 dtype=stored.dtype,
                 channels=stored.channels,
-                carried=carried_by(task),
+                carried=carried_by(task, stored.no_data),
             )
 
     @contextlib.contextmanager

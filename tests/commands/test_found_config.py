@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from support.image_files import save, save_folders, save_pair
 from support.scripts import refused, run_script
@@ -115,6 +116,31 @@ def test_16_bit_gray_to_float_has_dtypes_and_ranges(tmp_path):
     assert (data.source_dtype, data.source_range) == ("uint16", (0, 4095))
     assert data.target_dtype == "float32"
     assert data.target_range[0] < 0 < 40 < data.target_range[1]
+
+
+def test_pixels_without_data_and_masks_are_found(tmp_path):
+    heights = np.random.default_rng(0).normal(20, 15, (32, 32)).astype(np.float32)
+    marked = np.where(heights > 30, -9999, heights)
+    for number in range(10):
+        source = noise(tmp_path / "A" / f"{number}.tif", 32, 32, 1, dtype=np.float32)
+        image_files.write(source, np.where(heights > 30, np.nan, heights)[..., None])
+        noise(tmp_path / "masks" / f"{number}.png", 32, 32, 1)
+        target = tmp_path / "B" / f"{number}.tif"
+        target.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(target, marked, extratags=[(42113, "s", 0, "-9999 ", True)])
+    config, lines = find(tmp_path)
+    data = config.data
+    assert (data.source_no_data, data.target_no_data, data.mask) == ("nan", "-9999", "masks")
+    assert data.source_range == data.target_range
+    assert -40 < data.target_range[0] < 0 < data.target_range[1] <= 30
+    share = (heights > 30).mean()
+    assert f"{share:.2%} of the pixels without data (nan), not counted" in lines["source"]
+    assert f"{share:.2%} of the pixels without data (-9999), not counted" in lines["target"]
+    assert "the folder masks has one for each pair" in lines["masks"]
+    assert "not used" not in lines["layout"]
+    (tmp_path / "masks" / "3.png").unlink()
+    with pytest.raises(InputError, match="10 pairs of two files, and 9 images that belong to none"):
+        find(tmp_path)
 
 
 def test_few_whole_values_are_class_indices(tmp_path):

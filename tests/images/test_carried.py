@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from pix2pix_jax.images.carried import NOTHING, read_carried
+from pix2pix_jax.images.carried import NOTHING, read_carried, read_no_data
 from pix2pix_jax.images.files import write
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -79,3 +79,13 @@ def test_arrays_and_plain_pictures_carry_nothing():
         file = io.BytesIO()
         save(file)
         assert read_carried(file) == NOTHING
+
+
+def test_a_result_says_what_marks_its_own_missing_pixels(tmp_path):
+    carried = read_carried(geotiff(np.float32)).marking("nan")
+    write(tmp_path / "a.tif", np.zeros((4, 6, 3), np.float32), carried=carried)
+    assert geo_tags(tmp_path / "a.tif")[42113] == "nan"
+    assert read_no_data(tmp_path / "a.tif") == "nan"
+    assert NOTHING.marking("nan") == NOTHING
+    write(tmp_path / "a.png", RGB)
+    assert read_no_data(tmp_path / "a.png") == ""

@@ -1,6 +1,8 @@
 """Where the images of a data set are, and how they form pairs."""
 
+import contextlib
 import dataclasses
+import operator
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -117,6 +119,26 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
     return Layout(
         source, tuple(items), tuple(unpaired), elsewhere, left_out, letters, tuple(missing)
     )
+
+
+def find_mask(root: str | pathlib.Path, names: Names = USUAL) -> str:
+    """Find a folder of masks beside the folders of pairs.
+
+    Args:
+        root: Folder of the data set.
+        names: What its folders are called.
+
+    Returns:
+        `mask` or `masks`, if there is a folder of that name with a file for each pair; '' if not.
+    """
+    for word in ("mask", "masks") if not names.suffixes else ():
+        with contextlib.suppress(InputError):  # of other kinds, or no masks of one split
+            every = find_sides(root, dataclasses.replace(names, mask=word)).values()
+            alone = [match(dataclasses.replace(sides, mask=None)).pairs for sides in every]
+            masked = [match(sides).pairs.keys() for sides in every]
+            if every and all(map(operator.eq, (pairs.keys() for pairs in alone), masked)):
+                return word
+    return ""
 
 
 def letters_of(sides: Mapping[str, Sides]) -> tuple[str, ...]:

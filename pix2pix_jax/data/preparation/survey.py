@@ -1,53 +1,21 @@
 """Find out what a data set is from some of its files: layout, kinds of image, values, sizes."""
 
-import collections
 import dataclasses
 import os
-import statistics
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
 from pix2pix_jax.data.names import Names
 from pix2pix_jax.data.preparation.layout import WHOLE, Item, Layout, find_layout, spread, wide_share
+from pix2pix_jax.data.preparation.side import LOOKED_AT, Side, describe_side
 from pix2pix_jax.data.sources import split_in_halves
-from pix2pix_jax.data.values import Values, measure, merge
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images.label_files import read_labels
-from pix2pix_jax.images.pixels import WITH_ALPHA, Picture, Stored, white
+from pix2pix_jax.images.pixels import Picture
 
 Size = tuple[int, int]
-_LOOKED_AT = 32  # pairs whose pixels are read
 _MEASURED = 256  # pairs whose sizes are read, which needs their headers only
-_LABELLED = 1000  # label maps that are read for their number of classes
-_VOID = 255  # index of pixels without a class
-_MOST_CLASSES = 64  # more values are hardly class indices
-_ROWS = 64  # of an image, in which plain areas are measured
-_SAME = 0.0125  # of the range: about 3 of 255, which JPEG files add to plain areas
 _MIXED = 0.1  # share of files from which a second layout is no accident
-
-
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """What the files of one side hold, as far as they were looked at.
-
-    Attributes:
-        values: The values of its most frequent kind.
-        channels: The number of channels that suits all of them.
-        note: What to say of other kinds among them; '' if there are none.
-        classes: Number of classes if the pixels are class indices; 0 if they are not.
-        plain: Share of pixels that hardly differ from the one to their right; more in drawings,
-            maps and label maps than in photos.
-    """
-
-    values: Values
-    channels: int
-    note: str = ""
-    classes: int = 0
-    plain: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +82,7 @@ def survey(
     if not good:
         raise InputError(f"{root}: none of {len(seen)} files looked at can be used: {unread[0]}")
     sides = tuple(
-        _describe_side(number, [one[number] for one in good], layout, on_error)
+        describe_side(number, [one[number] for one in good], layout, on_error)
         for number in range(len(good[0]))
     )
     unequal = sum(len({one.pixels.shape[:2] for one in pictures}) > 1 for pictures in good)
@@ -165,7 +133,8 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
     def read(item: Item) -> tuple[Picture, ...] | str:
         try:
             pictures = [
-                image_files.read_picture(path, max_pixels=max_pixels) for path in item.paths
+                image_files.read_picture(path, max_pixels=max_pixels, nan=True)
+                for path in item.paths
             ]
             if layout.source == "side_by_side":
                 halves = split_in_halves(pictures[0].pixels, item.paths[0])
@@ -175,7 +144,7 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
         return tuple(pictures)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(read, spread(layout.items, _LOOKED_AT)))
+        return list(pool.map(read, spread(layout.items, LOOKED_AT)))
 
 
 def _sizes(layout: Layout) -> tuple[Size, ...]:
@@ -188,90 +157,6 @@ def _sizes(layout: Layout) -> tuple[Size, ...]:
             continue
         sizes.append((height, width // 2 if layout.source == "side_by_side" else width))
     return tuple(sizes)
-
-
-def _describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_error: str) -> Side:
-    """Say what one side's files hold.
-
-    Raises:
-        InputError: They do not go together.
-    """
-    name = layout.letters[number] if layout.source != "single" else "the images"
-    counts = collections.Counter((one.pixels.shape[-1], str(one.pixels.dtype)) for one in pictures)
-    kinds = ", ".join(f"{count} x {kind} in {n}" for (count, kind), n in counts.most_common())
-    bands = any(one.kind == "bands" for one in pictures)
-    channels = {count for count, _ in counts}
-    if len({dtype for _, dtype in counts}) > 1 or (bands and len(channels) > 1):
-        if on_error == "fail":
-            raise InputError(
-                f"{name}: {kinds} of {len(pictures)} files looked at; all files of a side must be "
-                "of one kind: convert the others, or leave them out with "
-                "--config.data.on_error=skip"
-            )
-        (usual, _), *_ = counts.most_common(1)
-        pictures = [
-            one for one in pictures if (one.pixels.shape[-1], str(one.pixels.dtype)) == usual
-        ]
-        return dataclasses.replace(
-            _describe_side(number, pictures, layout, on_error), note=f"{kinds}; others are skipped"
-        )
-    values = merge(measure(one.pixels) for one in _most_frequent_first(pictures))
-    assert values is not None
-    wanted, note = _choose_channels(pictures, channels, kinds)
-    classes = _count_classes(number, layout) if layout.source == "folders" else 0
-    plain = statistics.fmean(_plain_share(one.pixels) for one in pictures)
-    return Side(values, wanted, note, classes, plain)
-
-
-def _most_frequent_first(pictures: Sequence[Picture]) -> list[Picture]:
-    counts = collections.Counter(one.pixels.shape[-1] for one in pictures)
-    (usual, _), *_ = counts.most_common(1)
-    return sorted(pictures, key=lambda one: one.pixels.shape[-1] != usual)
-
-
-def _choose_channels(
-    pictures: Sequence[Picture], channels: set[int], kinds: str
-) -> tuple[int, str]:
-    """Choose the number of channels for a side, and say what becomes of those with others."""
-    if any(one.kind == "bands" for one in pictures):
-        return min(channels), ""
-    alpha = [one for one in pictures if one.kind in WITH_ALPHA]
-    opaque = all((one.pixels[..., -1] == white(one.pixels.dtype)).all() for one in alpha)
-    colour = any(one.kind in ("RGB", "RGBA") for one in pictures)
-    if len(alpha) == len(pictures) and colour and not opaque:
-        return 4, ""
-    note = f"{kinds} of {len(pictures)} files looked at" if len(channels) > 1 else ""
-    if alpha:
-        note = note or "alpha is opaque everywhere" if opaque else note
-        note += "; what is transparent becomes white" if not opaque else ""
-    elif note:
-        note += "; gray is repeated to RGB"
-    return (3 if colour else 1), note.removeprefix("; ")
-
-
-def _plain_share(image: Stored) -> float:
-    """Return the share of pixels that differ from the one to their right by at most a percent."""
-    rough = image[:: max(image.shape[0] // _ROWS, 1)].astype(np.float32)
-    span = float(np.ptp(rough)) or 1.0
-    if rough.shape[1] < 2:
-        return 1.0
-    return float((np.abs(np.diff(rough, axis=1)).max(axis=-1) <= _SAME * span).mean())
-
-
-def _count_classes(number: int, layout: Layout) -> int:
-    """Count the classes of a side if its files are label maps; 0 if they are not."""
-    found: set[int] = set()
-    for item in spread(layout.items, _LABELLED):
-        try:
-            labels = read_labels(item.paths[number])
-        except InputError:
-            return 0
-        found |= set(np.unique(labels).tolist())
-        classes = found - {_VOID}
-        if classes and (min(classes) < 0 or max(classes) >= _MOST_CLASSES):
-            return 0
-    classes = found - {_VOID}
-    return max(classes) + 1 if len(classes) > 1 else 0
 
 
 def name_of_splits(layout: Layout) -> tuple[str, ...]:
