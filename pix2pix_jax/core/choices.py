@@ -27,7 +27,7 @@ RESIZES = (
 )
 RESIDENCES = ("auto", "copy", "spread")
 ON_FAULT = ("fail", "skip")
-DERIVATIONS = ("gray", "lab", "edges", "blur", "downscale", "mask")
+DERIVATIONS = ("gray", "lab", "edges", "blur", "downscale", "mask", "small")
 JITTER_SIDES = ("source", "target", "both")
 
 GAN_LOSSES = ("hinge", "lsgan", "none", "vanilla", "wgangp")

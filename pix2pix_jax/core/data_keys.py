@@ -15,6 +15,7 @@ from pix2pix_jax.core.rules import (
     Text,
     Whole,
 )
+from pix2pix_jax.core.scales import TARGET_SCALES
 
 _LARGEST_SIDE = 2**15
 _MOST_PAIRS = 10**7
@@ -119,6 +120,11 @@ DATA_KEYS = {
     ),
     "data.load_size": Key(
         (), _size(0, 1, 2), "size that crops are cut from; (): image_size * 286 / 256"
+    ),
+    "data.target_scale": Key(
+        1.0,
+        Number(0.5, 4, values=TARGET_SCALES),
+        "how many times as large the target's sides are as the source's, which has the sizes above",
     ),
     "data.source_channels": Key(
         3,

@@ -72,16 +72,20 @@ class Number:
         high: Largest value.
         open_low: Whether `low` itself is excluded.
         open_high: Whether `high` itself is excluded.
+        values: The only values that it may have; (): all in the range.
     """
 
     low: int | float
     high: int | float
     open_low: bool = False
     open_high: bool = False
+    values: tuple[float, ...] = ()
 
     @property
     def expected(self) -> str:
         """See `Rule`."""
+        if self.values:
+            return f"choose from {', '.join(f'{value:g}' for value in self.values)}"
         left, right = "([", ")]"
         return (
             f"must be a number in {left[not self.open_low]}{self.low:g}, {self.high:g}"
@@ -99,6 +103,8 @@ class Number:
 
     def allows(self, value: Any) -> bool:
         """See `Rule`; nan is in no range."""
+        if self.values:
+            return value in self.values
         above = self.low < value if self.open_low else self.low <= value
         return above and (value < self.high if self.open_high else value <= self.high)
 

@@ -8,6 +8,7 @@ from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import expand
 from pix2pix_jax.core.own_code_files import is_own
+from pix2pix_jax.core.scales import check_halves, multiple_below, step_of
 from pix2pix_jax.core.source_parts import source_parts
 
 # Keys that may hold a path.
@@ -68,7 +69,8 @@ def _load_size(data: ConfigDict) -> tuple[int, int]:
     """Return the height and width that training crops are cut from."""
     if data.load_size:
         return _pair(data.load_size)
-    return automatic_load_size(_pair(data.image_size))
+    size = automatic_load_size(_pair(data.image_size))
+    return multiple_below(size, step_of(data.target_scale))
 
 
 def validate(config: ConfigDict) -> None:
@@ -84,6 +86,8 @@ def validate(config: ConfigDict) -> None:
     """
     for key, value in flatten(config).items():
         keys.check(key, value)
+    for key in ("data.image_size", "data.load_size"):
+        check_halves(key, get(config, key), config.data.target_scale)
     _check_crops(config)
     _check_split(config)
     _check_best_metric(config)

@@ -220,7 +220,7 @@ def finish(x: Float[Array, "n h w c"], *, of_classes: bool) -> Float[Array, "n h
 
 @dataclasses.dataclass(frozen=True)
 class Upsampling:
-    """How a block doubles the sides of an image.
+    """How a block makes an image larger.
 
     Attributes:
         convolve: The convolution.
@@ -242,14 +242,14 @@ class Upsampling:
         )
 
 
-def nearest_conv(x: Array, kernel: Array) -> Array:
+def nearest_conv(x: Array, kernel: Array, *, factor: int = 2) -> Array:
     """Repeat every pixel, then convolve (Odena et al., 2016): no checkerboard."""
-    return conv(jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2), kernel, padding=1)
+    return conv(jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2), kernel, padding=1)
 
 
-def shuffled_conv(x: Array, kernel: Array) -> Array:
-    """Convolve to four times the channels, then shuffle them into pixels (Shi et al., 2016)."""
-    return depth_to_space(conv(x, kernel, padding=1))
+def shuffled_conv(x: Array, kernel: Array, *, factor: int = 2) -> Array:
+    """Convolve to factor^2 times the channels, then shuffle them into pixels (Shi et al., 2016)."""
+    return depth_to_space(conv(x, kernel, padding=1), factor)
 
 
 UPSAMPLINGS = {
@@ -257,3 +257,27 @@ UPSAMPLINGS = {
     "nearest": Upsampling(nearest_conv, 3),
     "pixel_shuffle": Upsampling(shuffled_conv, 3, expansion=4),
 }
+_SHUFFLE_BY_3 = Upsampling(functools.partial(shuffled_conv, factor=3), 3, expansion=9)
+# A shuffled convolution is a transposed one whose stride is the factor (Shi et al., 2016), here
+# with a 9x9 kernel.
+_UPSAMPLINGS_BY_3 = {
+    "transposed": _SHUFFLE_BY_3,
+    "nearest": Upsampling(functools.partial(nearest_conv, factor=3), 3),
+    "pixel_shuffle": _SHUFFLE_BY_3,
+}
+
+
+def extra_upsamplings(scale: float, kind: str, doubling: Upsampling) -> tuple[Upsampling, ...]:
+    """Return what leads from images of the source's size to those of a larger target.
+
+    Args:
+        scale: How many times as large the target is.
+        kind: One of `UPSAMPLINGS`.
+        doubling: How the network doubles its features.
+
+    Returns:
+        The upsamplings in order; none if the target is not larger.
+    """
+    if scale == 3:
+        return (_UPSAMPLINGS_BY_3[kind],)
+    return (doubling,) * max(int(scale) // 2, 0)

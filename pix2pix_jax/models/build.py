@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.core.source_parts import source_depth
 from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS
 from pix2pix_jax.models.discriminators import MultiscaleGAN, PatchGAN, PixelGAN
@@ -20,7 +21,7 @@ from pix2pix_jax.models.initial import Blueprint, Shapes, make_blueprint
 from pix2pix_jax.models.layers import NORMS
 from pix2pix_jax.models.own_networks import check_discriminator, check_generator, refuse_numbers
 from pix2pix_jax.models.resnet import ResNet
-from pix2pix_jax.models.sizes import check_multiple, check_patches, halvings, unet_levels
+from pix2pix_jax.models.sizes import check_multiple, check_patches, unet_levels
 from pix2pix_jax.models.unet import DROPOUT_PLACEMENTS, UNet
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -47,20 +48,6 @@ def _build_hybrid(model: ConfigDict, image_size: tuple[int, int], **shared: Any)
     return Hybrid(blocks=model.blocks, downsamplings=model.downsamplings, **shared)
 
 
-def size_multiple(model: ConfigDict, image_size: tuple[int, int]) -> int:
-    """Return what the sides of an image must be multiples of to fit the generator.
-
-    Args:
-        model: The section `model` of a configuration.
-        image_size: Height and width that it is trained with, which decide the levels of a U-Net.
-    """
-    if model.generator == "unet":
-        return 2 ** unet_levels(model.levels, image_size)
-    if is_own(model.generator):  # nothing is known but that it takes this size
-        return 2 ** halvings(image_size)
-    return 2**model.downsamplings if model.generator == "hybrid" else 4
-
-
 GENERATORS = {"unet": _build_unet, "resnet": _build_resnet, "hybrid": _build_hybrid}
 
 
@@ -72,17 +59,19 @@ def build_generator(
     of_classes: bool = False,
     axis_name: str | None = None,
     numbers: int = 0,
+    scale: float = 1.0,
     code: OwnCode = NO_OWN_CODE,
 ) -> nn.Module:
     """Build the generator from the config's `model` section.
 
     Args:
         model: The section `model` of a configuration.
-        image_size: Height and width of the images.
+        image_size: Height and width of the sources.
         out_channels: Channels of the target.
         of_classes: Whether these are classes; own networks see to that themselves.
         axis_name: Mapped axis over the devices in training; None for inference.
         numbers: How many numbers beside the image it takes.
+        scale: How many times as large as a source its result is.
         code: Loads own code.
 
     Returns:
@@ -111,9 +100,15 @@ def build_generator(
         "axis_name": axis_name,
     }
     if not is_own(name):
-        return GENERATORS[name](model, image_size, of_classes=of_classes, numbers=numbers, **shared)
+        mine = {"of_classes": of_classes, "numbers": numbers, "scale": scale}
+        return GENERATORS[name](model, image_size, **mine, **shared)
     refuse_numbers("model.generator", name, numbers)
-    own = {"image_size": image_size, "levels": model.levels, "blocks": model.blocks}
+    own = {
+        "image_size": image_size,
+        "levels": model.levels,
+        "blocks": model.blocks,
+        "scale": scale,
+    }
     return code.build(name, "model.generator", shared | own, nn.Module)
 
 
@@ -194,7 +189,8 @@ class Networks:
         discriminator: The discriminator; None if there is none (`loss.gan='none'`).
         source_shape: Height, width and channels of a source as the networks see it; if sources are
             class indices, it has one channel for each class.
-        target_shape: Height, width and channels of a target.
+        target_shape: Height, width and channels of a target. The discriminator sees sources at
+            this size, too.
     """
 
     generator: nn.Module
@@ -212,8 +208,13 @@ class Networks:
         """The discriminator's variables before they have values; None without one."""
         if self.discriminator is None:
             return None
-        images = (1, *self.source_shape), (1, *self.target_shape)
+        images = (1, *self.judged_source_shape), (1, *self.target_shape)
         return make_blueprint(self.discriminator, *images)
+
+    @property
+    def judged_source_shape(self) -> Shape:
+        """Height, width and channels of a source as the discriminator sees it."""
+        return (*self.target_shape[:2], self.source_shape[2])
 
     @property
     def generator_shapes(self) -> Shapes:
@@ -251,9 +252,9 @@ def build_networks(
         InputError: See `build_generator` and `build_discriminator`; or an own network does not
             return what a step needs.
     """
-    size = data.image_size
+    size, scale = data.image_size, data.target_scale
+    target_size = scaled(size, scale)
     shared: dict[str, Any] = {
-        "image_size": size,
         "axis_name": axis_name,
         "numbers": len(data.condition_names),
         "code": code,
@@ -261,14 +262,19 @@ def build_networks(
     target_channels = data.target_classes or data.target_channels
     of_classes = data.target_classes > 0
     generator = build_generator(
-        model, out_channels=target_channels, of_classes=of_classes, **shared
+        model,
+        image_size=size,
+        out_channels=target_channels,
+        of_classes=of_classes,
+        scale=scale,
+        **shared,
     )
-    discriminator = build_discriminator(model, **shared) if adversarial else None
+    discriminate = partial(build_discriminator, model, image_size=target_size, **shared)
     networks = Networks(
         generator,
-        discriminator,
+        discriminate() if adversarial else None,
         source_shape=(*size, source_depth(data)),
-        target_shape=(*size, target_channels),
+        target_shape=(*target_size, target_channels),
     )
     if axis_name is None:  # batch norm over devices cannot be traced without them
         _check_own(model, networks, code)
@@ -277,10 +283,12 @@ def build_networks(
 
 def _check_own(model: ConfigDict, networks: Networks, code: OwnCode) -> None:
     """Raise InputError if an own network does not return what a step needs."""
-    shapes = {"source_shape": networks.source_shape, "target_shape": networks.target_shape}
+    source, target = networks.source_shape, networks.target_shape
     if is_own(model.generator):
+        shapes = {"source_shape": source, "target_shape": target}
         check_generator(networks.generator, model.generator, code, **shapes)
     if is_own(model.discriminator) and networks.discriminator is not None:
+        shapes = {"source_shape": networks.judged_source_shape, "target_shape": target}
         check_discriminator(networks.discriminator, model.discriminator, code, **shapes)
 
 

@@ -161,15 +161,16 @@ def _transposed_conv_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Ar
 _transposed_conv.defvjp(_transposed_conv_forward, _transposed_conv_backward)
 
 
-def depth_to_space(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
-    """Spread four channels over the pixels of a grid twice as fine (Shi et al., 2016).
+def depth_to_space(x: Float[Array, "n h w c"], factor: int = 2) -> Float[Array, "n h2 w2 d"]:
+    """Spread channels over the pixels of a grid `factor` times as fine (Shi et al., 2016).
 
     Args:
-        x: Features; channel (2 * i + j) * d + k belongs to row i and column j of a 2x2 block.
+        x: Features; channel (factor * i + j) * d + k belongs to row i and column j of a block.
+        factor: Sides of a block of pixels.
 
     Returns:
-        Features of (2 * h) x (2 * w) with a quarter of the channels.
+        Features of (factor * h) x (factor * w), with one channel for factor^2 channels.
     """
     n, h, w, c = x.shape
-    blocks = x.reshape(n, h, w, 2, 2, c // 4)
-    return jnp.swapaxes(blocks, 2, 3).reshape(n, 2 * h, 2 * w, c // 4)
+    blocks = x.reshape(n, h, w, factor, factor, c // factor**2)
+    return jnp.swapaxes(blocks, 2, 3).reshape(n, factor * h, factor * w, c // factor**2)

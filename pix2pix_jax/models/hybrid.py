@@ -6,7 +6,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, finish, leaky_relu
+from pix2pix_jax.models.blocks import (
+    ACTIVATIONS,
+    UPSAMPLINGS,
+    block_of,
+    extra_upsamplings,
+    finish,
+    leaky_relu,
+)
 from pix2pix_jax.models.conditioning import embed
 from pix2pix_jax.models.convolutions import conv, down_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
@@ -36,6 +43,7 @@ class Hybrid(nn.Module):
         of_classes: Whether the output's channels are classes: their shares add up to 1.
         numbers: How many numbers beside the image it takes; they scale and shift the
             features of residual blocks and decoder (FiLM).
+        scale: As for `ResNet`.
     """
 
     out_channels: int = 3
@@ -51,6 +59,7 @@ class Hybrid(nn.Module):
     axis_name: str | None = None
     of_classes: bool = False
     numbers: int = 0
+    scale: float = 1.0
 
     @nn.compact
     def __call__(
@@ -60,7 +69,7 @@ class Hybrid(nn.Module):
         train: bool,
         dropout_keys: DropoutKeys = None,
         condition: Float[Array, "n k"] | None = None,
-    ) -> Float[Array, "n h w out"]:
+    ) -> Float[Array, "n h2 w2 out"]:
         """Translate images; arguments and result as in `UNet`."""
         steps = range(self.downsamplings + 1)
         widths = [self.base_features * min(2**step, 8) for step in steps]
@@ -68,7 +77,8 @@ class Hybrid(nn.Module):
         block = block_of(self, train=train)
         same = partial(block, convolve=partial(conv, padding=1), kernel_size=3)
         down = partial(block, convolve=down_conv, after=leaky_relu)
-        up = UPSAMPLINGS[self.upsample].bind(partial(block, after=activation))
+        decode, doubling = partial(block, after=activation), UPSAMPLINGS[self.upsample]
+        up = doubling.bind(decode)
 
         embedded = embed(self.numbers, condition, source.shape[0])
         x = same(widths[0], after=leaky_relu, name="first")(source)
@@ -78,7 +88,9 @@ class Hybrid(nn.Module):
             y = same(widths[-1], after=activation, name=f"block_{number}_0")(x, embedded)
             y = dropout(y, self.dropout, dropout_keys, number)
             x = x + same(widths[-1], name=f"block_{number}_1")(y, embedded)
-        for number, width in enumerate(widths[-2::-1]):
+        for number, width in enumerate(widths[-2:0:-1] if self.scale < 1 else widths[-2::-1]):
             x = up(width, name=f"up_{number}")(x, embedded)
+        for number, further in enumerate(extra_upsamplings(self.scale, self.upsample, doubling)):
+            x = further.bind(decode)(widths[0], name=f"extra_{number}")(x, embedded)
         x = same(self.out_channels, norm="none", use_bias=True, name="last")(x)
         return finish(x, of_classes=self.of_classes)

@@ -29,8 +29,8 @@ def receptive_radius(generator: nn.Module) -> int | None:
         generator: The network.
 
     Returns:
-        The distance in rows or columns, the larger one where the two sides differ; None for own
-        networks, of whose layers nothing is known.
+        The distance in rows or columns of the source, the larger one where the two sides differ;
+        None for own networks, of whose layers nothing is known.
     """
     if isinstance(generator, UNet):
         seen, unit = _of_unet(generator), 2**generator.levels
@@ -40,9 +40,12 @@ def receptive_radius(generator: nn.Module) -> int | None:
         seen, unit = _chain(_of_hybrid(generator)), 2**generator.downsamplings
     else:
         return None
-    rows = np.arange(unit)  # the others are the same again
+    rows = np.arange(int(unit * generator.scale))  # the others are the same again
     first, last = seen((rows, rows))
-    return int(max((rows - first).max(), (last - rows).max()))
+    # The rows of the source that lie where each row of the result does.
+    top = rows // generator.scale
+    bottom = (rows + 1) / generator.scale - 1
+    return int(max((top - first).max(), (last - np.ceil(bottom)).max()))
 
 
 def _same(size: int) -> Layer:
@@ -61,12 +64,21 @@ def _down_3(rows: Interval) -> Interval:
 
 
 def _up(kind: str, size: int = 4) -> Layer:
-    """Return an upsampling, one of `blocks.UPSAMPLINGS`; `size` is that of a transposed kernel."""
+    """Return a doubling, one of `blocks.UPSAMPLINGS`; `size` is that of a transposed kernel."""
     if kind == "pixel_shuffle":
         return lambda rows: (rows[0] // 2 - 1, rows[1] // 2 + 1)
     if kind == "transposed" and size == 3:
         return lambda rows: (rows[0] // 2, (rows[1] + 1) // 2)
     return lambda rows: ((rows[0] - 1) // 2, (rows[1] + 1) // 2)
+
+
+def _extra(scale: float, kind: str, doubling: Layer) -> list[Layer]:
+    """Return the layers of `blocks.extra_upsamplings`."""
+    if scale != 3:
+        return [doubling] * (int(scale) // 2)
+    if kind == "nearest":
+        return [lambda rows: ((rows[0] - 1) // 3, (rows[1] + 1) // 3)]
+    return [lambda rows: (rows[0] // 3 - 1, rows[1] // 3 + 1)]
 
 
 def _chain(layers: Sequence[Layer]) -> Layer:
@@ -82,11 +94,13 @@ def _chain(layers: Sequence[Layer]) -> Layer:
 
 def _of_unet(network: UNet) -> Layer:
     up = _up(network.upsample)
+    extra = _chain(_extra(network.scale, network.upsample, up))
 
     def seen(rows: Interval) -> Interval:
-        found: list[Interval] = []
+        rows = extra(rows)
+        found = [rows] if network.scale > 1 and network.unet_skips else []
         for level in range(1, network.levels + 1):
-            rows = up(rows)
+            rows = _same(3)(rows) if network.scale < 1 and level == 1 else up(rows)
             if network.unet_skips or level == network.levels:
                 found.append(_chain([_down_4] * level)(rows))
         firsts, lasts = zip(*found, strict=True)
@@ -98,10 +112,14 @@ def _of_unet(network: UNet) -> Layer:
 def _of_resnet(network: ResNet) -> list[Layer]:
     up = _up(network.upsample, size=3)
     blocks = [_same(3)] * (2 * network.blocks)
-    return [_same(7), _down_3, _down_3, *blocks, up, up, _same(7)]
+    ups = [up] * (1 if network.scale < 1 else 2)
+    extra = _extra(network.scale, network.upsample, up)
+    return [_same(7), _down_3, _down_3, *blocks, *ups, *extra, _same(7)]
 
 
 def _of_hybrid(network: Hybrid) -> list[Layer]:
     blocks = [_same(3)] * (2 * network.blocks)
-    ups = [_up(network.upsample)] * network.downsamplings
-    return [_same(3), *[_down_4] * network.downsamplings, *blocks, *ups, _same(3)]
+    up, downs = _up(network.upsample), network.downsamplings
+    ups = [up] * (downs - 1 if network.scale < 1 else downs)
+    extra = _extra(network.scale, network.upsample, up)
+    return [_same(3), *[_down_4] * downs, *blocks, *ups, *extra, _same(3)]

@@ -6,7 +6,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, Upsampling, block_of, finish
+from pix2pix_jax.models.blocks import (
+    ACTIVATIONS,
+    UPSAMPLINGS,
+    Upsampling,
+    block_of,
+    extra_upsamplings,
+    finish,
+)
 from pix2pix_jax.models.conditioning import embed
 from pix2pix_jax.models.convolutions import conv, up_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
@@ -39,6 +46,8 @@ class ResNet(nn.Module):
         of_classes: Whether the output's channels are classes: their shares add up to 1.
         numbers: How many numbers beside the image it takes; they scale and shift the
             features of residual blocks and decoder (FiLM).
+        scale: How many times as large as the source the result is, one of
+            `core.scales.TARGET_SCALES`: by one or two upsamplings more, or by one less.
     """
 
     out_channels: int = 3
@@ -53,6 +62,7 @@ class ResNet(nn.Module):
     axis_name: str | None = None
     of_classes: bool = False
     numbers: int = 0
+    scale: float = 1.0
 
     @nn.compact
     def __call__(
@@ -62,16 +72,17 @@ class ResNet(nn.Module):
         train: bool,
         dropout_keys: DropoutKeys = None,
         condition: Float[Array, "n k"] | None = None,
-    ) -> Float[Array, "n h w out"]:
+    ) -> Float[Array, "n h2 w2 out"]:
         """Translate images; arguments and result as in `UNet`."""
         width, activation = self.base_features, ACTIVATIONS[self.activation]
         block = block_of(self, train=train)
         down = partial(block, convolve=partial(conv, stride=2, padding=1), kernel_size=3)
         same = partial(block, convolve=reflect_conv, kernel_size=3)
         # In the reference, transposed kernels are 3x3 here, but 4x4 in the U-Net.
-        upsampling = UPSAMPLINGS[self.upsample]
-        upsampling = Upsampling(up_conv, 3) if upsampling.convolve is up_conv else upsampling
-        up = upsampling.bind(partial(block, after=activation))
+        doubling = UPSAMPLINGS[self.upsample]
+        doubling = Upsampling(up_conv, 3) if doubling.convolve is up_conv else doubling
+        decode = partial(block, after=activation)
+        up = doubling.bind(decode)
 
         embedded = embed(self.numbers, condition, source.shape[0])
         x = same(width, kernel_size=7, after=activation, name="first")(source)
@@ -82,6 +93,9 @@ class ResNet(nn.Module):
             y = dropout(y, self.dropout, dropout_keys, number)
             x = x + same(4 * width, name=f"block_{number}_1")(y, embedded)
         x = up(2 * width, name="up_0")(x, embedded)
-        x = up(width, name="up_1")(x, embedded)
+        if self.scale >= 1:
+            x = up(width, name="up_1")(x, embedded)
+        for number, further in enumerate(extra_upsamplings(self.scale, self.upsample, doubling)):
+            x = further.bind(decode)(width, name=f"extra_{number}")(x, embedded)
         x = same(self.out_channels, kernel_size=7, norm="none", use_bias=True, name="last")(x)
         return finish(x, of_classes=self.of_classes)

@@ -1,6 +1,9 @@
 """Which image sizes fit which network."""
 
+from ml_collections import ConfigDict
+
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.own_code_files import is_own
 
 # A U-Net with fewer levels sees too little of an image.
 _LEAST_AUTOMATIC_LEVELS = 4
@@ -39,6 +42,20 @@ def unet_levels(levels: int, image_size: tuple[int, int]) -> int:
     )
 
 
+def size_multiple(model: ConfigDict, image_size: tuple[int, int]) -> int:
+    """Return what the sides of an image must be multiples of to fit the generator.
+
+    Args:
+        model: The section `model` of a configuration.
+        image_size: Height and width that it is trained with, which decide the levels of a U-Net.
+    """
+    if model.generator == "unet":
+        return 2 ** unet_levels(model.levels, image_size)
+    if is_own(model.generator):  # nothing is known but that it takes this size
+        return 2 ** halvings(image_size)
+    return 2**model.downsamplings if model.generator == "hybrid" else 4
+
+
 def _sizes_around(size: tuple[int, int], unit: int) -> list[tuple[int, ...]]:
     """Return the nearest sizes that are multiples of `unit`, below (if possible) and above."""
     below = tuple(max(side // unit, 1) * unit for side in size)
@@ -71,7 +88,7 @@ def check_patches(layers: int, scales: int, size: tuple[int, int]) -> None:
     Args:
         layers: Strided layers.
         scales: Scales, each half the size of the one before.
-        size: Height and width of the images.
+        size: Height and width of the targets.
     """
     # Two layers of stride 1 follow, each of which takes off one pixel; halving rounds up.
     least = 2 ** (scales - 1) * (3 * 2**layers - 1) + 1
@@ -79,5 +96,6 @@ def check_patches(layers: int, scales: int, size: tuple[int, int]) -> None:
         keys = f"model.discriminator_layers={layers}"
         keys += f", model.discriminator_scales={scales}" if scales > 1 else ""
         raise InputError(
-            f"{keys}, data.image_size={size}: no patch is left; sides must be at least {least}"
+            f"{keys}, data.image_size * data.target_scale={size}: no patch is left; sides must be "
+            f"at least {least}"
         )

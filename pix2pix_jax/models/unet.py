@@ -1,14 +1,22 @@
 """The U-Net generator (Isola et al., 2017, section 3.2.1 and appendix 6.1.1)."""
 
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pix2pix_jax.models.blocks import ACTIVATIONS, UPSAMPLINGS, block_of, finish, leaky_relu
+from pix2pix_jax.models.blocks import (
+    ACTIVATIONS,
+    UPSAMPLINGS,
+    block_of,
+    extra_upsamplings,
+    finish,
+    leaky_relu,
+)
 from pix2pix_jax.models.conditioning import embed
-from pix2pix_jax.models.convolutions import down_conv
+from pix2pix_jax.models.convolutions import conv, down_conv
 from pix2pix_jax.models.layers import DropoutKeys, Dtype, dropout
 
 DROPOUT_PLACEMENTS = ("paper", "reference")
@@ -55,6 +63,10 @@ class UNet(nn.Module):
         of_classes: Whether the output's channels are classes: their shares add up to 1.
         numbers: How many numbers beside the image it takes; they scale and shift the
             decoder's features (FiLM).
+        scale: How many times as large as the source the result is, one of
+            `core.scales.TARGET_SCALES`. A larger one has one or two levels more at its end, the
+            first of which has a skip connection from the source itself; for a smaller one, the
+            last level does not double the sides.
     """
 
     out_channels: int = 3
@@ -71,6 +83,7 @@ class UNet(nn.Module):
     axis_name: str | None = None
     of_classes: bool = False
     numbers: int = 0
+    scale: float = 1.0
 
     @nn.compact
     def __call__(
@@ -80,7 +93,7 @@ class UNet(nn.Module):
         train: bool,
         dropout_keys: DropoutKeys = None,
         condition: Float[Array, "n k"] | None = None,
-    ) -> Float[Array, "n h w out"]:
+    ) -> Float[Array, "n h2 w2 out"]:
         """Translate images.
 
         Args:
@@ -90,7 +103,7 @@ class UNet(nn.Module):
             condition: Normalised numbers of each example; None: see `conditioning.embed`.
 
         Returns:
-            Images in [-1, 1], float32.
+            Images in [-1, 1], float32, `scale` times as large.
         """
         widths = [self.base_features * min(2**level, 8) for level in range(self.levels)]
         innermost = self.levels - 1
@@ -98,7 +111,10 @@ class UNet(nn.Module):
         encoder_activation = leaky_relu if self.activation == "relu" else decoder_activation
         block = block_of(self, train=train)
         down = partial(block, convolve=down_conv)
-        up = UPSAMPLINGS[self.upsample].bind(partial(block, before=decoder_activation))
+        decode = partial(block, before=decoder_activation)
+        doubling = UPSAMPLINGS[self.upsample]
+        up = doubling.bind(decode)
+        last: dict[str, Any] = {"features": self.out_channels, "norm": "none", "use_bias": True}
 
         embedded = embed(self.numbers, condition, source.shape[0])
         x = down(widths[0], norm="none", name="down_0")(source)
@@ -112,5 +128,14 @@ class UNet(nn.Module):
             x = up(widths[level - 1], name=f"up_{level}")(x, embedded)
             x = dropout(x, self.dropout, dropout_keys, level) if level in dropping else x
             x = jnp.concatenate([skips[level - 1], x], axis=-1) if self.unet_skips else x
-        x = up(self.out_channels, norm="none", use_bias=True, name="up_0")(x)
+        if self.scale < 1:
+            x = decode(**last, convolve=partial(conv, padding=1), kernel_size=3, name="up_0")(x)
+        elif extra := extra_upsamplings(self.scale, self.upsample, doubling):
+            x = up(widths[0], name="up_0")(x, embedded)
+            x = jnp.concatenate([source.astype(x.dtype), x], axis=-1) if self.unet_skips else x
+            for number, further in enumerate(extra[:-1]):
+                x = further.bind(decode)(widths[0], name=f"extra_{number}")(x, embedded)
+            x = extra[-1].bind(decode)(**last, name=f"extra_{len(extra) - 1}")(x)
+        else:
+            x = up(**last, name="up_0")(x)
         return finish(x, of_classes=self.of_classes)

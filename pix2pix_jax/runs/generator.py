@@ -16,7 +16,8 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import USUAL, Exactness, exactness_of
 from pix2pix_jax.data.numbers import Numbers, numbers_of
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
-from pix2pix_jax.models.build import Networks, size_multiple
+from pix2pix_jax.models.build import Networks
+from pix2pix_jax.models.sizes import size_multiple
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.kept import Kept, open_kept
@@ -30,7 +31,7 @@ class Generator:
     Attributes:
         module: The network, built without an axis name.
         variables: `params` and `batch_stats`.
-        image_size: Height and width of its training images.
+        image_size: Height and width of its training sources.
         form: How sources and targets are stored.
         seed: Seed of dropout in mode `paper`.
         step: Training step of the weights.
@@ -120,7 +121,7 @@ class Generator:
             mode: `paper` or `deterministic`.
 
         Returns:
-            The image, of the same height and width; in a notebook it shows itself.
+            The image, as `translate` returns it; in a notebook it shows itself.
 
         Raises:
             InputError: As `translate`.

@@ -5,7 +5,8 @@ import pytest
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
-from pix2pix_jax.models.build import build_networks, size_multiple
+from pix2pix_jax.models.build import build_networks
+from pix2pix_jax.models.sizes import size_multiple
 
 NETWORK = """import flax.linen as nn
 import jax.numpy as jnp

@@ -13,7 +13,8 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.configured_format import build_format
 from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.models.build import build_generator, size_multiple
+from pix2pix_jax.models.build import build_generator
+from pix2pix_jax.models.sizes import size_multiple
 from pix2pix_jax.runs import image_memory, results
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.image_folders import translate_folder

@@ -12,7 +12,8 @@ from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
 from pix2pix_jax.images.encoding import PHOTO, Encoding
-from pix2pix_jax.models.build import build_generator, size_multiple
+from pix2pix_jax.models.build import build_generator
+from pix2pix_jax.models.sizes import size_multiple
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.image_folders import plan_outputs, translate_folder, translate_split
