@@ -206,7 +206,9 @@ def add_converters(add: Callable[..., cli.Parser]) -> None:
     parser.add_argument(
         "root", metavar="ROOT", type=cli.filled_path, help="folder of the images; splits are kept"
     )
-    parser.add_argument("--kind", required=True, choices=DERIVATIONS, help="as derive.kind")
+    # Both sides of "small" are one image until data.target_scale makes them differ in size.
+    kinds = [kind for kind in DERIVATIONS if kind != "small"]
+    parser.add_argument("--kind", required=True, choices=kinds, help="as derive.kind")
     parser.add_argument("--layout", default=convert.LAYOUTS[0], choices=convert.LAYOUTS)
     cli.add_limit_flag(parser, MAX_PIXELS, str(MAX_PIXELS))
     for field in dataclasses.fields(Derivation):

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from pix2pix_jax.core.choices import JITTER_SIDES
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
-from pix2pix_jax.core.own_code_trace import describe, trace
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.jitter import (
     coloured_parts,
     cut_out,
@@ -25,8 +25,10 @@ from pix2pix_jax.data.jitter import (
     jitter_colours,
     jitter_parts,
 )
+from pix2pix_jax.data.own_augmentations import apply_own, load_own
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.warps import NO_WARP, Crisp, Warp, crisp_channels
+from pix2pix_jax.images.scaling import at_size
 
 _QUARTER_TURNS = tuple(functools.partial(jnp.rot90, k=turns) for turns in range(4))
 # Keys of the section `augment` that are applied here.
@@ -41,7 +43,6 @@ _ON_DEVICE = (
 # Numbers of the draws, for `fold_in`. Crop and flip use the two keys of `split`, which equal those
 # of `fold_in` with 0 and 1.
 _VERTICAL_FLIP, _ROTATION = 2, 3  # 4 to 7: `jitter`; from 2**31: `warps`
-_OWN = 8  # number of the first own augmentation's draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Augmentation:
     """How training pairs are augmented. What is off costs nothing and draws no numbers.
 
     Attributes:
-        image_size: Height and width of the random crop of each pair; there is none if the images
-            have this size.
+        image_size: Height and width of the random crop of each source; there is none if the
+            images have this size.
         flip: Whether to mirror pairs left to right with probability 1/2.
         vertical_flip: Whether to mirror pairs top to bottom with probability 1/2.
         rotate: Whether to rotate pairs by 0, 90, 180 or 270 degrees, each with probability 1/4;
@@ -61,6 +62,7 @@ class Augmentation:
         cutout: Side of a square hole in the source, as a share of its shorter side, in [0, 1), at
             least one pixel; 0 for none.
         warp: Affine and elastic changes.
+        scale: How many times as large as sources targets are, see `core.scales`.
 
     Raises:
         InputError: A value is out of its range, or `rotate` is on with an `image_size` that is not
@@ -75,6 +77,7 @@ class Augmentation:
     jitter_side: str = "source"
     cutout: float = 0.0
     warp: Warp = NO_WARP
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -104,21 +107,27 @@ class Examples(NamedTuple):
     """Training examples as the networks see them.
 
     Attributes:
-        source: Sources in [-1, 1].
+        source: Sources in [-1, 1], which may differ in size from all others.
         target: Targets in [-1, 1].
         weight: How much each pixel counts, in [0, 1]; None: all count alike.
         condition: Normalised numbers beside the images; None: there are none.
     """
 
     source: Float[Array, "n h w c"]
-    target: Float[Array, "n h w d"]
-    weight: Float[Array, "n h w 1"] | None = None
+    target: Float[Array, "n h2 w2 d"]
+    weight: Float[Array, "n h2 w2 1"] | None = None
     condition: Float[Array, "n k"] | None = None
 
     @property
     def beside(self) -> dict[str, Array]:
         """Keyword arguments of the networks, beside images: none without numbers."""
         return {} if self.condition is None else {"condition": self.condition}
+
+    @property
+    def judged_source(self) -> Float[Array, "n h2 w2 c"]:
+        """Sources at the size of targets, as the discriminator sees them."""
+        height, width = self.target.shape[1:3]
+        return at_size(self.source, (height, width))
 
     def kept(self, image: Float[Array, "n h w d"]) -> Float[Array, "n h w d"]:
         """Return an image whose pixels fade to 0, mid-gray, as far as they do not count."""
@@ -128,7 +137,7 @@ class Examples(NamedTuple):
 def augment(
     keys: Key[Array, " n"],
     source: Real[Array, "n h w c"],
-    target: Real[Array, "n h w d"],
+    target: Real[Array, "n h2 w2 d"],
     *,
     options: Augmentation,
     encode_source: Callable[[Array], Array],
@@ -158,11 +167,12 @@ def augment(
         weigh: Says how much each pixel of stored pairs counts, see `PairFormat.weight`.
 
     Returns:
-        Sources and targets of `options.image_size` in [-1, 1].
+        Sources of `options.image_size`, and their targets, in [-1, 1].
     """
     # The two sides draw separately: the same keys give the same draws.
     move_source, move_target = (
-        jax.vmap(functools.partial(_move, options=options, nearest=nearest)) for nearest in crisp
+        jax.vmap(functools.partial(_move, options=options, nearest=nearest, scale=scale))
+        for nearest, scale in zip(crisp, (1.0, options.scale), strict=True)
     )
     jitter = jax.vmap(functools.partial(jitter_colours, strengths=options.color_jitter))
     source, target = move_source(keys, source), move_target(keys, target)
@@ -175,21 +185,36 @@ def augment(
     if options.cutout:
         source = jax.vmap(functools.partial(cut_out, share=options.cutout))(keys, source)
     for number, function in enumerate(own):
-        source, target = _apply_own(number, function, keys, source, target)
+        source, target = apply_own(number, function, keys, source, target)
     return Examples(source, target, weight)
 
 
 def _move(
-    key: Key[Array, ""], image: Real[Array, "h w c"], options: Augmentation, nearest: Crisp
+    key: Key[Array, ""],
+    image: Real[Array, "h w c"],
+    options: Augmentation,
+    nearest: Crisp,
+    scale: float,
 ) -> Real[Array, "h2 w2 c"]:
-    """Warp, crop, mirror and rotate an image; a key moves images of one size in the same way."""
+    """Warp, crop, mirror and rotate an image; a key moves both sides in the same way.
+
+    Args:
+        key: The example's key.
+        image: An image as stored.
+        options: What to do.
+        nearest: See `Warp.apply`.
+        scale: How many times as large as the source the image is.
+    """
     if options.warp.on:
-        image = options.warp.apply(key, image, nearest=nearest)
+        image = options.warp.apply(key, image, nearest=nearest, scale=scale)
     crop_key, flip_key = jax.random.split(key)
-    if image.shape[:2] != options.image_size:
-        spare = jnp.array(image.shape[:2]) - jnp.array(options.image_size)
-        top, left = jax.random.randint(crop_key, (2,), 0, spare + 1)
-        image = lax.dynamic_slice(image, (top, left, 0), (*options.image_size, image.shape[-1]))
+    size = scaled(options.image_size, scale)
+    if image.shape[:2] != size:
+        # Drawn in pixels of the coarser side, so that both sides begin at a whole pixel.
+        step = round(scale / min(options.scale, 1))
+        places = [image.shape[axis] // step - size[axis] // step + 1 for axis in range(2)]
+        top, left = jax.random.randint(crop_key, (2,), 0, jnp.array(places)) * step
+        image = lax.dynamic_slice(image, (top, left, 0), (*size, image.shape[-1]))
     if options.flip:
         image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
     if options.vertical_flip:
@@ -216,7 +241,7 @@ def build_augment(
     Args:
         section: The section `augment` of a configuration.
         form: The format of the pairs.
-        image_size: Height and width that the networks see.
+        image_size: Height and width of the sources that the networks see.
         code: What may run of own code.
 
     Returns:
@@ -227,7 +252,7 @@ def build_augment(
     """
     chosen = {name: section[name] for name in _ON_DEVICE}
     warp = Warp(section.affine, section.elastic)
-    options = Augmentation(image_size=image_size, warp=warp, **chosen)
+    options = Augmentation(image_size=image_size, warp=warp, scale=form.scale, **chosen)
     parts = form.source.parts
     if options.jitters("source") and not any(map(has_colours, parts)):
         classes = ",".join(str(part.classes) for part in parts)
@@ -247,7 +272,7 @@ def build_augment(
             "data.source_no_data, data.target_no_data): own code may move pixels, and their "
             "weights would stay where they are; set augment.extra=()"
         )
-    own = tuple(_load_own(reference, form, image_size, code) for reference in section.extra)
+    own = tuple(load_own(reference, form, image_size, code) for reference in section.extra)
     return functools.partial(
         augment,
         options=options,
@@ -258,40 +283,3 @@ def build_augment(
         own=own,
         weigh=form.weight,
     )
-
-
-def _load_own(
-    reference: str, form: PairFormat, image_size: tuple[int, int], code: OwnCode
-) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
-    """Load an own augmentation, and check that it keeps shapes and types.
-
-    Raises:
-        InputError: It does not.
-    """
-    key, names = "augment.extra", ("key", "source", "target")
-    function = code.function(reference, key, *names)
-    call = f"{reference.rpartition(':')[2]}({', '.join(names)})"
-    pair = tuple(
-        jax.ShapeDtypeStruct((*image_size, side.depth), jnp.float32)
-        for side in (form.source, form.target)
-    )
-    found = trace(code, key, reference, call, function, jax.random.key(0), *pair)
-    if describe(tuple(found) if isinstance(found, list) else found) != describe(pair):
-        raise InputError(
-            f"{key}={reference!r}: called as {call}; it returns {describe(found)}, expected "
-            f"{describe(pair)}"
-        )
-    return function
-
-
-def _apply_own(
-    number: int,
-    function: Callable[[Array, Array, Array], tuple[Array, Array]],
-    keys: Key[Array, " n"],
-    source: Float[Array, "n h w c"],
-    target: Float[Array, "n h w d"],
-) -> tuple[Float[Array, "n h w c"], Float[Array, "n h w d"]]:
-    """Apply an own augmentation to each example, with a key of its own."""
-    own_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, _OWN + number)
-    source, target = jax.vmap(function)(own_keys, source, target)
-    return source, target

@@ -148,10 +148,10 @@ def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarr
         most: Largest number of streamed pairs to read, evenly spread.
 
     Returns:
-        Mean in [-1, 1] of the pixels that hold data, float32, with the size and depth that the
-        networks see; 0 where none does. It is computed at the pairs' own size and then resized:
-        both are linear, so the order matters only for rounding. Pairs that differ in size are
-        centre-cropped.
+        Mean in [-1, 1] of the pixels that hold data, float32, with the size and depth of the
+        targets that the networks see; 0 where none does. It is computed at the pairs' own size
+        and then resized: both are linear, so the order matters only for rounding. Pairs that
+        differ in size are centre-cropped.
     """
     if pairs.form.weighs:
         return _weighted_mean_target(pairs, workers, most)
@@ -165,7 +165,7 @@ def mean_target(pairs: Pairs, *, workers: int = 1, most: int = 2000) -> np.ndarr
             if side.classes:  # the mean of indices means nothing, that of shares does
                 target = np.asarray(side.to_network(target))
             mean = mean + target.sum(axis=0, dtype=np.float64) / len(chosen)
-    mean = images.resize(mean.astype(np.float32), pairs.size)
+    mean = images.resize(mean.astype(np.float32), pairs.target_size)
     return mean if side.classes else np.asarray(side.to_network(mean))
 
 
@@ -183,4 +183,4 @@ def _weighted_mean_target(pairs: Pairs, workers: int, most: int) -> np.ndarray:
         values = np.asarray(form.compared_target(source, target))
         total, count = total + (values * weight).sum(axis=0), count + weight.sum(axis=0)
     mean = total / np.where(count > 0, count, 1)
-    return images.resize(mean.astype(np.float32), pairs.size)
+    return images.resize(mean.astype(np.float32), pairs.target_size)

@@ -46,7 +46,7 @@ def _build_side_by_side(data: ConfigDict, form: PairFormat, split: str, seed: in
     layout = "side-by-side pairs (A left, B right)"
     folder, paths = find_files(data.root, _folders(split), layout, build_names(data))
     names = relative_names(folder, paths)
-    return SideBySide(paths, names, form.direction, source, form.target)
+    return SideBySide(paths, names, form.direction, source, form.target, form.scale)
 
 
 def _build_folders(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
@@ -96,7 +96,8 @@ def _build_synthetic(data: ConfigDict, form: PairFormat, split: str, seed: int) 
     # Drawn at image_size and enlarged like any file, unless the user has chosen a load_size.
     automatic = data.load_size == automatic_load_size(data.image_size)
     height, width = data.image_size if automatic else data.load_size
-    return SyntheticPairs(count, max(height, width), seed, split, data.direction)
+    side = max(height, width) * max(int(form.scale), 1)  # of the larger side of a pair
+    return SyntheticPairs(count, side, seed, split, data.direction)
 
 
 def _build_tfds(data: ConfigDict, form: PairFormat, split: str, seed: int) -> Source:
@@ -128,6 +129,7 @@ def _build_published(data: ConfigDict, form: PairFormat, split: str, seed: int) 
         data_dir=root,
         archive=data.archive,
         direction=form.direction,
+        scale=form.scale,
     )
 
 
@@ -174,7 +176,10 @@ def build_source(
     else:
         source = _build_known(data, form, split, seed)
     if data.patch_size:
-        source = Patches(source, data.patch_size, data.workers, on_error=data.on_error)
+        # Single images are cut before the two sides are made from them.
+        scale = form.scale if form.derivation is None else 1.0
+        workers, on_error = data.workers, data.on_error
+        source = Patches(source, data.patch_size, workers, on_error=on_error, scale=scale)
     if data.max_pairs and len(source) > data.max_pairs:
         source = Subset(source, range(data.max_pairs))
     if not len(source) and not may_be_empty:

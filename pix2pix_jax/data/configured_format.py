@@ -24,7 +24,7 @@ def build_format(
     Raises:
         InputError: Keys contradict each other.
     """
-    direction, kind = data.direction, derive.kind
+    direction, kind, scale = data.direction, derive.kind, data.target_scale
     source, target = build_encodings(data, lab=kind == "lab")
     for key in ("source_no_data", "target_no_data"):
         if kind and data[key]:
@@ -38,7 +38,10 @@ def build_format(
             "own, in a folder beside those of A and B; set data.source=folders, or data.mask=''"
         )
     if not kind:
-        return PairFormat(source, target, None, direction, bands, masked=bool(data.mask))
+        return PairFormat(
+            source, target, None, direction, bands, masked=bool(data.mask), scale=scale
+        )
+    _check_scale(kind, scale)
     if kind == "lab" and direction == "BtoA":
         raise InputError("derive.kind='lab' with data.direction='BtoA': choose AtoB")
     if isinstance(source, StackedEncoding):
@@ -61,4 +64,18 @@ def build_format(
             f"and {target.channels} of {target.dtype} as the target: one is made from the other, "
             "so they must be equal; set data.source_channels, data.target_channels and the dtypes"
         )
-    return PairFormat(source, target, derivation, direction, bands)
+    return PairFormat(source, target, derivation, direction, bands, scale=scale)
+
+
+def _check_scale(kind: str, scale: float) -> None:
+    """Raise InputError if a kind of derivation does not go together with a scale of targets."""
+    if kind == "lab" and scale != 1:
+        raise InputError(
+            f"data.target_scale={scale:g} with derive.kind='lab': lightness and colours are one "
+            "image, so both need one size; set data.target_scale=1, or derive.kind=gray"
+        )
+    if kind == "small" and scale == 1:
+        raise InputError(
+            "derive.kind='small' with data.target_scale=1: both sides would be the same image; "
+            "set data.target_scale=2, 3, 4 or 0.5, or derive.kind=downscale"
+        )

@@ -189,6 +189,11 @@ def _draw_hole(seed: int, name: str, size: tuple[int, ...], share: float) -> tup
     return slice(top, top + height), slice(left, left + width)
 
 
+def _small(derivation: Derivation, image: Stored, name: str) -> Pair:
+    """Leave both sides the same; `data.target_scale` makes them differ in size."""
+    return image, image
+
+
 DERIVATIONS: dict[str, Callable[[Derivation, Stored, str], Pair]] = {
     "gray": _gray,
     "lab": _lab,
@@ -196,4 +201,5 @@ DERIVATIONS: dict[str, Callable[[Derivation, Stored, str], Pair]] = {
     "blur": _blur,
     "downscale": _downscale,
     "mask": _mask,
+    "small": _small,
 }

@@ -63,7 +63,7 @@ def load_pairs(
     count = len(source)
     read = functools.partial(read_pair, source, form=form, shaping=shaping)
     sample = _first_readable(source, read, on_error)
-    needed = _estimate(source, shaping, sample)
+    needed = _estimate(source, form, shaping, sample)
     budget = _budget(cache_gigabytes, needed, label)
     read_all = functools.partial(_read_all, read, count, workers, on_error, label)
     hint = SKIP_HINT if on_error == "fail" else "it could be read when the run started"
@@ -163,23 +163,23 @@ class _Kept:
             return not self.full
 
 
-def _estimate(source: Source, shaping: Shaping, sample: Pair) -> float:
+def _estimate(source: Source, form: PairFormat, shaping: Shaping, sample: Pair) -> float:
     """Return how many bytes all pairs take, by the sizes of some if these differ."""
     size = sum(side.nbytes for side in sample)
     pixels = math.prod(sample[0].shape[:2])
     mean = float(pixels)
     if shaping.training and not shaping.uniform:
-        mean = float(np.mean(_some_areas(source, shaping) or [pixels]))
+        mean = float(np.mean(_some_areas(source, form, shaping) or [pixels]))
     return len(source) * size / pixels * mean
 
 
-def _some_areas(source: Source, shaping: Shaping) -> list[int]:
-    """Return the pixels of some pairs, evenly spread, without those that cannot be read."""
+def _some_areas(source: Source, form: PairFormat, shaping: Shaping) -> list[int]:
+    """Return the pixels of some sources, evenly spread, without those that cannot be read."""
     chosen = spread_evenly(len(source), _SIZES)
     areas = []
     for index in chosen:
         try:
-            areas.append(math.prod(shaping.scaled(source.size(index), "")))
+            areas.append(math.prod(shaping.scaled(form.source_size(source.size(index)), "")))
         except InputError:
             continue
     return areas

@@ -55,21 +55,26 @@ def compose(mosaic: Mosaic, pairs: Sequence[Pair]) -> Pair:
     Args:
         mosaic: Where they meet.
         pairs: The pairs at the top left, top right, bottom left and bottom right, all of the same
-            size and dtype.
+            sizes and dtypes.
 
     Returns:
-        A pair of that size and dtype.
+        A pair of these sizes and dtypes.
     """
     sources, targets = zip(*pairs, strict=True)
-    return _compose(sources, mosaic.centre), _compose(targets, mosaic.centre)
+    # Both sides are cut where the pixels of the coarser one meet.
+    coarse = min(sources[0].shape[:2], targets[0].shape[:2])
+    row, column = (round(share * side) for share, side in zip(mosaic.centre, coarse, strict=True))
+    both = []
+    for images in (sources, targets):
+        factor = images[0].shape[0] // coarse[0]
+        both.append(_compose(images, row * factor, column * factor))
+    return both[0], both[1]
 
 
 def _compose(
-    images: Sequence[Shaped[np.ndarray, "h w c"]], centre: tuple[float, float]
+    images: Sequence[Shaped[np.ndarray, "h w c"]], row: int, column: int
 ) -> Shaped[np.ndarray, "h w c"]:
     top_left, top_right, bottom_left, bottom_right = images
-    height, width, _ = top_left.shape
-    row, column = round(centre[0] * height), round(centre[1] * width)
     top = np.hstack([top_left[:row, :column], top_right[:row, column:]])
     bottom = np.hstack([bottom_left[row:, :column], bottom_right[row:, column:]])
     return np.vstack([top, bottom])

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Int
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import step_of
 from pix2pix_jax.data.mosaic import compose, draw_mosaic
-from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.data.pairs import Pairs, crop_pair
 from pix2pix_jax.data.sources import Pair
 
 
@@ -155,6 +156,8 @@ class TrainingOrder:
         key = np.array([self.timeline.seed, (step << 32) + (place << 8) + (_CROP << 4) + corner])
         rng = np.random.Generator(np.random.Philox(key=key.astype(np.uint64)))
         height, width = pair[0].shape[:2]
-        top, left = rng.integers((height - size[0] + 1, width - size[1] + 1))
-        cut = (slice(top, top + size[0]), slice(left, left + size[1]))
-        return pair[0][cut], pair[1][cut]
+        scale = self.pairs.form.scale
+        step = step_of(scale)
+        spare = ((height - size[0]) // step + 1, (width - size[1]) // step + 1)
+        top, left = (rng.integers(spare) * step).tolist()
+        return crop_pair(pair, (top, left), size, scale)

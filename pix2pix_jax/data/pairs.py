@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import scaled, step_of
 from pix2pix_jax.data.numbers import Numbers
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.sources import Pair, Source, names_digest
-from pix2pix_jax.images import pixels as images
 
-PairBatch = tuple[Shaped[np.ndarray, "n h w c"], Shaped[np.ndarray, "n h w d"]]
+PairBatch = tuple[Shaped[np.ndarray, "n h w c"], Shaped[np.ndarray, "n h2 w2 d"]]
 SKIP_HINT = "data.on_error=skip leaves such files out"
 
 
@@ -83,8 +83,13 @@ class Pairs:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width that the networks see."""
+        """Height and width of the sources that the networks see."""
         return self.shaping.image_size
+
+    @property
+    def target_size(self) -> tuple[int, int]:
+        """Height and width of the targets that the networks see."""
+        return scaled(self.size, self.form.scale)
 
     @property
     def gigabytes(self) -> float:
@@ -121,7 +126,7 @@ def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) ->
     """
     pair = form.shape(source[index], shaping, source.names[index])
     if not shaping.training and not shaping.uniform:
-        pair = _centre(pair, shaping.image_size)
+        pair = _centre(pair, shaping.image_size, form.scale)
     weight = form.weight(*pair)
     if weight is not None and not weight.any():
         raise InputError(
@@ -131,8 +136,29 @@ def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) ->
     return pair
 
 
-def _centre(pair: Pair, size: tuple[int, int]) -> Pair:
-    return images.centre_crop(pair[0], size), images.centre_crop(pair[1], size)
+def crop_pair(pair: Pair, place: tuple[int, int], size: tuple[int, int], scale: float) -> Pair:
+    """Cut the same window out of both sides of a pair.
+
+    Args:
+        pair: Source and target.
+        place: Top and left of the window in the source, multiples of `core.scales.step_of`.
+        size: Its height and width there, likewise.
+        scale: How many times as large the target is.
+    """
+    both = []
+    for image, factor in zip(pair, (1, scale), strict=True):
+        top, left, height, width = (int(each * factor) for each in (*place, *size))
+        both.append(image[top : top + height, left : left + width])
+    return both[0], both[1]
+
+
+def _centre(pair: Pair, size: tuple[int, int], scale: float) -> Pair:
+    step = step_of(scale)
+    top, left = (
+        (side - wanted) // 2 // step * step
+        for side, wanted in zip(pair[0].shape, size, strict=False)
+    )
+    return crop_pair(pair, (top, left), size, scale)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,4 +178,6 @@ class Chosen:
 
     def __getitem__(self, number: int) -> Pair:
         pair = self.pairs[self.indices[number]]
-        return pair if self.pairs.shaping.uniform else _centre(pair, self.pairs.size)
+        if self.pairs.shaping.uniform:
+            return pair
+        return _centre(pair, self.pairs.size, self.pairs.form.scale)

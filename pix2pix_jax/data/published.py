@@ -48,6 +48,7 @@ class PublishedPairs:
         direction: `AtoB`: A is the source; `BtoA`: B is.
         source: How sources are stored.
         target: How targets are stored.
+        scale: As for `SideBySide`.
     """
 
     records: Records
@@ -56,6 +57,7 @@ class PublishedPairs:
     direction: str
     source: Encoding
     target: Encoding
+    scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,10 +65,11 @@ class PublishedPairs:
     def __getitem__(self, index: int) -> Pair:
         name = self.names[index]
         file = self.records.open(self.places[index], "image", name)
-        return read_side_by_side(file, name, self.direction, self.source, self.target)
+        sides = self.source, self.target
+        return read_side_by_side(file, name, self.direction, *sides, scale=self.scale)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return height and width of one half."""
+        """Return height and width of the source."""
         height, width = self[index][0].shape[:2]
         return height, width
 
@@ -80,6 +83,7 @@ def build_published(
     data_dir: str = "",
     archive: str = "",
     direction: str = "AtoB",
+    scale: float = 1.0,
 ) -> Source:
     """Build the pairs of one split of a published set.
 
@@ -91,6 +95,7 @@ def build_published(
         data_dir: As for `prepare`.
         archive: As for `prepare`.
         direction: `AtoB`: the left half is the source; `BtoA`: the right half is.
+        scale: As for `SideBySide`.
 
     Returns:
         The pairs in the order of their files' names, none of them read yet.
@@ -110,7 +115,7 @@ def build_published(
         # By the parts of the path: the order of the same files in a folder.
         places = sorted(range(len(stored)), key=lambda place: stored[place].split("/"))
         names = tuple(stored[place] for place in places)
-        return PublishedPairs(records, names, tuple(places), direction, source, target)
+        return PublishedPairs(records, names, tuple(places), direction, source, target, scale)
 
     with naming_damage(what, builder.data_dir):
         available = tuple(builder.info.splits)

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import check_halves, step_of
 from pix2pix_jax.data.sources import SPLITS, AsRead, Source, check_sizes
 
 logger = logging.getLogger(__name__)
@@ -103,22 +104,30 @@ class Patches:
     """
 
     def __init__(
-        self, source: Source, size: tuple[int, int], workers: int, *, on_error: str = "fail"
+        self,
+        source: Source,
+        size: tuple[int, int],
+        workers: int,
+        *,
+        on_error: str = "fail",
+        scale: float = 1.0,
     ) -> None:
         """Look up the size of every pair.
 
         Args:
             source: The source.
-            size: Height and width of the patches.
+            size: Height and width of the patches of sources.
             workers: Number of threads for that.
             on_error: What to do about a pair that is smaller than a patch: `fail`, or `skip` it and
                 log how many.
+            scale: How many times as large as a source its target is.
 
         Raises:
             InputError: A pair is smaller than a patch and `on_error` is `fail`; or there would be
                 more than ten million patches.
         """
-        self.source, self._size = source, size
+        self.source, self._size, self._scale = source, size, scale
+        check_halves("data.patch_size", size, scale)
         self._held: dict[int, Future[AsRead]] = {}
         self._lock = threading.Lock()
         with ThreadPoolExecutor(workers) as pool:
@@ -132,7 +141,9 @@ class Patches:
         self.places: list[tuple[int, int, int]] = []
         small = 0
         for index, whole in enumerate(sizes):
-            tops, lefts = (_starts(side, part) for side, part in zip(whole, size, strict=True))
+            tops, lefts = (
+                _starts(side, part, step_of(scale)) for side, part in zip(whole, size, strict=True)
+            )
             self.places += [(index, top, left) for top in tops for left in lefts]
             if tops and lefts:
                 continue
@@ -172,10 +183,12 @@ class Patches:
         height, width = self._size
         first, second = self._whole(whole)
         cut = (slice(top, top + height), slice(left, left + width))
+        places = [int(each * self._scale) for each in (top, top + height, left, left + width)]
         # Copies, as a slice would keep the whole image.
+        target = second[slice(*places[:2]), slice(*places[2:])].copy()
         if isinstance(first, tuple):
-            return tuple(one[cut].copy() for one in first), second[cut].copy()
-        return first[cut].copy(), second[cut].copy()
+            return tuple(one[cut].copy() for one in first), target
+        return first[cut].copy(), target
 
     def _whole(self, index: int) -> AsRead:
         """Read a whole pair; the last few are kept, for their other patches and other threads."""
@@ -189,7 +202,8 @@ class Patches:
         if reading:
             try:
                 pair = self.source[index]
-                check_sizes(pair, self.source.names[index], _WAY_OUT)
+                name = self.source.names[index]
+                check_sizes(pair, name, _WAY_OUT, scale=self._scale)
                 held.set_result(pair)
             except Exception as error:  # raised in every thread that waits for the pair
                 held.set_exception(error)
@@ -211,9 +225,10 @@ def names_of_whole(source: Source) -> tuple[str, ...]:
     return source.names
 
 
-def _starts(side: int, patch: int) -> list[int]:
+def _starts(side: int, patch: int, step: int) -> list[int]:
     """Return where patches start: as many as fit, from one border to the other."""
-    return np.rint(np.linspace(0, side - patch, side // patch)).astype(int).tolist()
+    places = np.linspace(0, side - patch, side // patch) / step
+    return (np.rint(places).astype(int) * step).tolist()
 
 
 def choose_split(

@@ -5,6 +5,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import step_of
 
 Size = tuple[int, int]
 
@@ -22,12 +23,16 @@ class Shaping:
         load_size: Height and width before the crop.
         training: Whether crops are random. If not, `resize_and_crop` is `resize`, and the other
             crops are taken from the centre.
+        step: What sides are rounded to multiples of, see `core.scales.step_of`.
+
+    All sizes are those of sources; targets may have another scale.
     """
 
     mode: str
     image_size: Size
     load_size: Size
     training: bool
+    step: int = 1
 
     @property
     def uniform(self) -> bool:
@@ -64,7 +69,8 @@ class Shaping:
         result = size
         if self.mode.startswith("scale_width"):
             width = self.load_size[1] if self.mode.endswith("crop") else self.image_size[1]
-            result = (max(round(size[0] * width / size[1]), 1), width)
+            height = round(size[0] * width / size[1] / self.step)
+            result = (max(height, 1) * self.step, width)
         if self.uniform and result != self.image_size:
             raise InputError(
                 f"{name}: {result[0]} x {result[1]} pixels (height, width) after "
@@ -81,4 +87,5 @@ class Shaping:
 
 def build_shaping(data: ConfigDict, *, training: bool) -> Shaping:
     """Build the shaping from the section `data` of a resolved configuration."""
-    return Shaping(data.resize, data.image_size, data.load_size, training)
+    step = step_of(data.target_scale)
+    return Shaping(data.resize, data.image_size, data.load_size, training, step)

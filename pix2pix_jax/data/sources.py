@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import multiple_below, scaled, step_of
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.masked import TargetEncoding
@@ -72,6 +73,8 @@ class SideBySide:
         direction: `AtoB`: A is the source; `BtoA`: B is.
         source: How sources are stored.
         target: How targets are stored.
+        scale: How many times as large as the source the target is to be: as both halves have one
+            size, one of them is made smaller.
     """
 
     paths: Paths
@@ -79,22 +82,29 @@ class SideBySide:
     direction: str = "AtoB"
     source: Encoding = PHOTO
     target: Encoding = PHOTO
+    scale: float = 1.0
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Pair:
-        path = self.paths[index]
-        return read_side_by_side(path, path, self.direction, self.source, self.target)
+        path, sides = self.paths[index], (self.source, self.target)
+        return read_side_by_side(path, path, self.direction, *sides, scale=self.scale)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return height and width of one half."""
+        """Return height and width of the source: those of one half, or smaller."""
         height, width = image_files.size_of(self.paths[index])
-        return height, width // 2
+        return sizes_of_one((height, width // 2), self.scale)[0]
 
 
 def read_side_by_side(
-    file: File, name: object, direction: str, source: Encoding, target: Encoding
+    file: File,
+    name: object,
+    direction: str,
+    source: Encoding,
+    target: Encoding,
+    *,
+    scale: float = 1.0,
 ) -> Pair:
     """Read a file with A in its left and B in its right half.
 
@@ -104,6 +114,7 @@ def read_side_by_side(
         direction: `AtoB`: A is the source; `BtoA`: B is.
         source: How the source is stored.
         target: How the target is stored.
+        scale: As for `SideBySide`.
 
     Raises:
         InputError: The file cannot be read, its width is odd, or a half is not stored as expected.
@@ -113,7 +124,28 @@ def read_side_by_side(
     if direction == "BtoA":
         first, second = second, first
     kind = picture.kind
-    return source.convert(first, name, kind=kind), target.convert(second, name, kind=kind)
+    pair = source.convert(first, name, kind=kind), target.convert(second, name, kind=kind)
+    if scale == 1:
+        return pair
+    sizes = sizes_of_one(first.shape[:2], scale)
+    first, second = (cut_to_scale(side, scale) for side in pair)
+    return source.resize(first, sizes[0]), target.resize(second, sizes[1])
+
+
+def sizes_of_one(size: tuple[int, ...], scale: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the sizes of a source and a target that are both made of images of one size.
+
+    Args:
+        size: Height and width of the images; rows and columns beyond a multiple are left out.
+        scale: How many times as large the target is.
+
+    Returns:
+        Height and width of the source, and of the target: the larger one has the images' size.
+    """
+    height, width = multiple_below(size, round(max(scale, 1 / scale)))
+    shrink = max(int(scale), 1)
+    source = height // shrink, width // shrink
+    return source, scaled(source, scale)
 
 
 def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
@@ -130,33 +162,43 @@ def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
     return both[:, : width // 2], both[:, width // 2 :]
 
 
+def cut_to_scale(image: Image, scale: float) -> Image:
+    """Leave out the rows and columns that `sizes_of_one` leaves out."""
+    if scale == 1:
+        return image
+    height, width = max(sizes_of_one(image.shape[:2], scale))
+    return image[:height, :width]
+
+
 def images_of(pair: AsRead) -> tuple[Image, ...]:
     """Return the images of a pair as read: each source, and the target."""
     source, target = pair
     return (*source, target) if isinstance(source, tuple) else (source, target)
 
 
-def check_sizes(pair: AsRead, what: object, way_out: str = "") -> None:
-    """Check that all images of a pair have the same height and width.
+def check_sizes(pair: AsRead, what: object, way_out: str = "", *, scale: float = 1.0) -> None:
+    """Check that all images of a pair have the same height and width, or the target its scale.
 
     Args:
         pair: Both sides as read.
         what: Name of the pair, for the message.
         way_out: What to do about it, for the message.
+        scale: How many times as large as the source the target must be.
 
     Raises:
         InputError: They differ.
     """
     *sizes, last = (side.shape[:2] for side in images_of(pair))
-    if {*sizes} != {last}:
+    wanted = {scaled(size, scale) for size in sizes}
+    if wanted != {last} or any(side % step_of(scale) for side in sizes[0]):
         first, *others = (f"{height} x {width}" for height, width in sizes)
         sources = f"the source has {first} pixels (height, width)"
         if others:
             sources = f"the sources have {first}, {', '.join(others)} pixels (height, width)"
-        raise InputError(
-            f"{what}: {sources}, the target {last[0]} x {last[1]}; "
-            f"{'all' if others else 'both'} must have the same size{way_out}"
-        )
+        rule = f"{'all' if others else 'both'} must have the same size"
+        if scale != 1:
+            rule = f"data.target_scale={scale:g} needs a target of exactly {scale:g} times that"
+        raise InputError(f"{what}: {sources}, the target {last[0]} x {last[1]}; {rule}{way_out}")
 
 
 @dataclasses.dataclass(frozen=True)

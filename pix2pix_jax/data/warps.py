@@ -59,9 +59,14 @@ class Warp:
         return any(self.affine) or self.elastic[0] > 0
 
     def apply(
-        self, key: Key[Array, ""], image: Real[Array, "h w c"], *, nearest: Crisp
+        self,
+        key: Key[Array, ""],
+        image: Real[Array, "h w c"],
+        *,
+        nearest: Crisp,
+        scale: float = 1.0,
     ) -> Real[Array, "h w c"]:
-        """Move an image; a key moves all images of one size in the same way.
+        """Move an image; a key moves all images in the same way, with regard to their scale.
 
         What comes in from outside is the image, mirrored at its border.
 
@@ -70,11 +75,12 @@ class Warp:
             image: An image as stored.
             nearest: Whether to take the nearest pixel, as for class indices, instead of
                 interpolating linearly; or that of each channel.
+            scale: How many of the image's pixels are one in `elastic`.
 
         Returns:
             The image, in its dtype if `nearest`, else float32.
         """
-        places = self._places(key, image.shape[:2])
+        places = self._places(key, image.shape[:2], scale)
         if isinstance(nearest, bool):
             return _sample(image, places, nearest=nearest)
         crisp, mixed = np.flatnonzero(nearest), np.flatnonzero(~np.array(nearest))
@@ -85,13 +91,16 @@ class Warp:
         order = np.argsort(np.concatenate([crisp, mixed]))
         return jnp.concatenate(moved, axis=-1)[..., order]
 
-    def _places(self, key: Key[Array, ""], size: tuple[int, ...]) -> Float[Array, "2 h w"]:
+    def _places(
+        self, key: Key[Array, ""], size: tuple[int, ...], scale: float
+    ) -> Float[Array, "2 h w"]:
         """Return where in the image each pixel of the moved image comes from."""
         places = _grid(size)
         if any(self.affine):
             places = _moved(jax.random.fold_in(key, _AFFINE), places, self.affine)
         if self.elastic[0]:
-            places += _bent(jax.random.fold_in(key, _ELASTIC), size, *self.elastic)
+            strength, spacing = (scale * length for length in self.elastic)
+            places += _bent(jax.random.fold_in(key, _ELASTIC), size, strength, spacing)
         return places
 
 

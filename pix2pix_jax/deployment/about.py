@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 MODE = "deterministic"
 # What runs a file: from images as stored to images as stored.
-Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h w d"]]
+Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h2 w2 d"]]
 
 
 # Metrics of images that are label maps, each class in its own colour.

@@ -65,7 +65,7 @@ def picture_rows(
         for one, ours, theirs in zip(source, stored, target, strict=True):
             # An answer is without data where its source is, whatever its values are.
             missing = pairs.form.source.no_data is not None
-            counts = pairs.form.source.valid(one) if missing else None
+            counts = pairs.form.known(one, ours.shape[:2]) if missing else None
             source_picture, fake_picture = pairs.form.show(one, ours, counts)
             _, target_picture = pairs.form.show(one, theirs)
             rows.append((source_picture, fake_picture, target_picture))

@@ -21,6 +21,7 @@ from pix2pix_jax.evaluation.metrics.table import (
     measure_of,
 )
 from pix2pix_jax.evaluation.scored_batches import Compared, score_batches
+from pix2pix_jax.images.scaling import interpolated
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import BatchTranslator
 
@@ -168,15 +169,17 @@ def evaluate_baselines(
 
     Returns:
         `mean_target_l1`: the per-pixel mean of the training targets, for every pair;
-        `copy_source_l1`: the source itself, if both sides have the same number of channels and the
-        source has no classes. In units of [-1, 1].
+        `copy_source_l1`: the source itself, at the target's size by bicubic interpolation, if both
+        sides have the same number of channels and the source has no classes. In units of [-1, 1].
     """
     mean, form = mean_target(train_pairs, workers=workers), pairs.form
     count = min(len(pairs), max_images or len(pairs))
 
     def answers(copy: bool) -> Iterator[tuple[Compared, tuple[str, ...]]]:
         for (source, target), names in eval_batches(pairs, count, batch_size, workers):
-            answer = form.source.to_network(source) if copy else mean
+            answer = (
+                interpolated(form.source.to_network(source), pairs.target_size) if copy else mean
+            )
             fake = form.compared(source, jnp.broadcast_to(answer, (len(source), *mean.shape)))
             truth, weight = form.compared_target(source, target), form.weight(source, target)
             yield Compared(fake, truth, weight), names

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, PyTree, Shaped
 
 from pix2pix_jax.core.choices import MOST_DRAWS
 from pix2pix_jax.core.errors import InputError, shown
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images import pixels
 from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
@@ -108,7 +109,7 @@ def translate_draws(
         batch_size: As for `translate`.
 
     Returns:
-        Mean and deviation for each source, of the same height and width.
+        Mean and deviation for each source, of the size of the results of `translate`.
 
     Raises:
         InputError: As for `translate`; there are fewer than two draws, or the run has no dropout.
@@ -165,7 +166,8 @@ def iterate_draws(
 def _translate_one(
     generator: Generator, image: Shaped[np.ndarray, "h w c"], name: str, draws: int, batch_size: int
 ) -> Drawn:
-    size, (height, width) = fitted_size(generator, image.shape[:2]), image.shape[:2]
+    size = fitted_size(generator, image.shape[:2])
+    height, width = scaled(image.shape[:2], generator.form.scale)
     rows = choose_batch_size(batch_size, size)
     drawn = iterate_draws(generator, fit(generator, image), name, draws, rows)
     mean, deviation = mean_and_deviation(drawn)

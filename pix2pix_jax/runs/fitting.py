@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images.notebook_image import NotebookImage
 from pix2pix_jax.runs.generator import Generator
 
@@ -56,7 +57,7 @@ def fit(generator: Generator, source: Shaped[np.ndarray, "h w c"]) -> Shaped[np.
 def unfit(
     generator: Generator, source: Shaped[np.ndarray, "h w c"], fake: Float[np.ndarray, "h2 w2 d"]
 ) -> NotebookImage:
-    """Return a fake as stored, in the size of its source.
+    """Return a fake as stored, in the size of its source times the run's scale of targets.
 
     Args:
         generator: The generator.
@@ -66,7 +67,7 @@ def unfit(
     Returns:
         The image to write, (height, width, channels): the target, or for Lab its RGB.
     """
-    height, width = source.shape[:2]
+    height, width = scaled(source.shape[:2], generator.form.scale)
     stored = generator.form.target.from_network(fake)
     if generator.fit == "resize":
         # What the network gives is data everywhere, whatever its value.

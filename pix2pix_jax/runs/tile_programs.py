@@ -29,7 +29,7 @@ def _translate(
     keys: Any,
     source: Array,
     beside: Mapping[str, Any],
-) -> Float[Array, "h w c"]:
+) -> Float[Array, "h2 w2 d"]:
     fake, _ = module.apply(
         variables,
         encoding.to_network(source),
@@ -139,7 +139,7 @@ class TileTranslator:
 
     def __call__(
         self, source: Tile, statistics: PyTree, name_hash: int, top: int, left: int
-    ) -> Float[np.ndarray, "h w d"]:
+    ) -> Float[np.ndarray, "h2 w2 d"]:
         """Translate a tile.
 
         Args:

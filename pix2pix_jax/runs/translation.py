@@ -97,7 +97,7 @@ def _apply(
     source: Array,
     hashes: Array,
     beside: Mapping[str, Any],
-) -> Float[Array, "n h w c"]:
+) -> Float[Array, "n h2 w2 d"]:
     """Translate a batch; in mode `paper`, batch norm sees each image by itself."""
     source = encoding.to_network(source)
     if mode == "deterministic":
@@ -183,7 +183,7 @@ class BatchTranslator:
         source: Shaped[Array, "size h w c"],
         hashes: UInt32[Array, " size"],
         condition: Float[Array, "size k"] | None = None,
-    ) -> Float[Array, "size h w d"]:
+    ) -> Float[Array, "size h2 w2 d"]:
         """Start to translate a batch.
 
         Args:
@@ -215,7 +215,7 @@ def translate_batch(
     mode: str,
     batch_size: int,
     condition: Float[np.ndarray, "n k"] | None = None,
-) -> Float[np.ndarray, "n h w d"]:
+) -> Float[np.ndarray, "n h2 w2 d"]:
     """Translate up to `batch_size` images of one size, on all local devices.
 
     Args:
@@ -268,8 +268,9 @@ def translate(
             says. The CPU always translates one by one.
 
     Returns:
-        One image for each source, of the same height and width, with the dtype and channels of the
-        generator's targets; 8-bit RGB if the generator predicts Lab. In a notebook it shows itself.
+        One image for each source, of its height and width times `data.target_scale`, with the
+        dtype and channels of the generator's targets; 8-bit RGB if the generator predicts Lab. In a
+        notebook it shows itself.
 
     Raises:
         InputError: The mode or the batch size is impossible, an image has another dtype or other

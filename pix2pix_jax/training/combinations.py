@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.config import get
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import scaled
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,12 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             "loss.reconstruction='cross_entropy' with data.target_classes=0: it compares classes; "
             "set data.target_classes to their number, or choose another loss"
         )
-    tolerance, size = config.loss.shift_tolerance, config.data.image_size
+    tolerance = config.loss.shift_tolerance
+    size = scaled(config.data.image_size, config.data.target_scale)
     if tolerance >= min(size):
         raise InputError(
-            f"loss.shift_tolerance={tolerance}: must be smaller than data.image_size={size}; a few "
-            "pixels are usual"
+            f"loss.shift_tolerance={tolerance}: must be smaller than the target's sides, {size}: "
+            "these are data.image_size times data.target_scale; a few pixels are usual"
         )
     if config.augment.mosaic and config.data.condition_names:
         raise InputError(

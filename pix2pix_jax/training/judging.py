@@ -93,7 +93,7 @@ def discriminator_loss(
     if losses.gan.gradient_penalty:
         mixture = jax.vmap(jax.random.uniform)(keys)
         penalty = gradient_penalty(
-            lambda *images: critic_value(answer(*images)), pair.source, target, fake, mixture
+            lambda *images: critic_value(answer(*images)), pair.judged_source, target, fake, mixture
         )
         loss += losses.gradient_penalty_weight * penalty
         metrics["d_loss_penalty"] = penalty
@@ -142,7 +142,7 @@ def _seen(
     image: Array,
 ) -> Seen:
     """Return what the discriminator sees of sources and images."""
-    source = pair.source
+    source = pair.judged_source
     if losses.diffaugment.kinds:
         draws = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
         source, image = losses.diffaugment.apply(draws, share, source, image)

@@ -36,6 +36,7 @@ _GENERATOR_KEYS = (
     "data.source_classes",
     "data.target_channels",
     "data.condition_names",
+    "data.target_scale",
 )
 _DISCRIMINATOR_KEYS = (
     "model.discriminator",
@@ -98,6 +99,7 @@ def refuse_other_networks(folder: RunFolder, config: ConfigDict, networks: Netwo
     same = (
         old.generator_shapes == networks.generator_shapes
         and old.discriminator_shapes == networks.discriminator_shapes
+        and folder.config.data.target_scale == config.data.target_scale
         and (folder.config.train.ema_decay > 0) == (config.train.ema_decay > 0)
     )
     if not same:
@@ -140,8 +142,7 @@ def adopt_levels(folder: RunFolder, config: ConfigDict) -> ConfigDict:
         levels = folder.config.model.levels
     else:
         other = RunFolder(config.train.init_from, trust_code=folder.code.trusts)
-        size = config.data.image_size
-        theirs = other.networks.generator
+        size, theirs = config.data.image_size, other.networks.generator
         possible = halvings((size[0], size[-1]))
         levels = theirs.levels if isinstance(theirs, UNet) else 0
         if levels == possible or not 2 <= levels <= possible:
@@ -273,9 +274,8 @@ def resume_timeline(
         )
     old = Timeline.from_meta(meta)
     assert old is not None  # imported weights were refused before
-    if not changed:
-        return old
-    return dataclasses.replace(timeline, first_step=step, first_epoch=old.epoch(step))
+    new = dataclasses.replace(timeline, first_step=step, first_epoch=old.epoch(step))
+    return new if changed else old
 
 
 def refuse_going_back(
