@@ -47,6 +47,7 @@ FACTORS = {
     "source": ("side_by_side", "folders", "single", "synthetic", "pix2pix", "classes", "several"),
     "channels": ("3-3", "1-3", "5-2"),
     "bits": ("uint8", "uint16", "float32"),
+    "pixels": ("all", "no_data", "mask"),
     "data.direction": ("AtoB", "BtoA"),
     "data.resize": (
         *("resize_and_crop", "resize", "crop", "scale_width", "scale_width_and_crop", "none"),
@@ -66,6 +67,12 @@ REFUSED = (
     (("source", "synthetic"), ("channels", "5-2")),
     (("source", "synthetic"), ("bits", "uint16")),
     (("source", "synthetic"), ("bits", "float32")),
+    (("source", "synthetic"), ("pixels", "no_data")),
+    (("source", "single"), ("pixels", "no_data")),
+    *(
+        (("source", source), ("pixels", "mask"))
+        for source in ("side_by_side", "single", "synthetic", "pix2pix")
+    ),
 )
 # What the files of these sources cannot hold; the readers' tests say how such files are refused.
 _NO_FILES = tuple(
@@ -150,9 +157,18 @@ def build_config(row, root):
     if source == "several":
         changes["data.source_channels"] = (channels[0], 1)
         changes["data.source_dtype"] = (row["bits"], "uint8")
+    if row["pixels"] == "no_data":
+        for side in ("target",) if source == "classes" else ("source", "target"):
+            changes[f"data.{side}_no_data"] = _mark(row)
+    elif row["pixels"] == "mask":
+        changes["data.mask"] = "mask"
     if source != "synthetic":
         _write_data(root, row, channels)
     return tiny.tiny_config(changes)
+
+
+def _mark(row):
+    return "nan" if row["bits"] == "float32" else "0"
 
 
 def _write_data(root, row, channels):
@@ -165,6 +181,8 @@ def _write_data(root, row, channels):
         sides = dict(zip(names, channels, strict=True))
     if row["source"] == "several":
         sides = {f"{names[0]}1": channels[0], f"{names[0]}2": 1, names[1]: channels[1]}
+    if row["pixels"] == "mask":
+        sides["mask"] = 1
     for number, split in enumerate(("train", "train", "train", "train", "val", "val", "test")):
         for place, count in sides.items():
             folder = root / place / split
@@ -174,6 +192,8 @@ def _write_data(root, row, channels):
             else:
                 bits = "uint8" if place.endswith("2") else row["bits"]
                 pixels = _noise(number, side, width, count, bits)
+            if row["pixels"] == "no_data" and (pixels.dtype != "uint8" or row["bits"] == "uint8"):
+                pixels[: SIDE // 4] = float(_mark(row))
             suffix = image_files.suffix_of(str(pixels.dtype), pixels.shape[-1])
             image_files.write(folder / f"{number}{suffix}", pixels)
 
