@@ -138,7 +138,9 @@ def _timed(call: Callable[[Image], Image], images: Sequence[Image]) -> tuple[lis
 def _difference(ours: Image, theirs: Image, side: Encoding) -> float:
     if side.classes:
         return float(np.mean(ours != theirs))
-    return float(np.abs(ours.astype(np.float64) - theirs).max())
+    difference = np.abs(ours.astype(np.float64) - theirs)
+    difference[np.isnan(ours) & np.isnan(theirs)] = 0  # pixels without data
+    return float(np.nan_to_num(difference, nan=np.inf).max())
 
 
 def _one_level(side: Encoding) -> tuple[float, str]:

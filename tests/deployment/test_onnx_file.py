@@ -85,6 +85,9 @@ def test_the_variants_are_all_that_there_are():
         (Encoding(4, "uint16", 100.0, 5000.0), Encoding(2, "uint16", 0.0, 65535.0)),
         (Encoding(1, classes=5), Encoding()),
         (Encoding(1, "uint16", classes=300), Encoding(1, "uint8", 0.0, 100.0)),
+        (Encoding(2, "float32", 0.0, 10.0, no_data="nan"), Encoding()),
+        (Encoding(2, "float32", 0.0, 10.0, no_data="-9999"), Encoding()),
+        (Encoding(no_data="0"), Encoding()),
     ],
 )
 def test_pixels_are_read_and_written_as_stored(tmp_path, source, target):
@@ -93,6 +96,8 @@ def test_pixels_are_read_and_written_as_stored(tmp_path, source, target):
     sources = draw(source, 3, SIDE, SIDE)
     if source.classes == 5:
         sources[0, :4] = 255  # pixels without a class
+    if source.no_data is not None:
+        sources[0, :4] = sources[1, :4, :, 1] = float(source.no_data)
     fakes = written(generator, tmp_path)(sources)
     expected = ours(generator, sources)
     assert (fakes.dtype, fakes.shape) == (target.dtype, expected.shape)

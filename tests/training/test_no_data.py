@@ -9,7 +9,10 @@ from support import tiny
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.deployment.about import describe
+from pix2pix_jax.deployment.export import export
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.folder import RunFolder
 
 SIDE = 16
 NAN = np.nan
@@ -107,6 +110,14 @@ def test_results_have_no_data_where_the_source_has_none(run, fit):
     source[3:6, 2:9] = NAN
     (fake,) = translate(generator, [source])
     np.testing.assert_array_equal(np.isnan(fake), np.isnan(source))
+
+
+def test_an_exported_file_does_what_the_run_does(run, tmp_path):
+    folder, generator = RunFolder(run[0]), load_generator(run[0])
+    found = export(folder, generator, tmp_path / "a.onnx", "onnx")
+    assert found.difference < 1e-4
+    about = describe(folder, generator)
+    assert about["source"]["no_data"] == about["target"]["no_data"] == "nan"
 
 
 def test_without_a_mark_nan_is_refused_in_one_line(run, root, tmp_path):
