@@ -45,7 +45,8 @@ def open_source(
     if isinstance(path, tuple):
         (path,) = path
     derivation = form.derivation if form.derives(derive) else None
-    by_pixel = derivation is None or derivation.kind in ALWAYS_DERIVED
+    as_it_is = form.scale == 1 or not derive  # else the source is made smaller
+    by_pixel = derivation is None or (derivation.kind in ALWAYS_DERIVED and as_it_is)
     if form.source.classes or not by_pixel:
         yield rows_of(form.read_source(path, derive=derive))
         return

@@ -19,6 +19,7 @@ _GEO = {
     **dict.fromkeys((GEO_TEXTS, GDAL_NODATA), _TEXT),
     GEO_KEYS: _SHORT,
 }
+_RASTER_IS_POINT = (1025, 0, 1, 2)  # an entry of the keys
 _ICC, _ORIENTATION = 34675, 274
 _MOST_BYTES = 2**24  # of a profile or of one tag, as a file may claim anything
 _SPACES = {1: b"GRAY", 3: b"RGB "}  # of a profile, by the number of colours
@@ -71,8 +72,45 @@ class Carried:
         mark: Tag = (GDAL_NODATA, _TEXT, 0, no_data, True)
         return dataclasses.replace(self, geo=(*others, mark))
 
+    def scaled(self, scale: float) -> "Carried":
+        """Return this for a result that shows the same place with more pixels, or fewer.
+
+        Args:
+            scale: How many times as many pixels its sides have.
+        """
+        if scale == 1 or not self.geo:
+            return self
+        # GeoTIFF counts pixels from the corner of the first one, or from its centre.
+        offset = 0.5 if _counts_from_centres(self.geo) else 0.0
+        geo = tuple(_scaled_tag(tag, scale, offset) for tag in self.geo)
+        return dataclasses.replace(self, geo=geo)
+
 
 NOTHING = Carried()
+
+
+def _counts_from_centres(geo: tuple[Tag, ...]) -> bool:
+    """Return whether the key GTRasterTypeGeoKey says so: RasterPixelIsPoint."""
+    keys = next((tag[3] for tag in geo if tag[0] == GEO_KEYS), ())
+    entries = [tuple(keys[start : start + 4]) for start in range(4, len(keys), 4)]
+    return _RASTER_IS_POINT in entries
+
+
+def _scaled_tag(tag: Tag, scale: float, offset: float) -> Tag:
+    """Return a tag of GeoTIFF for an image with more pixels, or fewer."""
+    code, dtype, count, values, once = tag
+    if code == PIXEL_SCALE:
+        values = (values[0] / scale, values[1] / scale, *values[2:])
+    elif code == TIEPOINT:  # for each: column, row, depth, and where that is
+        points = np.array(values, float).reshape(-1, 6)
+        points[:, :2] = (points[:, :2] + offset) * scale - offset
+        values = tuple(points.ravel().tolist())
+    elif code == TRANSFORMATION:
+        matrix = np.array(values, float).reshape(4, 4)
+        matrix[:, :2] /= scale
+        matrix[:, 3] += matrix[:, :2].sum(axis=1) * offset * (1 - scale)
+        values = tuple(matrix.ravel().tolist())
+    return code, dtype, count, values, once
 
 
 def read_no_data(file: File) -> str:

@@ -98,7 +98,7 @@ def _of_unet(network: UNet) -> Layer:
 
     def seen(rows: Interval) -> Interval:
         rows = extra(rows)
-        found = [rows] if network.scale > 1 and network.unet_skips else []
+        found = [_same(3)(rows)] if network.scale > 1 and network.unet_skips else []
         for level in range(1, network.levels + 1):
             rows = _same(3)(rows) if network.scale < 1 and level == 1 else up(rows)
             if network.unet_skips or level == network.levels:

@@ -64,9 +64,9 @@ class UNet(nn.Module):
         numbers: How many numbers beside the image it takes; they scale and shift the
             decoder's features (FiLM).
         scale: How many times as large as the source the result is, one of
-            `core.scales.TARGET_SCALES`. A larger one has one or two levels more at its end, the
-            first of which has a skip connection from the source itself; for a smaller one, the
-            last level does not double the sides.
+            `core.scales.TARGET_SCALES`. For a larger one, the decoder has one or two levels more,
+            the first of which has a skip connection from a 3x3 convolution of the source; for a
+            smaller one, its last level does not double the sides.
     """
 
     out_channels: int = 3
@@ -128,11 +128,14 @@ class UNet(nn.Module):
             x = up(widths[level - 1], name=f"up_{level}")(x, embedded)
             x = dropout(x, self.dropout, dropout_keys, level) if level in dropping else x
             x = jnp.concatenate([skips[level - 1], x], axis=-1) if self.unet_skips else x
+        same = {"convolve": partial(conv, padding=1), "kernel_size": 3}
         if self.scale < 1:
-            x = decode(**last, convolve=partial(conv, padding=1), kernel_size=3, name="up_0")(x)
+            x = decode(**last, **same, name="up_0")(x)
         elif extra := extra_upsamplings(self.scale, self.upsample, doubling):
             x = up(widths[0], name="up_0")(x, embedded)
-            x = jnp.concatenate([source.astype(x.dtype), x], axis=-1) if self.unet_skips else x
+            if self.unet_skips:
+                skip = block(widths[0], norm="none", name="extra_skip", **same)(source)
+                x = jnp.concatenate([skip, x], axis=-1)
             for number, further in enumerate(extra[:-1]):
                 x = further.bind(decode)(widths[0], name=f"extra_{number}")(x, embedded)
             x = extra[-1].bind(decode)(**last, name=f"extra_{len(extra) - 1}")(x)

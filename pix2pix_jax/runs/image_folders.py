@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from pix2pix_jax.core.choices import ON_FAULT, PARTS
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import refuse_unwritable
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
@@ -23,6 +24,7 @@ from pix2pix_jax.runs.source_files import (
     choose_sides,
     judge,
     read_sources,
+    result_scale,
     size_in_network,
 )
 from pix2pix_jax.runs.tiled_files import translate_files
@@ -144,17 +146,19 @@ def _translate_whole(
     for numbers in _batches(sizes, batch_size):
         some = [tasks[number] for number in numbers]
         read, failure = read_sources(generator, some, derive=derive, on_error=on_error)
-        no_data = generator.form.written.no_data
-        results.add([_given(task, image, derive, no_data) for task, image in read])
+        results.add([_given(generator, task, image, derive) for task, image in read])
         if failure is not None:
             raise failure
 
 
-def _given(task: Task, image: Image, derive: bool, no_data: str | None) -> Given:
+def _given(generator: Generator, task: Task, image: Image, derive: bool) -> Given:
     """Return a task's image for `Results`: a derived one has the network's size, not the file's."""
-    # Several sources of different size have been resized to that of the network.
-    size = image_files.size_of(task.source) if derive or task.others else None
-    return Given(image, task.source.name, task.target, size, carried_by(task, no_data))
+    size = None
+    if derive or task.others:  # several sources of different size have been resized, too
+        scale = result_scale(generator.form, derive=derive)
+        size = scaled(image_files.size_of(task.source), scale)
+    carried = carried_by(generator, task, derive=derive)
+    return Given(image, task.source.name, task.target, size, carried)
 
 
 def _batches(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:

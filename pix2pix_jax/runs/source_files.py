@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.carried import Carried, read_carried
@@ -109,15 +110,31 @@ def _is_pair(generator: Generator, path: pathlib.Path) -> bool:
     return width % 2 == 0 and abs(width / height / wanted - 1) < _PAIR_TOLERANCE
 
 
-def carried_by(task: Task, no_data: str | None) -> Carried:
+def carried_by(generator: Generator, task: Task, *, derive: bool) -> Carried:
     """Return what the result keeps of a task's file: half of an image lies nowhere on Earth.
 
     Args:
+        generator: The generator.
         task: The task.
-        no_data: What marks missing pixels in the result, see `Carried.marking`.
+        derive: As for `judge`.
     """
-    carried = read_carried(task.source).marking(no_data)
-    return carried if task.side == "whole" else dataclasses.replace(carried, geo=())
+    form = generator.form
+    carried = read_carried(task.source).marking(form.written.no_data)
+    if task.side != "whole":
+        return dataclasses.replace(carried, geo=())
+    return carried.scaled(result_scale(form, derive=derive))
+
+
+def result_scale(form: PairFormat, *, derive: bool) -> float:
+    """Return how many times as large as its file a result is.
+
+    Args:
+        form: The format of the run's pairs.
+        derive: Whether sources are derived as in training: then a smaller source is made of the
+            file, whose own size is that of a larger result.
+    """
+    as_in_training = derive and form.derives(derive)
+    return min(form.scale, 1.0) if as_in_training else form.scale
 
 
 def size_in_network(generator: Generator, task: Task) -> tuple[int, int]:

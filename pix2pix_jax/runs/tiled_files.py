@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import no_empty_folders
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.source_rows import open_source
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images.rows import Rows, Strip, write_rows
@@ -75,10 +76,10 @@ class _FileTiler:
             write_rows(
                 task.target,
                 self._tiler(source, task.source.name, int(name_hash)),
-                source.size,
+                scaled(source.size, self._generator.form.scale),
                 dtype=stored.dtype,
                 channels=stored.channels,
-                carried=carried_by(task, stored.no_data),
+                carried=carried_by(self._generator, task, derive=self._derive),
             )
 
     @contextlib.contextmanager

@@ -8,14 +8,16 @@ import numpy as np
 from jaxtyping import Float, PyTree, Shaped
 from tqdm.auto import tqdm
 
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images.notebook_image import NotebookImage
 from pix2pix_jax.images.pixels import parts
 from pix2pix_jax.images.rows import Rows, rows_of
+from pix2pix_jax.images.scaling import nearest
 from pix2pix_jax.models.receptive_field import receptive_radius
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.image_memory import largest_square
 from pix2pix_jax.runs.tile_programs import TileTranslator
-from pix2pix_jax.runs.tiling import Plan, Span, blend_rows, choose_cut, make_plan
+from pix2pix_jax.runs.tiling import Plan, blend_rows, choose_cut, make_plan
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +70,10 @@ class ImageTiler:
         Yields:
             The result as stored, some rows at a time, from the top.
         """
-        form, (height, width) = self._generator.form, source.size
+        form = self._generator.form
+        height, width = scaled(source.size, form.scale)
         padded = _Padded(source, self._generator.multiple)
-        plan = make_plan(padded.size, self.cut)
+        plan = make_plan(padded.size, self.cut, form.scale)
         # A single tile is the whole image, whose statistics are its own.
         shares = self._translator.shares and len(plan) > 1
         statistics = self._statistics(padded, name, name_hash) if shares else {}
@@ -84,21 +87,24 @@ class ImageTiler:
                     fake = form.target.from_network(band[part])
                     last = row + len(fake)
                     # The source once more, for its lightness or its missing pixels.
-                    yield form.finish(source.read(row, last) if form.finishes else fake, fake)
+                    rows = slice(row, last)
+                    seen = _under(source, rows, width, form.scale) if form.finishes else fake
+                    yield form.finish(seen, fake)
                     row = last
 
     def _bands(
         self, source: "_Padded", plan: Plan, statistics: PyTree, name_hash: int, bar: tqdm
     ) -> Iterator[Float[np.ndarray, "rows width d"]]:
         """Yield the used part of each row of tiles, blended from side to side."""
-        depth = self._generator.form.target.depth
+        form = self._generator.form
+        width = scaled(source.size, form.scale)[1]
         for rows in plan.rows:
             strip = source.read(rows.start, rows.stop)
-            band = np.zeros((len(rows.weights), source.size[1], depth), np.float32)
+            band = np.zeros((len(rows.weights), width, form.target.depth), np.float32)
             for columns in plan.columns:
                 tile = np.ascontiguousarray(strip[:, columns.start : columns.stop])
                 fake = self._translator(tile, statistics, name_hash, rows.start, columns.start)
-                used = fake[_used(rows), _used(columns)]
+                used = fake[rows.used, columns.used]
                 band[:, columns.first : columns.last] += used * columns.weights[:, None]
                 bar.update()
             yield band
@@ -158,8 +164,11 @@ def translate_in_tiles(
     return [NotebookImage.of(result, form.written, form.bands) for result in results]
 
 
-def _used(span: Span) -> slice:
-    return slice(span.first - span.start, span.last - span.start)
+def _under(source: Rows, rows: slice, width: int, scale: float) -> Strip:
+    """Return the pixels of an image that lie under some rows of its result, one for each there."""
+    under = (np.arange(rows.start, rows.stop) / scale).astype(int)
+    strip = source.read(int(under[0]), int(under[-1]) + 1)
+    return nearest(strip[under - under[0]], (len(under), width))
 
 
 class _Padded:

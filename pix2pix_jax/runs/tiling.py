@@ -114,32 +114,40 @@ def _multiples_around(length: int, multiple: int) -> list[int]:
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """The rows, or columns, of one tile.
+    """The rows, or columns, of one tile, in the source and in the result.
 
     Attributes:
-        start: First row of the tile.
+        start: First row of the tile in the source.
         stop: Row after its last.
-        first: First row that is used.
+        place: First row of the tile in the result, which may have another scale.
+        first: First row of the result that is used.
         weights: Weight of each row that is used; those of all tiles add up to 1.
     """
 
     start: int
     stop: int
+    place: int
     first: int
     weights: Float[np.ndarray, " rows"]
 
     @property
     def last(self) -> int:
-        """Row after the last one that is used."""
+        """Row of the result after the last one that is used."""
         return self.first + len(self.weights)
 
+    @property
+    def used(self) -> slice:
+        """Which rows of the tile's result are used."""
+        return slice(self.first - self.place, self.last - self.place)
 
-def cut(side: int, sizes: Cut) -> list[Span]:
+
+def cut(side: int, sizes: Cut, scale: float = 1.0) -> list[Span]:
     """Cut a side of an image into tiles that overlap about evenly.
 
     Args:
         side: Its length, a multiple of `sizes.multiple`.
         sizes: The sizes of tiles; a shorter side is one tile.
+        scale: How many times as large the result is; tiles begin at whole rows of both.
 
     Returns:
         The tiles, in order.
@@ -148,19 +156,20 @@ def cut(side: int, sizes: Cut) -> list[Span]:
     count = 1 + max(-(-(side - tile) // (tile - sizes.overlap)), 0) if side > tile else 1
     steps = (side - tile) // sizes.multiple
     starts = [steps * number // max(count - 1, 1) * sizes.multiple for number in range(count)]
+    places, length = [int(start * scale) for start in starts], int(tile * scale)
     fades = [
-        _fade(left + tile, right, sizes.trim, right - left)
-        for left, right in itertools.pairwise(starts)
+        _fade(left + length, right, int(np.ceil(sizes.trim * scale)), right - left)
+        for left, right in itertools.pairwise(places)
     ]
     spans = []
-    for number, start in enumerate(starts):
-        first, rise = (start, 0) if number == 0 else fades[number - 1]
-        last, fall = (start + tile, 0) if number == count - 1 else fades[number]
+    for number, (start, place) in enumerate(zip(starts, places, strict=True)):
+        first, rise = (place, 0) if number == 0 else fades[number - 1]
+        last, fall = (place + length, 0) if number == count - 1 else fades[number]
         weights = np.ones(last + fall - first, np.float32)
         weights[:rise] = _ramp(rise)
         if fall:
             weights[-fall:] -= _ramp(fall)
-        spans.append(Span(start, start + tile, first, weights))
+        spans.append(Span(start, start + tile, place, first, weights))
     return spans
 
 
@@ -205,7 +214,7 @@ class Plan:
 
     @property
     def borders(self) -> tuple[list[int], list[int]]:
-        """Rows and columns in the middle of what two tiles share."""
+        """Rows and columns of the result in the middle of what two tiles share."""
         rows, columns = (
             [(left.last + right.first) // 2 for left, right in itertools.pairwise(spans)]
             for spans in (self.rows, self.columns)
@@ -213,14 +222,15 @@ class Plan:
         return rows, columns
 
 
-def make_plan(size: tuple[int, int], sizes: Cut) -> Plan:
+def make_plan(size: tuple[int, int], sizes: Cut, scale: float = 1.0) -> Plan:
     """Cut an image into tiles.
 
     Args:
         size: Height and width, multiples of `sizes.multiple`.
         sizes: The sizes of tiles.
+        scale: How many times as large the result is.
     """
-    return Plan(cut(size[0], sizes), cut(size[1], sizes))
+    return Plan(cut(size[0], sizes, scale), cut(size[1], sizes, scale))
 
 
 def blend_rows(

@@ -14,6 +14,7 @@ from pix2pix_jax.core.choices import ON_FAULT
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import atomic_path, no_empty_folders, real_path, refuse_unwritable
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.stacked import StackedEncoding
 from pix2pix_jax.images.video_files import CONTAINERS, Moment, VideoReader, sound_name
@@ -21,7 +22,7 @@ from pix2pix_jax.images.video_writing import VideoWriter
 from pix2pix_jax.runs.blending import Blend
 from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.source_files import Image
+from pix2pix_jax.runs.source_files import Image, result_scale
 from pix2pix_jax.runs.translation import check_mode, choose_batch_size, translate
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ def translate_video(
         raise InputError(f"--output {output}: would replace the input")
     form, name = generator.form, pathlib.Path(source).name
     size = generator.image_size if generator.fit == "resize" else None
+    scale = result_scale(form, derive=derive)
 
     def convert(images: Sequence[Image]) -> list[Image]:
         sources = [form.source_of(image, name, derive=derive, size=size) for image in images]
@@ -84,7 +86,7 @@ def translate_video(
         fakes = translate(generator, sources, names=names, mode=mode, batch_size=batch_size)
         # A derived source may have the network's size.
         return [
-            form.written.resize(fake, image.shape[:2])
+            form.written.resize(fake, scaled(image.shape[:2], scale))
             for fake, image in zip(fakes, images, strict=True)
         ]
 
@@ -189,7 +191,8 @@ def _translated(
                 yield moment
                 continue
             if moment.frame is not None:
-                last = np.broadcast_to(blend(next(fakes)), moment.frame.shape)
+                fake = blend(next(fakes))
+                last = np.broadcast_to(fake, (*fake.shape[:2], moment.frame.shape[2]))
             if last is not None:  # nothing is shown before the first whole frame
                 yield Moment(moment.time, last)
         waiting.clear()
