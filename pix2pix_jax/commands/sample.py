@@ -20,7 +20,7 @@ from pix2pix_jax.commands.shared_flags import (
 )
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.choices import FITS, ON_FAULT, PARTS, TILE_NORMS
-from pix2pix_jax.core.errors import counted
+from pix2pix_jax.core.errors import InputError, counted
 from pix2pix_jax.images import listing
 from pix2pix_jax.images.video_files import is_video
 
@@ -76,6 +76,14 @@ def parse_arguments() -> argparse.Namespace:
         help="for an image of another size than in training: resize it and the result; or pad it "
         "and crop the result; or tile: translate it in overlapping tiles, in memory that does not "
         "grow with it (default: resize if the run resized its images, or else pad)",
+    )
+    parser.add_argument(
+        "--condition",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="numbers beside the image, for a run with data.condition: name=value, several with "
+        "commas between them; with --input also a table with a row for each file",
     )
     _add_tile_flags(parser)
     _add_input_flags(parser)
@@ -159,12 +167,19 @@ def main() -> None:
     flags = parse_arguments()
     # These need JAX, for which --help does not wait.
     from pix2pix_jax.core.devices import enable_compilation_cache
+    from pix2pix_jax.runs.file_numbers import parse_condition
     from pix2pix_jax.runs.folder import RunFolder
     from pix2pix_jax.runs.generator import generator_of
     from pix2pix_jax.runs.image_folders import translate_folder, translate_split
     from pix2pix_jax.runs.tiling import Tiling
     from pix2pix_jax.runs.video import translate_video
 
+    condition = parse_condition(flags.condition)
+    table = condition if isinstance(condition, pathlib.Path) else None
+    if table is not None and (flags.input is None or is_video(flags.input)):
+        raise InputError(
+            f"--condition {table}: a table goes with --input and image files; give name=value"
+        )
     enable_compilation_cache(flags.compilation_cache)
     folder = RunFolder(
         flags.workdir,
@@ -176,6 +191,8 @@ def main() -> None:
     generator = generator_of(
         folder, flags.checkpoint, seed=flags.seed, fit=flags.fit, tiling=tiling
     )
+    if condition is not None and table is None:
+        generator = generator.with_condition(condition)
     options = {
         "mode": flags.mode,
         "batch_size": flags.batch_size,
@@ -205,6 +222,7 @@ def main() -> None:
             derive=flags.derive,
             side=flags.side or ("auto" if paired else "whole"),
             on_error=flags.on_error or "fail",
+            table=table,
             **options,
         )
     else:

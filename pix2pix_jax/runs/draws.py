@@ -118,8 +118,10 @@ def translate_draws(
     if draws < 2:
         raise InputError(f"draws={draws}: a deviation needs at least 2; `translate` makes one")
     images = as_images(sources, generator.form.source)
-    given = zip(images, check_names(names, len(images)), strict=True)
-    return [_translate_one(generator, image, name, draws, batch_size) for image, name in given]
+    rows = generator.rows(len(images))
+    generators = [generator] * len(images) if rows is None else map(generator.at, rows)
+    given = zip(generators, images, check_names(names, len(images)), strict=True)
+    return [_translate_one(*each, draws, batch_size) for each in given]
 
 
 def draw_names(name: str, draws: int) -> list[str]:

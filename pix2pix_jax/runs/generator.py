@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -42,8 +42,8 @@ class Generator:
         exactness: How exactly it computes.
         tiling: How images are cut into tiles, if `fit` is `tile`.
         numbers: The numbers that it takes beside an image; None: it takes none.
-        condition: These numbers as it sees them, for all images; see `with_condition`. None: they
-            are given with each image.
+        condition: These numbers as it sees them, for all images or for each of the next ones; see
+            `with_condition`. None: none were given.
     """
 
     module: nn.Module
@@ -57,27 +57,35 @@ class Generator:
     exactness: Exactness = USUAL
     tiling: Tiling = USUAL_TILING
     numbers: Numbers | None = None
-    condition: tuple[float, ...] | None = None
+    condition: Float[np.ndarray, "*n k"] | None = None
 
-    def with_condition(self, condition: Mapping[str, Any]) -> "Generator":
-        """Return a generator that has numbers beside all its images.
+    def with_condition(self, condition: Any) -> "Generator":
+        """Return a generator that has numbers beside its images.
 
         Args:
-            condition: A value for each of its numbers, by name. A value outside the range of the
+            condition: A value for each of its numbers, by name, for all images; or a list of such,
+                one for each of the next images, in their order. A value outside the range of the
                 training is a warning.
 
         Raises:
             InputError: It takes no numbers; a name is unknown or missing, or a value is no number.
         """
-        values = self.taken_numbers("condition").row(condition)[None]
-        self.taken_numbers().warn_outside(values)
-        return self.at(self.taken_numbers().normalised(values)[0])
+        numbers = self.refuse_none("condition")
+        several = isinstance(condition, Sequence) and not isinstance(condition, str)
+        values = np.stack([numbers.row(each) for each in (condition if several else [condition])])
+        numbers.warn_outside(values)
+        rows = numbers.normalised(values)
+        return self.at(rows if several else rows[0])
 
-    def at(self, row: Float[np.ndarray, " k"]) -> "Generator":
-        """Return a generator that has normalised numbers beside all its images."""
-        return dataclasses.replace(self, condition=tuple(row.tolist()))
+    def at(self, rows: Float[np.ndarray, "*n k"]) -> "Generator":
+        """Return a generator that has normalised numbers beside its images.
 
-    def taken_numbers(self, given: str = "condition") -> Numbers:
+        Args:
+            rows: Numbers for all images, or for each of the next ones.
+        """
+        return dataclasses.replace(self, condition=rows)
+
+    def refuse_none(self, given: str) -> Numbers:
         """Return the numbers that it takes.
 
         Args:
@@ -91,24 +99,24 @@ class Generator:
         return self.numbers
 
     def rows(self, count: int) -> Float[np.ndarray, "n k"] | None:
-        """Return the normalised numbers of some images, its own for each; None if it takes none.
+        """Return the normalised numbers beside some images; None if it takes none.
 
         Raises:
-            InputError: It takes some, and none were given.
+            InputError: It takes some, and none were given, or as many as there are other images.
         """
-        if self.condition is None:
-            self.refuse_missing()
-            return None
-        return np.tile(np.array(self.condition, np.float32), (count, 1))
-
-    def refuse_missing(self) -> None:
-        """Raise InputError if it takes numbers, and none were given."""
-        if self.numbers is not None and self.condition is None:
-            names = ", ".join(self.numbers.names)
+        if self.condition is not None:
+            if self.condition.ndim == 2 and len(self.condition) != count:
+                raise InputError(
+                    f"condition: numbers for {len(self.condition)} images, and there are {count}"
+                )
+            return np.broadcast_to(self.condition, (count, self.condition.shape[-1]))
+        if self.numbers is not None:
             raise InputError(
-                f"this run takes numbers beside the image ({names}): give them with --condition "
-                f"{self.numbers.example}, or in Python with condition="
+                f"this run takes numbers beside the image ({', '.join(self.numbers.names)}): give "
+                f"them with --condition {self.numbers.example}, or in Python with "
+                "generator.with_condition"
             )
+        return None
 
     def __call__(
         self, source: Any, *, name: Any = "0", mode: str = "paper"

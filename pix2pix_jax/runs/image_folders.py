@@ -11,7 +11,9 @@ from pix2pix_jax.core.choices import ON_FAULT, PARTS
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.core.scales import scaled
+from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.file_numbers import read_rows
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.output_files import plan_outputs, refuse_losses, without_collisions
@@ -46,6 +48,7 @@ def translate_folder(
     draws: int = 1,
     blend: float = 0.0,
     on_error: str = "fail",
+    table: str | pathlib.Path | None = None,
 ) -> list[pathlib.Path]:
     """Translate an image file, or all image files in a folder, to files with the same names.
 
@@ -76,6 +79,8 @@ def translate_folder(
             each other in the order of their names; see `blending.Blend`.
         on_error: What happens to a file that cannot be read: `fail` ends the call, `skip` leaves it
             out and counts it.
+        table: A table like `data.condition`, with a row of numbers for each file; None: those of
+            the generator, see `Generator.with_condition`.
 
     Returns:
         The files written, in order.
@@ -106,9 +111,14 @@ def translate_folder(
     jobs = plan_outputs(inputs[0], pathlib.Path(output), results.suffix_for)
     refuse_losses([(path, results.files_of(target)) for path, target in jobs])
     others = find_others(inputs, jobs)
+    numbers = {} if table is None else read_rows(generator, table, inputs[0], jobs)
+    if table is None:
+        generator.rows(1)  # refuses a generator that lacks numbers before anything is read
     good = judge(generator, jobs, others, derive=derive, on_error=on_error)
     tasks = [
-        dataclasses.replace(task, others=others.get(task.source, ()))
+        dataclasses.replace(
+            task, others=others.get(task.source, ()), numbers=numbers.get(task.source)
+        )
         for task in choose_sides(generator, good, side if len(inputs) == 1 else "whole")
     ]
     written = results.written
@@ -158,7 +168,7 @@ def _given(generator: Generator, task: Task, image: Image, derive: bool) -> Give
         scale = result_scale(generator.form, derive=derive)
         size = scaled(image_files.size_of(task.source), scale)
     carried = carried_by(generator, task, derive=derive)
-    return Given(image, task.source.name, task.target, size, carried)
+    return Given(image, task.source.name, task.target, size, carried, task.numbers)
 
 
 def _batches(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
@@ -215,6 +225,8 @@ def translate_split(
     refuse_unwritable(output)
     run.refuse_output_in_data(output)
     pairs = run.load_pairs(split, cache=False)
+    if generator.condition is None and pairs.numbers is not None and pairs.values is not None:
+        pairs.numbers.warn_outside(pairs.values)
     folder = pathlib.Path(output)
     targets = [(folder / name).with_suffix(results.suffix) for name in pairs.names]
     named = zip(map(pathlib.Path, pairs.names), targets, strict=True)
@@ -223,10 +235,15 @@ def translate_split(
     )
     with saying_what_was_written(results.written, len(pairs), output):
         for numbers in _batches([pairs.size] * len(pairs), batch_size):
-            results.add(
-                [
-                    Given(pairs[number][0], pairs.names[number], targets[number])
-                    for number in numbers
-                ]
-            )
+            results.add([_given_pair(generator, pairs, number, targets) for number in numbers])
     return results.written
+
+
+def _given_pair(
+    generator: Generator, pairs: Pairs, number: int, targets: Sequence[pathlib.Path]
+) -> Given:
+    """Return a pair's source for `Results`, with its own numbers unless others were given."""
+    own = pairs.condition if generator.condition is None else None
+    numbers = None if own is None else own[number]
+    source, _ = pairs[number]
+    return Given(source, pairs.names[number], targets[number], numbers=numbers)

@@ -7,6 +7,9 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import no_empty_folders
@@ -34,6 +37,7 @@ class Given:
         target: Where the result goes.
         size: Height and width of the result, if they are not those of the source.
         carried: What the result keeps of the source's file.
+        numbers: Normalised numbers beside the image; None: those of the generator, if it takes any.
     """
 
     image: Image
@@ -41,6 +45,7 @@ class Given:
     target: pathlib.Path
     size: tuple[int, int] | None = None
     carried: Carried = NOTHING
+    numbers: Float[np.ndarray, " k"] | None = None
 
 
 class Results:
@@ -111,6 +116,8 @@ class Results:
     def add(self, images: Sequence[Given]) -> None:
         """Translate some images, and write them in order."""
         sources = [given.image for given in images]
+        rows = [given.numbers for given in images if given.numbers is not None]
+        generator = self._generator.at(np.stack(rows)) if rows else self._generator
         names = ["" if self._same_dropout else given.name for given in images]
         options: dict[str, Any] = {
             "names": names,
@@ -118,14 +125,14 @@ class Results:
             "batch_size": self._batch_size,
         }
         if self._draws > 1:
-            drawn = translate_draws(self._generator, sources, draws=self._draws, **options)
+            drawn = translate_draws(generator, sources, draws=self._draws, **options)
             for given, each in zip(images, drawn, strict=True):
                 self._write(given, each.mean)
                 size = given.size or each.deviation.shape[:2]
                 deviation = resize_deviation(each.deviation, size)
                 image_files.write(_deviation_of(given.target), deviation)
             return
-        fakes = translate(self._generator, sources, **options)
+        fakes = translate(generator, sources, **options)
         for given, fake in zip(images, fakes, strict=True):
             self._write(given, self._blend(fake))
 

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.pair_format import PairFormat
@@ -32,12 +32,14 @@ class Task:
         target: Where the result goes.
         side: Which part of the image is the source: `left`, `right` or `whole`.
         others: The files of the other sources, if there are several.
+        numbers: Normalised numbers beside the image; None: those of the generator, if it takes any.
     """
 
     source: pathlib.Path
     target: pathlib.Path
     side: str
     others: tuple[pathlib.Path, ...] = ()
+    numbers: Float[np.ndarray, " k"] | None = None
 
     @property
     def files(self) -> pathlib.Path | tuple[pathlib.Path, ...]:

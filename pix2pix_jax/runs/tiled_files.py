@@ -1,6 +1,7 @@
 """Translate image files in tiles: read, translated and written some rows at a time."""
 
 import contextlib
+import functools
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,8 @@ def translate_files(
         InputError: As for `ImageTiler`; or a file cannot be read, with `fail`.
     """
     tiler = _FileTiler(generator, mode=mode, derive=derive, same_dropout=same_dropout)
+    if tasks:
+        tiler.tiler_of(tasks[0]).say_what_is_blended()
     for task in tqdm(tasks, unit="image", disable=True if len(tasks) == 1 else None):
         try:
             tiler.translate(task)
@@ -64,18 +67,28 @@ class _FileTiler:
         self, generator: Generator, *, mode: str, derive: bool, same_dropout: bool
     ) -> None:
         self._generator, self._derive, self._same = generator, derive, same_dropout
-        self._tiler = ImageTiler(generator, mode=mode)
-        self._tiler.say_what_is_blended()
+        self._mode = mode
+
+    def tiler_of(self, task: Task) -> ImageTiler:
+        """Return what translates the image of a file, with the numbers beside it."""
+        if task.numbers is None:
+            return self._usual
+        return ImageTiler(self._generator.at(task.numbers), mode=self._mode)
+
+    @functools.cached_property
+    def _usual(self) -> ImageTiler:
+        return ImageTiler(self._generator, mode=self._mode)
 
     def translate(self, task: Task) -> None:
         """Translate a file, and write the result; it appears whole or not at all."""
+        tiler = self.tiler_of(task)
         (name_hash,) = name_hashes(["" if self._same else task.source.name])
         stored = self._generator.form.written
         with self._open(task) as source, no_empty_folders(task.target.parent):
             task.target.parent.mkdir(parents=True, exist_ok=True)
             write_rows(
                 task.target,
-                self._tiler(source, task.source.name, int(name_hash)),
+                tiler(source, task.source.name, int(name_hash)),
                 scaled(source.size, self._generator.form.scale),
                 dtype=stored.dtype,
                 channels=stored.channels,

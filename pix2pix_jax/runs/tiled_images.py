@@ -1,5 +1,6 @@
 """Translate images of any size in tiles (`fit='tile'`), some rows at a time."""
 
+import itertools
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -156,10 +157,15 @@ def translate_in_tiles(
     Raises:
         InputError: The sizes of tiles are impossible, or there are no running statistics.
     """
-    tiler, form = ImageTiler(generator, mode=mode), generator.form
+    form, numbers = generator.form, generator.rows(len(sources))
+    tilers = (
+        itertools.repeat(ImageTiler(generator, mode=mode))
+        if numbers is None
+        else (ImageTiler(generator.at(row), mode=mode) for row in numbers)
+    )
     results = [
         np.concatenate(list(tiler(rows_of(source), "", int(name_hash))))
-        for source, name_hash in zip(sources, hashes, strict=True)
+        for tiler, source, name_hash in zip(tilers, sources, hashes, strict=False)
     ]
     return [NotebookImage.of(result, form.written, form.bands) for result in results]
 

@@ -281,6 +281,7 @@ def translate(
         raise InputError(f"generator={shown(generator)}: expected what load_generator returns")
     sources = as_images(sources, generator.form.source)
     names = check_names(names, len(sources))
+    rows = generator.rows(len(sources))
     if generator.fit == "tile":
         return [*translate_in_tiles(generator, sources, name_hashes(names).tolist(), mode=mode)]
     sizes = [fitted_size(generator, source.shape[:2]) for source in sources]
@@ -292,6 +293,7 @@ def translate(
             [names[number] for number in numbers],
             mode=mode,
             batch_size=choose_batch_size(batch_size, sizes[numbers[0]]),
+            condition=None if rows is None else rows[numbers],
         )
         for number, fake in zip(numbers, fakes, strict=True):
             results[number] = unfit(generator, sources[number], fake)

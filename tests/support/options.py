@@ -49,6 +49,7 @@ FACTORS = {
     "bits": ("uint8", "uint16", "float32"),
     "pixels": ("all", "no_data", "mask"),
     "data.direction": ("AtoB", "BtoA"),
+    "numbers": (False, True),
     "data.resize": (
         *("resize_and_crop", "resize", "crop", "scale_width", "scale_width_and_crop", "none"),
     ),
@@ -63,6 +64,7 @@ REFUSED = (
     (("changes", "fixed"), ("loss.gan", "none")),
     (("changes", "adaptive"), ("loss.gan", "none")),
     (("source", "classes"), ("augment", "jitter")),
+    (("numbers", True), ("augment", "mosaic")),
     (("source", "synthetic"), ("channels", "1-3")),
     (("source", "synthetic"), ("channels", "5-2")),
     (("source", "synthetic"), ("bits", "uint16")),
@@ -164,6 +166,9 @@ def build_config(row, root):
         changes["data.mask"] = "mask"
     if source != "synthetic":
         _write_data(root, row, channels)
+    if row["numbers"]:
+        _write_table(root)
+        changes["data.condition"] = "numbers.csv"
     return tiny.tiny_config(changes)
 
 
@@ -196,6 +201,15 @@ def _write_data(root, row, channels):
                 pixels[: SIDE // 4] = float(_mark(row))
             suffix = image_files.suffix_of(str(pixels.dtype), pixels.shape[-1])
             image_files.write(folder / f"{number}{suffix}", pixels)
+
+
+def _write_table(root):
+    """Write numbers for the names of all sources."""
+    names = [f"{number}" for number in range(7)]
+    names += [f"{split}_{number:05}" for split in ("train", "val", "test") for number in range(4)]
+    lines = ["name,age,dose", *(f"{name},{len(name)},{row % 3}" for row, name in enumerate(names))]
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "numbers.csv").write_text("\n".join(lines))
 
 
 def _noise(seed, height, width, channels, dtype):
@@ -237,6 +251,8 @@ def _go_on(config, whole, parts):
 def _translate(row, whole):
     """Translate an image of the run's kind, and where it is resized one of another size."""
     generator = load_generator(whole, "latest")
+    if row["numbers"]:
+        generator = generator.with_condition({"age": 1, "dose": 1})
     form = generator.form
     sizes = [(SIDE, SIDE), (SIDE + 4, SIDE - 4)]
     for height, width in sizes if generator.fit == "resize" else sizes[:1]:

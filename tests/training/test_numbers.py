@@ -1,5 +1,6 @@
 """A run with numbers beside its images, from its table to what comes out of it."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 from support import tiny
 from support.runs import assert_bit_equal, final_state
+from support.scripts import refused, run_script
 
-from pix2pix_jax import InputError, load_generator, train_and_evaluate
+from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.image_folders import translate_split
 from pix2pix_jax.training.run import prepare_run
 
 pytestmark = pytest.mark.usefixtures("one_device")
@@ -96,6 +99,104 @@ def test_an_output_depends_on_its_numbers(whole):
     ]
     assert np.abs(results[0] - results[1]).max() > 0
     np.testing.assert_array_equal(results[1], results[2])
+
+
+LOW, HIGH = ({"shade": shade, "room": 7} for shade in (0, 6))
+
+
+@pytest.fixture(scope="module")
+def generator(whole):
+    return load_generator(whole, "latest")
+
+
+def test_each_image_has_numbers_of_its_own(generator):
+    low, high = (generator.with_condition(numbers)(PHOTO) for numbers in (LOW, HIGH))
+    photos = [PHOTO] * 3
+    for fit in ("resize", "tile"):
+        each = dataclasses.replace(generator.with_condition([HIGH, LOW, HIGH]), fit=fit)
+        found = translate(each, photos, names=["0"] * 3, mode="paper")
+        for ours, theirs in zip(found, (high, low, high), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(InputError, match="numbers for 2 images, and there are 3"):
+        translate(generator.with_condition([HIGH, LOW]), photos)
+
+
+def test_numbers_that_are_missing_are_refused_by_all_that_translates(generator):
+    tiles = dataclasses.replace(generator, fit="tile")
+    for call in (lambda: generator(PHOTO), lambda: tiles(PHOTO)):
+        with pytest.raises(InputError, match=r"\(shade, room\): give them with --condition"):
+            call()
+    plain = dataclasses.replace(generator, numbers=None)
+    with pytest.raises(InputError, match="this run takes no numbers beside the image"):
+        plain.with_condition(LOW)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two photos, and a table of them."""
+    for name in ("x.png", "in/y.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        image_files.write(tmp_path / "photos" / name, PHOTO)
+    (tmp_path / "of_files.csv").write_text("name,room,shade\nx,7,0\nin/y,7,6\n")
+    return tmp_path
+
+
+def outputs(folder):
+    return [image_files.read_picture(folder / name).pixels for name in ("x.png", "in/y.png")]
+
+
+def test_files_have_the_numbers_of_their_rows(generator, whole, photos):
+    sample = ("--workdir", whole, "--checkpoint", "latest", "--input", "photos", "--same_dropout")
+    for flags in ((), ("--fit", "tile")):
+        given = (*sample, "--condition", "of_files.csv", "--output", "out", *flags)
+        assert run_script("sample", *given, folder=photos)[0] == 0
+        expected = generator.with_condition([LOW, HIGH])
+        expected = dataclasses.replace(expected, fit="tile" if flags else "resize")
+        theirs = translate(expected, [PHOTO] * 2, names=["", ""])
+        for ours, other in zip(outputs(photos / "out"), theirs, strict=True):
+            np.testing.assert_array_equal(ours, other)
+    given = (*sample, "--condition", "shade=6,room=7", "--output", "same")
+    assert run_script("sample", *given, folder=photos)[0] == 0
+    for ours in outputs(photos / "same"):
+        np.testing.assert_array_equal(ours, outputs(photos / "out")[1])
+
+
+def test_a_split_has_the_numbers_of_its_table_unless_others_are_given(generator, whole, tmp_path):
+    ours, given = tmp_path / "ours", tmp_path / "given"
+    translate_split(generator, RunFolder(whole), "val", ours)
+    translate_split(generator.with_condition(LOW), RunFolder(whole), "val", given)
+    pairs = RunFolder(whole).load_pairs("val")
+    assert pairs.values.tolist() == [[8, 7], [10, 7]]
+    for number, name in enumerate(pairs.names):
+        shade, room = pairs.values[number]
+        for folder, numbers in ((ours, {"shade": shade, "room": room}), (given, LOW)):
+            expected = generator.with_condition(numbers)(pairs[number][0], name=name)
+            np.testing.assert_array_equal(image_files.read_picture(folder / name).pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "this run takes numbers beside the image (shade, room): give them with --condition"),
+        (("--condition", "shade=1,age=2,room=7"), "condition: this run knows no age; its numbers"),
+        (("--condition", "shade=1", "--condition", "shade=2"), "shade: is given twice"),
+        (("--condition", "shade"), "--condition 'shade': expected name=value"),
+        (("--condition", "none.csv"), "--condition 'none.csv': cannot be read (No such file"),
+    ],
+)
+def test_bad_conditions_are_one_line_and_status_2(flags, message, whole, photos):
+    given = ("--workdir", whole, "--input", "photos", "--output", "out", *flags)
+    assert refused(run_script("sample", *given, folder=photos), message)
+    assert not (photos / "out").exists()
+
+
+def test_a_table_is_refused_for_a_split_and_without_a_row(generator, whole, photos):
+    given = ("--workdir", whole, "--output", "out", "--condition", "of_files.csv")
+    result = run_script("sample", *given, "--split", "val", folder=photos)
+    assert refused(result, "a table goes with --input and image files; give name=value")
+    (photos / "of_files.csv").write_text("name,room,shade\nx,7,0\n")
+    result = run_script("sample", *given, "--input", "photos", folder=photos)
+    assert refused(result, "has no row for 1 of the images: in/y.png; its rows are named x")
 
 
 def test_a_run_with_numbers_goes_on_to_the_bit(whole, root, tmp_path):
