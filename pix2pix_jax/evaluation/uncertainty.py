@@ -83,7 +83,8 @@ def measure_uncertainty(
         at = generator if pairs.condition is None else generator.at(pairs.condition[number])
         drawn = iterate_draws(at, source, pairs.names[number], draws, rows)
         mean, deviation = mean_and_deviation(drawn)
-        difference = mean - np.asarray(pairs.form.compared_target(source, target))
+        wanted = pairs.form.compared_target(source[None], target[None])[0]
+        difference = mean - np.asarray(wanted)
         weight = pairs.form.weight(source, target)
         if weight is not None:
             counts = weight[..., 0] > 0
