@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from pix2pix_jax.data.layouts import find_twins
+from pix2pix_jax.data.names import Names
 from pix2pix_jax.data.pairing import same_name
 from pix2pix_jax.data.preparation.alignment import Alignment
-from pix2pix_jax.data.preparation.layout import Layout, find_layout
+from pix2pix_jax.data.preparation.layout import Layout, find_layout, find_mask
 from pix2pix_jax.data.preparation.reading import Seen, read_all
 from pix2pix_jax.data.similarity import MOST, near_duplicates
 from pix2pix_jax.data.values import SIDES, Values, judge, merge, way_out
@@ -77,7 +78,8 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
     Raises:
         InputError: There are no images, see `find_layout`.
     """
-    layout = find_layout(root, source)
+    names = Names(mask=find_mask(root) if source in ("", "folders") else "")
+    layout = find_layout(root, source, names)
     seen = tuple(read_all(layout, max_pixels))
     good = [one for one in seen if not one.problem]
     values = _merge_sides(good)

@@ -171,15 +171,16 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
 
     Returns:
         `{name: {side: path}}`; the side is `A/` or `B/` (with several sources `A1/`, `A2/`, `B/`),
-        or '' for files that are not in folders of pairs.
+        or '' for files that are not in folders of pairs. Masks are a side, too.
 
     Raises:
         InputError: As for `find_images` and `find_folder_pairs`.
     """
     found = find_images(root)
     if find_sides(root):
-        pairs = find_folder_pairs(root, (".",), "fail")
-        letters = letters_of(find_sides(root))
+        mask = find_mask(root)
+        pairs = find_folder_pairs(root, (".",), "fail", Names(mask=mask))
+        letters = (*letters_of(find_sides(root)), *([mask] if mask else []))
         return {
             name: {f"{letter}/": path for letter, path in zip(letters, paths, strict=True)}
             for name, paths in pairs.items()

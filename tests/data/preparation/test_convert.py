@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -6,7 +8,9 @@ from support.sources import source_of
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.derive import Derivation
+from pix2pix_jax.data.names import Names
 from pix2pix_jax.data.pairing import find_folder_pairs
+from pix2pix_jax.data.preparation.check import check
 from pix2pix_jax.data.preparation.convert import combine, derive, patches, split
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import listing
@@ -224,6 +228,24 @@ def test_split_keeps_the_pairs_of_folders(folders, tmp_path):
         pair = source_of(config, part)[0]
         np.testing.assert_array_equal(image_files.read(first), pair[0])
         np.testing.assert_array_equal(image_files.read(second), pair[1])
+
+
+def test_split_takes_masks_with_their_pairs(folders, tmp_path):
+    root = tmp_path / "set"
+    shutil.copytree(tmp_path / "A", root / "A")
+    shutil.copytree(tmp_path / "B", root / "B")
+    shutil.copytree(tmp_path / "A", root / "mask")
+    split(str(root), str(tmp_path / "out"), (1, 1, 1))
+    names = Names(mask="mask")
+    found = [
+        paths
+        for part in ("train", "val", "test")
+        for paths in find_folder_pairs(str(tmp_path / "out"), (part,), "fail", names).values()
+    ]
+    assert [len(paths) for paths in found] == [3, 3, 3]
+    for first, _, mask in found:
+        assert (mask.stem, mask.read_bytes()) == (first.stem, first.read_bytes())
+    assert not check(str(root)).layout.elsewhere
 
 
 def test_split_into_more_pairs_than_there_are_is_an_error(root, tmp_path):
