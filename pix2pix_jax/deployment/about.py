@@ -45,7 +45,8 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
         does with other images; `source` and `target`, how pixels are stored (several sources:
         `parts`, whose channels follow each other in this order); `color`, `lab` if these are
         lightness and colour of CIE Lab, else `as stored`; `step`, `weights_sha256`, `run`
-        (a digest of the run's configuration) and `pix2pix_jax` (the version); and `palette`, the
+        (a digest of the run's configuration) and `pix2pix_jax` (the version); `target_scale`, how
+        many times as large as a source its result is, if that is not 1; and `palette`, the
         colours of classes, if targets are label maps. Nothing in it tells about the machine.
     """
     model = folder.settings.model
@@ -64,6 +65,8 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
         "run": origin_of(folder),
         "pix2pix_jax": __version__,
     }
+    if generator.form.scale != 1:
+        about["target_scale"] = generator.form.scale
     palette = _palette(folder)
     return about if palette is None else about | {"palette": palette}
 

@@ -60,11 +60,13 @@ def _header(about: Mapping[str, Any]) -> str:
 def _introduction(generator: Generator, about: Mapping[str, Any]) -> str:
     height, width = generator.image_size
     sides = _side(about["source"]), _side(about["target"])
+    scale = about.get("target_scale", 1)
+    larger = "" if scale == 1 else f" Results are {scale:g} times as large as their sources."
     return (
         "# pix2pix generator\n\n"
         f"A {about['network']} with {about['norm']} norm, trained on pairs of images of "
         f"{height} x {width} pixels (height, width) by [pix2pix](https://arxiv.org/abs/1611.07004) "
-        f"in JAX. It translates images of {sides[0]} to images of {sides[1]}."
+        f"in JAX. It translates images of {sides[0]} to images of {sides[1]}.{larger}"
     )
 
 

@@ -146,8 +146,10 @@ def _add_up_conv(graph: Graph, x: str, kernel: Kernel, bias: Vector | None) -> s
     )
 
 
-def _add_nearest_conv(graph: Graph, x: str, kernel: Kernel, bias: Vector | None) -> str:
-    scales = graph.constant(np.array([1, 1, 2, 2], np.float32))
+def _add_nearest_conv(
+    graph: Graph, x: str, kernel: Kernel, bias: Vector | None, *, factor: int = 2
+) -> str:
+    scales = graph.constant(np.array([1, 1, factor, factor], np.float32))
     repeated = graph.add(
         "Resize",
         *(x, "", scales),
@@ -158,11 +160,13 @@ def _add_nearest_conv(graph: Graph, x: str, kernel: Kernel, bias: Vector | None)
     return _add_conv(graph, repeated, kernel, bias, padding=1)
 
 
-def _add_shuffled_conv(graph: Graph, x: str, kernel: Kernel, bias: Vector | None) -> str:
-    # The bias belongs to the channels after the shuffle, each of which comes from four before it.
-    bias = None if bias is None else np.tile(bias, 4)
+def _add_shuffled_conv(
+    graph: Graph, x: str, kernel: Kernel, bias: Vector | None, *, factor: int = 2
+) -> str:
+    # The bias belongs to the channels after the shuffle, each of which comes from several before.
+    bias = None if bias is None else np.tile(bias, factor**2)
     x = _add_conv(graph, x, kernel, bias, padding=1)
-    return graph.add("DepthToSpace", x, blocksize=2, mode="DCR")
+    return graph.add("DepthToSpace", x, blocksize=factor, mode="DCR")
 
 
 def _add_reflect_conv(graph: Graph, x: str, kernel: Kernel, bias: Vector | None) -> str:

@@ -23,7 +23,8 @@ def write(
     """Write a generator as an ONNX file.
 
     Its input `source` and its output `fake` are images as stored (batch, height, width, channels),
-    of any batch, height and width that the network takes. Its mode is `deterministic`.
+    of any batch, height and width that the network takes; those of `fake` may be
+    `data.target_scale` times as large. Its mode is `deterministic`.
 
     Args:
         path: The file.
@@ -42,9 +43,11 @@ def write(
     fake = add_network(graph, generator.module, generator.variables, source, shape)
     _add_writing(graph, form.target, fake)
     axes = ("batch", "height", "width")
+    # Names only: what is called alike must be equal.
+    sides = axes[1:] if form.scale == 1 else ("fake_height", "fake_width")
     content = graph.model(
         {SOURCE: (form.source.dtype, (*axes, form.source.channels))},
-        {FAKE: (form.target.dtype, (*axes, form.target.channels))},
+        {FAKE: (form.target.dtype, ("batch", *sides, form.target.channels))},
         as_texts(about | {"weights": weights}),
     )
     path.write_bytes(content)

@@ -55,6 +55,12 @@ def refuse_unshowable(run: PageRun) -> None:
             f"{run.folder}: has {len(form.source.parts)} sources ({', '.join(form.source.names)}), "
             "and the page takes one picture; `export --format onnx` writes a file for others"
         )
+    if form.scale != 1:
+        raise InputError(
+            f"{run.folder}: its results are {form.scale:g} times as large as their sources "
+            "(data.target_scale), and the page shows both at one size; serve shows single results, "
+            "and `export --format onnx` writes a file for other programs"
+        )
     if form.is_lab:
         return
     if form.target.classes:

@@ -227,6 +227,11 @@ def generator_architecture(model: ConfigDict, networks: Networks) -> Architectur
         upsample=("transposed",),
     )
     *size, in_channels = networks.source_shape
+    if networks.target_shape[:2] != tuple(size):
+        raise InputError(
+            "data.target_scale is not 1: the reference's generators keep the size of their images; "
+            "choose --format onnx, stablehlo or bundle"
+        )
     shared = (model.base_features, in_channels, networks.target_shape[-1])
     if model.generator == "resnet":
         return Architecture("resnet", model.norm, model.blocks, *shared, dropout=model.dropout > 0)

@@ -1,5 +1,7 @@
 """ONNX files of all networks and all their variants, by what onnxruntime makes of images."""
 
+import dataclasses
+
 import flax.linen as nn
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from support.generators import SIDE, draw, drawn_generator, ours
 
 from pix2pix_jax import InputError
 from pix2pix_jax.core.choices import ACTIVATIONS, NORMS, UPSAMPLINGS
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.deployment import onnx_file
 from pix2pix_jax.images.encoding import Encoding
@@ -68,6 +71,24 @@ def test_a_file_computes_what_the_network_does(tmp_path, module, norm, activatio
     expected = ours(generator, sources)
     assert np.ptp(expected) > 0.1  # of a range of 1
     # Both round float32 sums of some hundred terms, in another order.
+    np.testing.assert_allclose(written(generator, tmp_path)(sources), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        UNET.clone(scale=3.0, norm="none", upsample="pixel_shuffle"),
+        UNET.clone(scale=3.0, upsample="nearest"),
+    ],
+    ids=["shuffled", "nearest"],
+)
+def test_a_file_of_a_network_whose_results_have_another_scale(tmp_path, module):
+    form = dataclasses.replace(FLOATS, scale=module.scale)
+    generator = drawn_generator(module.clone(out_channels=1), form=form)
+    sources = draw(FLOATS.source, 1, SIDE, 2 * SIDE)
+    expected = ours(generator, sources)
+    assert expected.shape == (1, *scaled((SIDE, 2 * SIDE), module.scale), 1)
+    assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(written(generator, tmp_path)(sources), expected, atol=2e-5)
 
 
