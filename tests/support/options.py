@@ -16,6 +16,7 @@ from support.pairwise import cover
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images import files as image_files
 
 SIDE = 32
@@ -49,6 +50,7 @@ FACTORS = {
     "bits": ("uint8", "uint16", "float32"),
     "pixels": ("all", "no_data", "mask"),
     "data.direction": ("AtoB", "BtoA"),
+    "data.target_scale": (1.0, 2.0, 0.5),
     "numbers": (False, True),
     "data.resize": (
         *("resize_and_crop", "resize", "crop", "scale_width", "scale_width_and_crop", "none"),
@@ -81,6 +83,8 @@ _NO_FILES = tuple(
     (("source", source), ("channels", "5-2"))
     for source in ("side_by_side", "single", "pix2pix", "classes")
 )
+# Both sides of drawn pairs have one size: with another scale they must be resized.
+_NO_SCALE = tuple((("source", "synthetic"), ("data.target_scale", scale)) for scale in (2.0, 0.5))
 _AUGMENTATIONS = {
     "none": {"augment.flip": False},
     "flips": {"augment.vertical_flip": True},
@@ -113,7 +117,7 @@ _SMALLEST = {
 
 def draw_rows():
     """Return the combinations, always the same."""
-    return cover(FACTORS, (*REFUSED, *_NO_FILES), seed=0)
+    return cover(FACTORS, (*REFUSED, *_NO_FILES, *_NO_SCALE), seed=0)
 
 
 def few_rows():
@@ -178,7 +182,9 @@ def _mark(row):
 
 def _write_data(root, row, channels):
     """Write the files of a row: four pairs to train, two to validate, two to test."""
-    side = SIDE if row["data.resize"] == "none" else SIDE + 8
+    side, scale = SIDE if row["data.resize"] == "none" else SIDE + 8, row["data.target_scale"]
+    if row["source"] in ("side_by_side", "pix2pix", "single"):  # the larger side of a pair
+        side *= max(int(scale), 1)
     width = 2 * side if row["source"] in ("side_by_side", "pix2pix") else side
     names = "AB" if row["data.direction"] == "AtoB" else "BA"  # folders of source and target
     sides = {".": max(channels)}
@@ -192,11 +198,13 @@ def _write_data(root, row, channels):
         for place, count in sides.items():
             folder = root / place / split
             folder.mkdir(parents=True, exist_ok=True)
+            factor = scale if place in (names[1], "mask") else 1
+            size = int(side * factor), int(width * factor)
             if row["source"] == "classes" and place == names[0]:
-                pixels = _noise(number, side, width, 1, "uint8") % 5
+                pixels = _noise(number, *size, 1, "uint8") % 5
             else:
                 bits = "uint8" if place.endswith("2") else row["bits"]
-                pixels = _noise(number, side, width, count, bits)
+                pixels = _noise(number, *size, count, bits)
             if row["pixels"] == "no_data" and (pixels.dtype != "uint8" or row["bits"] == "uint8"):
                 pixels[: SIDE // 4] = float(_mark(row))
             suffix = image_files.suffix_of(str(pixels.dtype), pixels.shape[-1])
@@ -262,7 +270,7 @@ def _translate(row, whole):
         # The batch size of the evaluation, whose program is compiled already.
         (fake,) = translate(generator, [image], mode=row["eval.mode"], batch_size=2)
         assert fake.dtype == form.target.dtype
-        assert fake.shape == (height, width, form.target.channels)
+        assert fake.shape == (*scaled((height, width), form.scale), form.target.channels)
         assert np.isfinite(fake).all()
     with Image.open(next((whole / "samples").glob("*.png"))) as picture:
         picture.verify()
