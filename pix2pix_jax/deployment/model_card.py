@@ -81,7 +81,8 @@ def _side(side: Mapping[str, Any]) -> str:
         return f"{side['classes']} classes ({side['dtype']})"
     low, high = side["range"]
     channels = counted(side["channels"], "channel")
-    return f"{channels} ({side['dtype']}, {low:g} to {high:g})"
+    missing = f"; {side['no_data']} marks pixels without data" if "no_data" in side else ""
+    return f"{channels} ({side['dtype']}, {low:g} to {high:g}{missing})"
 
 
 def _use(about: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pix2pix_jax.data.augment import build_augment
 from pix2pix_jax.data.loading import build_pairs
 from pix2pix_jax.deployment.about import describe
 from pix2pix_jax.deployment.export import export
+from pix2pix_jax.deployment.model_card import model_card
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -130,6 +131,8 @@ def test_an_exported_file_does_what_the_run_does(run, tmp_path):
     assert found.difference < 1e-4
     about = describe(folder, generator)
     assert about["source"]["no_data"] == about["target"]["no_data"] == "nan"
+    card = model_card(folder, generator, about, {})
+    assert "images of 1 channel (float32, 0 to 1; nan marks pixels without data) to" in card
 
 
 def test_without_a_mark_nan_is_refused_in_one_line(root):
