@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from pix2pix_jax.commands.finding import Finding, plain
+from pix2pix_jax.commands.found_scale import find_scale
 from pix2pix_jax.commands.found_sides import find_sides
 from pix2pix_jax.core.config import default_config, flatten
 from pix2pix_jax.core.config_files import override
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import real_path, refuse_inside
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.derive import DERIVATIONS
@@ -116,7 +118,7 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
     finding.put("data.source", seen.layout.source)
     _say_layout(finding, root, seen)
     find_sides(finding, seen)
-    _find_size(finding, seen)
+    _find_size(finding, seen, find_scale(finding, seen))
     counts = _find_splits(finding, seen)
     _find_recipe(finding, counts["train"])
     resolve(finding.config)
@@ -164,17 +166,18 @@ def _say_layout(finding: Finding, root: str, seen: Survey) -> None:
         finding.say("cannot be used", f"{len(seen.unread)} of those looked at: {seen.unread[0]}")
 
 
-def _find_size(finding: Finding, seen: Survey) -> None:
+def _find_size(finding: Finding, seen: Survey, source_sizes: Sequence[tuple[int, int]]) -> None:
     """Choose a size that the networks take."""
-    sizes = set(seen.sizes)
-    middle = middle_size(seen.sizes)
+    sizes = set(source_sizes)
+    middle = middle_size(source_sizes)
     text = f"{middle[0]} x {middle[1]} pixels (height x width)"
     if len(sizes) > 1:
         text = f"{len(sizes)} sizes, in the middle {text}"
-    finding.put("data.image_size", choose_size(seen.sizes))
+    scale = finding.config.data.target_scale
+    finding.put("data.image_size", choose_size(source_sizes, scale))
     settings = resolve(finding.config).data
     size, load = settings.image_size, settings.load_size
-    if min(size) < _LEAST_FOR_PATCHES:
+    if min(scaled(size, scale)) < _LEAST_FOR_PATCHES:
         finding.put("model.discriminator_layers", 2)
     shown = [f"{height} x {width}" for height, width in (load, size)]
     how = {
@@ -187,7 +190,7 @@ def _find_size(finding: Finding, seen: Survey) -> None:
         how += (
             f"; --config.data.image_size={double} keeps more detail, in about four times the time"
         )
-    if seen.unequal:
+    if seen.unequal and scale == 1:
         how += f"; {seen.unequal} of those looked at have sides of different size, each resized"
     keys = ("data.image_size", "data.load_size", "data.resize", "data.patch_size")
     finding.say("size", f"{text}; {how}", *keys)

@@ -58,6 +58,24 @@ def test_pairs_side_by_side_are_found_with_a_reason_for_each_line(pairs):
     assert config.train.epochs == 1000
 
 
+@pytest.mark.parametrize(("direction", "scale"), [("AtoB", 2), ("BtoA", 0.5)])
+def test_targets_of_exactly_twice_the_size_or_half_set_the_scale(tmp_path, direction, scale):
+    for number in range(10):
+        noise(tmp_path / "A" / f"{number}.png", 40, 30 + number, 3)
+        noise(tmp_path / "B" / f"{number}.png", 80, 60 + 2 * number, 3)
+    config, lines = find(tmp_path, data__direction=direction)
+    assert config.data.target_scale == scale
+    assert config.data.image_size == ((32, 32) if scale == 2 else (64, 64))
+    assert lines["scale"].startswith(
+        f"all targets are exactly {'2 times' if scale == 2 else 'half'} as large as their sources"
+    )
+    assert "sides of different size" not in lines["size"]
+    config, lines = find(tmp_path, data__target_scale="1")
+    assert config.data.target_scale == 1
+    assert lines["scale"].endswith("(given: data.target_scale)")
+    assert lines["size"].endswith("sides of different size, each resized")
+
+
 def test_sides_of_different_size_are_told_and_each_is_resized(tmp_path):
     for number in range(10):
         noise(tmp_path / "A" / f"{number}.png", 32, 32, 3)

@@ -98,7 +98,7 @@ def describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_e
     return Side(values, wanted, note, classes, plain, mark, missing)
 
 
-def _find_mark(number: int, images: Sequence[Stored], layout: Layout) -> str:
+def _find_mark(number: int, images: Sequence[np.ndarray], layout: Layout) -> str:
     """Find out what marks pixels without data: NaN, or what all TIFF files say (GDAL's tag)."""
     if any(image.dtype == np.float32 and np.isnan(image).any() for image in images):
         return "nan"

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
@@ -29,6 +30,8 @@ class Survey:
         sizes: Height and width of some pairs.
         unread: Why some of the files that were looked at cannot be read.
         unequal: Number of pairs that were looked at whose sides differ in size.
+        ratio: How many times as large B is as A, if that is the same for all pairs of two files
+            that were looked at; 1 for all others.
     """
 
     layout: Layout
@@ -37,6 +40,7 @@ class Survey:
     sizes: tuple[Size, ...]
     unread: tuple[str, ...]
     unequal: int = 0
+    ratio: Fraction = Fraction(1)
 
 
 def survey(
@@ -86,7 +90,8 @@ def survey(
         for number in range(len(good[0]))
     )
     unequal = sum(len({one.pixels.shape[:2] for one in pictures}) > 1 for pictures in good)
-    return Survey(layout, reason, sides, _sizes(layout), unread, unequal)
+    sizes, ratio = _sizes(layout)
+    return Survey(layout, reason, sides, sizes, unread, unequal, ratio)
 
 
 def _explain(root: str, layout: Layout, names: Names) -> str:
@@ -147,16 +152,18 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
         return list(pool.map(read, spread(layout.items, LOOKED_AT)))
 
 
-def _sizes(layout: Layout) -> tuple[Size, ...]:
-    """Return the sizes of some pairs, or images."""
-    sizes = []
+def _sizes(layout: Layout) -> tuple[tuple[Size, ...], Fraction]:
+    """Return the sizes of some pairs, or images, and how many times as large B is as A."""
+    sizes, ratios = [], set()
     for item in spread(layout.items, _MEASURED):
         try:
-            height, width = image_files.size_of(item.paths[0])
+            (height, width), *others = map(image_files.size_of, item.paths)
         except InputError:
             continue
         sizes.append((height, width // 2 if layout.source == "side_by_side" else width))
-    return tuple(sizes)
+        if len(others) == 1:
+            ratios |= {Fraction(others[0][0], height), Fraction(others[0][1], width)}
+    return tuple(sizes), ratios.pop() if len(ratios) == 1 else Fraction(1)
 
 
 def name_of_splits(layout: Layout) -> tuple[str, ...]:

@@ -1,0 +1,39 @@
+"""What is found on the sizes of both sides: how many times as large targets are as sources."""
+
+from fractions import Fraction
+
+from pix2pix_jax.commands.finding import Finding
+from pix2pix_jax.core.scales import TARGET_SCALES
+from pix2pix_jax.data.preparation.survey import Survey
+
+_KEY = "data.target_scale"
+
+
+def find_scale(finding: Finding, seen: Survey) -> list[tuple[int, int]]:
+    """Set the scale of targets if all are exactly 2, 3, 4 or 1/2 times as large as their sources.
+
+    Args:
+        finding: Where the key and the line go.
+        seen: What was found.
+
+    Returns:
+        Height and width of some sources.
+    """
+    forward = finding.config.data.direction == "AtoB"
+    ratio = seen.ratio if forward else 1 / seen.ratio
+    if ratio != 1 and float(ratio) in TARGET_SCALES:
+        finding.put(_KEY, float(ratio))
+        scale = finding.config.data.target_scale
+        finding.say(
+            "scale",
+            f"all targets are exactly {_words(ratio)} as large as their sources, and so are "
+            f"results: {_KEY}={scale:g}; --config.{_KEY}=1 brings both to one size",
+            _KEY,
+        )
+    if forward:
+        return list(seen.sizes)
+    return [(int(height * seen.ratio), int(width * seen.ratio)) for height, width in seen.sizes]
+
+
+def _words(ratio: Fraction) -> str:
+    return "half" if ratio < 1 else f"{ratio} times"
