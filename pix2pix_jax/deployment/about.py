@@ -24,8 +24,8 @@ from pix2pix_jax.runs.generator import Generator
 logger = logging.getLogger(__name__)
 
 MODE = "deterministic"
-# What runs a file: from images as stored to images as stored.
-Translate = Callable[[Shaped[np.ndarray, "n h w c"]], Shaped[np.ndarray, "n h2 w2 d"]]
+# What runs a file: from images as stored, and the numbers beside them, to images as stored.
+Translate = Callable[..., Shaped[np.ndarray, "n h2 w2 d"]]
 
 
 # Metrics of images that are label maps, each class in its own colour.
@@ -46,8 +46,9 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
         `parts`, whose channels follow each other in this order); `color`, `lab` if these are
         lightness and colour of CIE Lab, else `as stored`; `step`, `weights_sha256`, `run`
         (a digest of the run's configuration) and `pix2pix_jax` (the version); `target_scale`, how
-        many times as large as a source its result is, if that is not 1; and `palette`, the
-        colours of classes, if targets are label maps. Nothing in it tells about the machine.
+        many times as large as a source its result is, if that is not 1; `condition`, the numbers
+        beside the image in their order, if there are any; and `palette`, the colours of classes, if
+        targets are label maps. Nothing in it tells about the machine.
     """
     model = folder.settings.model
     about = {
@@ -67,6 +68,11 @@ def describe(folder: RunFolder, generator: Generator) -> dict[str, Any]:
     }
     if generator.form.scale != 1:
         about["target_scale"] = generator.form.scale
+    if generator.numbers is not None:
+        names = ("mean", "deviation", "low", "high")
+        rows = zip(*(getattr(generator.numbers, name) for name in names), strict=True)
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        about["condition"] = dict(zip(generator.numbers.names, values, strict=True))
     palette = _palette(folder)
     return about if palette is None else about | {"palette": palette}
 

@@ -40,9 +40,10 @@ def load(path: pathlib.Path) -> Translate:
     """Return what translates images by the generator in a bundle."""
     generator = load_generator(path)
 
-    def translate(source: np.ndarray) -> np.ndarray:
+    def translate(source: np.ndarray, condition: np.ndarray | None = None) -> np.ndarray:
         names = [str(number) for number in range(len(source))]
-        fake = translate_batch(generator, source, names, mode=MODE, batch_size=len(source))
+        at = generator.with_values(condition)
+        fake = translate_batch(at, source, names, mode=MODE, batch_size=len(source))
         return generator.form.target.from_network(fake)
 
     return translate

@@ -126,11 +126,6 @@ def export(
     """
     form = FORMATS[kind]
     form.check_path(path)
-    if generator.numbers is not None and form.suffix:
-        raise InputError(
-            f"--format {kind}: this run takes numbers beside the image "
-            f"({', '.join(generator.numbers.names)}), which such a file cannot; choose bundle"
-        )
     about = describe(folder, generator)
     generator = in_float32(generator) if form.in_float32 else generator
     content = Content(folder, generator, about, weights)

@@ -1,5 +1,6 @@
 """The page that goes with a bundle: a model card, as the Hugging Face hub shows it."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -86,18 +87,24 @@ def _side(side: Mapping[str, Any]) -> str:
 
 
 def _use(about: Mapping[str, Any]) -> str:
+    condition, loaded = "", 'load_generator("bundle")'
+    if numbers := about.get("condition"):
+        means = {name: float(f"{row['mean']:.4g}") for name, row in numbers.items()}
+        given = ",".join(f"{name}={mean:g}" for name, mean in means.items())
+        condition = f" --condition {shlex.quote(given)}"
+        loaded += f".with_condition({means!r})"
     return f"""## Use
 
 With the package pix2pix_jax {about["pix2pix_jax"]} or newer, and this folder as `bundle`:
 
 ```sh
-pix2pix-jax sample --workdir bundle --input photos/ --output out/
+pix2pix-jax sample --workdir bundle --input photos/ --output out/{condition}
 ```
 
 ```python
 from pix2pix_jax import load_generator, translate
 
-results = translate(load_generator("bundle"), ["photo.jpg"])
+results = translate({loaded}, ["photo.jpg"])
 ```
 
 The weights in `generator.safetensors` are plain arrays, which other programs can read too."""

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from pix2pix_jax.models.blocks import (
     shuffled_conv,
     spectral_normalize,
 )
+from pix2pix_jax.models.conditioning import Embedding
 from pix2pix_jax.models.convolutions import conv, down_conv, up_conv
 from pix2pix_jax.models.layers import NORMS_WITHOUT_CONSTANTS, group_count
 from pix2pix_jax.models.normalization import EPSILON
@@ -27,6 +28,7 @@ from pix2pix_jax.models.resnet import reflect_conv
 Kernel = Float[np.ndarray, "k k in out"]
 Vector = Float[np.ndarray, " c"]
 Arrays = Mapping[str, Any]  # parameters or statistics of a block, by the names of its layers
+Known = ConvBlock | ClassShares | Embedding  # modules that are known here as a whole
 
 
 def refuse(what: object) -> InputError:
@@ -42,13 +44,14 @@ def refuse(what: object) -> InputError:
 
 
 def add_block(
-    graph: Graph, x: str, block: ConvBlock | ClassShares, params: Arrays, stats: Arrays
+    graph: Graph, inputs: Sequence[str], block: Known, params: Arrays, stats: Arrays
 ) -> str:
     """Add the operations of a block.
 
     Args:
         graph: The graph.
-        x: Name of the features, NCHW.
+        inputs: Names of the features, NCHW, and of the embedded numbers if there are any; or of the
+            numbers that are to be embedded.
         block: The block; only its attributes are used.
         params: Its parameters.
         stats: Its running statistics.
@@ -59,6 +62,11 @@ def add_block(
     Raises:
         InputError: It has an own activation or convolution.
     """
+    x, *embedded = inputs
+    if isinstance(block, Embedding):
+        for name in sorted(params):
+            x = _add_swish(graph, _add_dense(graph, x, params[name]))
+        return x
     if isinstance(block, ClassShares):
         doubled = graph.add("Mul", graph.add("Softmax", x, axis=1), graph.constant(2.0))
         return graph.add("Sub", doubled, graph.constant(1.0))
@@ -71,7 +79,27 @@ def add_block(
     x = _add_activation(graph, x, block.before)
     x = _add_convolution(graph, x, block.convolve, kernel, layer["bias"] if adds else None)
     x = _add_norm(graph, x, block, params.get("norm", {}), stats.get("norm", {}))
+    if embedded:
+        x = _add_film(graph, x, embedded[0], params["film"]["dense"])
     return _add_activation(graph, x, block.after)
+
+
+def _add_dense(graph: Graph, x: str, params: Arrays) -> str:
+    kernel, bias = (graph.constant(np.asarray(params[name])) for name in ("kernel", "bias"))
+    return graph.add("Add", graph.add("MatMul", x, kernel), bias)
+
+
+def _add_film(graph: Graph, x: str, embedded: str, params: Arrays) -> str:
+    """Add x * (1 + scale) + shift, of which a dense layer gives both, one after the other."""
+    kernel, bias = (np.asarray(params[name]) for name in ("kernel", "bias"))
+    half = len(bias) // 2
+    scale, shift = (
+        _add_dense(graph, embedded, {"kernel": kernel[:, part], "bias": bias[part] + offset})
+        for part, offset in ((slice(half), np.float32(1)), (slice(half, None), np.float32(0)))
+    )
+    shape = graph.constant(np.array([0, -1, 1, 1]))
+    scale, shift = (graph.add("Reshape", each, shape) for each in (scale, shift))
+    return graph.add("Add", graph.add("Mul", x, scale), shift)
 
 
 def _add_activation(graph: Graph, x: str, function: Callable[..., Any]) -> str:

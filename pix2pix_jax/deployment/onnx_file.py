@@ -1,6 +1,7 @@
 """An ONNX file: from images as stored to images as stored."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from pix2pix_jax.images.pixels import white
 from pix2pix_jax.images.stacked import SourceEncoding
 from pix2pix_jax.runs.generator import Generator
 
-SOURCE, FAKE = "source", "fake"  # names of the input and the output
+# Names of the inputs and the output.
+SOURCE, CONDITION, FAKE = "source", "condition", "fake"
 
 
 def write(
@@ -24,7 +26,8 @@ def write(
 
     Its input `source` and its output `fake` are images as stored (batch, height, width, channels),
     of any batch, height and width that the network takes; those of `fake` may be
-    `data.target_scale` times as large. Its mode is `deterministic`.
+    `data.target_scale` times as large. If it takes numbers beside the image, they are the input
+    `condition` (batch, numbers), float32 in the units of their table. Its mode is `deterministic`.
 
     Args:
         path: The file.
@@ -40,13 +43,18 @@ def write(
     graph = Graph(weights)
     source = _add_reading(graph, form.source)
     shape = (*size, form.source.depth)
-    fake = add_network(graph, generator.module, generator.variables, source, shape)
+    axes, inputs, condition = ("batch", "height", "width"), {}, None
+    if generator.numbers is not None:
+        mean, deviation = generator.numbers.mean, generator.numbers.deviation
+        inputs[CONDITION] = ("float32", ("batch", len(mean)))
+        condition = _add_normalising(graph, mean, deviation), len(mean)
+    network = generator.module, generator.variables
+    fake = add_network(graph, *network, source, shape, condition)
     _add_writing(graph, form.target, fake)
-    axes = ("batch", "height", "width")
     # Names only: what is called alike must be equal.
     sides = axes[1:] if form.scale == 1 else ("fake_height", "fake_width")
     content = graph.model(
-        {SOURCE: (form.source.dtype, (*axes, form.source.channels))},
+        {SOURCE: (form.source.dtype, (*axes, form.source.channels)), **inputs},
         {FAKE: (form.target.dtype, ("batch", *sides, form.target.channels))},
         as_texts(about | {"weights": weights}),
     )
@@ -63,11 +71,18 @@ def load(path: pathlib.Path) -> Translate:
         path.read_bytes(), providers=["CPUExecutionProvider"]
     )
 
-    def translate(source: np.ndarray) -> np.ndarray:
-        (fake,) = session.run([FAKE], {SOURCE: source})
+    def translate(source: np.ndarray, condition: np.ndarray | None = None) -> np.ndarray:
+        beside = {} if condition is None else {CONDITION: condition.astype(np.float32)}
+        (fake,) = session.run([FAKE], {SOURCE: source, **beside})
         return np.asarray(fake)
 
     return translate
+
+
+def _add_normalising(graph: Graph, mean: Sequence[float], deviation: Sequence[float]) -> str:
+    """Add what `Numbers.normalised` does; return the name of the result."""
+    centre, unit = (graph.constant(np.array([row], np.float32)) for row in (mean, deviation))
+    return graph.add("Div", graph.add("Sub", CONDITION, centre), unit)
 
 
 def _add_reading(graph: Graph, side: SourceEncoding) -> str:

@@ -15,13 +15,12 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array, PyTree
 
-from pix2pix_jax.deployment.onnx_blocks import Arrays, add_block, refuse
+from pix2pix_jax.deployment.onnx_blocks import Arrays, Known, add_block, refuse
 from pix2pix_jax.deployment.onnx_graph import Graph
-from pix2pix_jax.models.blocks import ClassShares, ConvBlock
 
 _block = core.Primitive("block")
-_block.def_abstract_eval(lambda x, *, shape, number: x.update(shape=shape))
-_Block = tuple[ConvBlock | ClassShares, Arrays, Arrays]  # with its parameters and its statistics
+_block.def_abstract_eval(lambda x, *beside, shape, number: x.update(shape=shape))
+_Block = tuple[Known, Arrays, Arrays]  # with its parameters and its statistics
 _AXES = {0: 0, 1: 2, 2: 3, 3: 1}  # of NHWC, in NCHW
 
 
@@ -31,6 +30,7 @@ def add_network(
     variables: PyTree,
     source: str,
     shape: tuple[int, int, int],
+    condition: tuple[str, int] | None = None,
 ) -> str:
     """Add the operations of a generator in the mode `deterministic`.
 
@@ -44,6 +44,8 @@ def add_network(
         source: Name of the images in [-1, 1], NCHW.
         shape: Height, width and channels of an image that the network takes. The graph takes all
             sizes that the network does.
+        condition: Name of the normalised numbers beside each image, and how many there are; None:
+            the network takes none.
 
     Returns:
         The name of the result, in [-1, 1], NCHW.
@@ -51,8 +53,9 @@ def add_network(
     Raises:
         InputError: The network has an operation that is not known here; the message has its name.
     """
-    trace, blocks = _trace(module, variables, shape)
-    names: dict[object, str] = {trace.invars[0]: source}
+    inputs = [source] if condition is None else [source, condition[0]]
+    trace, blocks = _trace(module, variables, shape, 0 if condition is None else condition[1])
+    names: dict[object, str] = dict(zip(trace.invars, inputs, strict=True))
     for equation in _needed(trace):
         if equation.primitive is not _block and equation.primitive.name not in _BETWEEN:
             raise refuse(_name(equation))
@@ -60,7 +63,7 @@ def add_network(
             raise refuse(f"{_name(equation)} with a constant")
         inputs = [names[each] for each in equation.invars]
         if equation.primitive is _block:
-            result = add_block(graph, inputs[0], *blocks[equation.params["number"]])
+            result = add_block(graph, inputs, *blocks[equation.params["number"]])
         else:
             result = _BETWEEN[equation.primitive.name](graph, equation, inputs)
         names[equation.outvars[0]] = result
@@ -68,7 +71,7 @@ def add_network(
 
 
 def _trace(
-    module: nn.Module, variables: PyTree, shape: tuple[int, int, int]
+    module: nn.Module, variables: PyTree, shape: tuple[int, int, int], numbers: int
 ) -> tuple[core.Jaxpr, list[_Block]]:
     """Trace a generator; return the trace, and the blocks by their numbers in it."""
     blocks: list[_Block] = []
@@ -81,18 +84,21 @@ def _trace(
     ) -> Array:
         result = call(*arguments, **named)  # what it does inside is not needed, only its shape
         block = context.module
-        if not isinstance(block, ConvBlock | ClassShares) or context.method_name != "__call__":
+        if not isinstance(block, Known) or context.method_name != "__call__":
             return result
         found = block.variables
         blocks.append((block, found.get("params", {}), found.get("batch_stats", {})))
-        stands: Array = _block.bind(arguments[0], shape=result.shape, number=len(blocks) - 1)
+        given = [each for each in arguments if each is not None]  # without numbers, none embedded
+        stands: Array = _block.bind(*given, shape=result.shape, number=len(blocks) - 1)
         return stands
 
-    def apply(source: Array) -> Any:
+    def apply(source: Array, *condition: Array) -> Any:
+        beside: Any = dict(zip(("condition",), condition, strict=False))
         with nn.intercept_methods(stand_in):
-            return module.apply(variables, source, train=False)
+            return module.apply(variables, source, train=False, **beside)
 
-    closed = jax.make_jaxpr(apply)(jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    shapes = [(1, *shape), (1, numbers)] if numbers else [(1, *shape)]
+    closed = jax.make_jaxpr(apply)(*(jax.ShapeDtypeStruct(each, jnp.float32) for each in shapes))
     return closed.jaxpr, blocks
 
 

@@ -49,7 +49,12 @@ class PageRun:
 
 def refuse_unshowable(run: PageRun) -> None:
     """Raise InputError unless a browser can read the run's sources and show its results."""
-    form = run.generator.form
+    form, numbers = run.generator.form, run.generator.numbers
+    if numbers is not None:
+        raise InputError(
+            f"{run.folder}: takes numbers beside the image ({', '.join(numbers.names)}), and the "
+            "page takes a picture alone; `export --format onnx` writes a file for other programs"
+        )
     if isinstance(form.source, StackedEncoding):
         raise InputError(
             f"{run.folder}: has {len(form.source.parts)} sources ({', '.join(form.source.names)}), "

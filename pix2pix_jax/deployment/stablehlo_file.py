@@ -7,6 +7,7 @@ promises to read such a file for six months after its version.
 import contextlib
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +24,9 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def write(path: pathlib.Path, generator: Generator, *, own: bool = False) -> str:
     """Write a generator as a StableHLO file for `PLATFORMS`.
 
-    It holds one function of images as stored (batch, height, width, channels). Its mode is
-    `deterministic`, and its products have the precision of the run.
+    It holds one function of images as stored (batch, height, width, channels) and, if the network
+    takes numbers beside the image, of these (batch, numbers), float32 in the units of their table.
+    Its mode is `deterministic`, and its products have the precision of the run.
 
     Args:
         path: The file.
@@ -48,15 +50,21 @@ def write(path: pathlib.Path, generator: Generator, *, own: bool = False) -> str
 def load(path: pathlib.Path) -> Translate:
     """Return what runs a StableHLO file on JAX's first device."""
     call = jax.jit(export.deserialize(bytearray(path.read_bytes())).call)
-    return lambda source: np.asarray(call(source))
+    return lambda source, *condition: np.asarray(
+        call(source, *(each.astype(np.float32) for each in condition if each is not None))
+    )
 
 
 def _export(generator: Generator, taken: Sequence[str]) -> tuple[export.Exported, str]:
     """Export for the first of some shapes for which the network can be traced."""
+    numbers = generator.numbers
 
-    def translate(source: Array) -> Array:
-        x = generator.form.source.to_network(source)
-        fake = generator.module.apply(generator.variables, x, train=False)
+    def translate(source: Array, *condition: Array) -> Array:
+        x, beside = generator.form.source.to_network(source), dict[str, Any]()
+        if numbers is not None:
+            mean, deviation = (jnp.array([row]) for row in (numbers.mean, numbers.deviation))
+            beside["condition"] = (condition[0] - mean) / deviation
+        fake = generator.module.apply(generator.variables, x, train=False, **beside)
         return jnp.asarray(generator.form.target.stored(jnp.asarray(fake)))
 
     program = jax.jit(generator.exactness.applied_to(translate))
@@ -65,8 +73,11 @@ def _export(generator: Generator, taken: Sequence[str]) -> tuple[export.Exported
 
     def attempt(shape: str) -> tuple[export.Exported, str]:
         sizes = export.symbolic_shape(shape, constraints=least if "height" in shape else [])
-        source = jax.ShapeDtypeStruct(sizes, generator.form.source.dtype)
-        return export.export(program, platforms=PLATFORMS)(source), shape
+        given = [jax.ShapeDtypeStruct(sizes, generator.form.source.dtype)]
+        if numbers is not None:
+            count = len(numbers.names)
+            given.append(jax.ShapeDtypeStruct((sizes[0], count), jnp.float32))
+        return export.export(program, platforms=PLATFORMS)(*given), shape
 
     for shape in taken[:-1]:
         with contextlib.suppress(Exception):  # own code raises anything if a size is no number

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.deployment.about import MODE, Translate
@@ -16,6 +16,7 @@ from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import translate
 
 Image = Shaped[np.ndarray, "_ _ _"]
+Given = tuple[Image, Float[np.ndarray, "1 k"] | None]
 MOST_IMAGES = 4
 
 
@@ -26,10 +27,19 @@ class Sources:
     Attributes:
         images: Sources as stored, all of the training's size.
         kind: What they are, in words.
+        values: The numbers beside each image, in the units of their table; None: there are none.
     """
 
     images: Sequence[Image]
     kind: str
+    values: Float[np.ndarray, "n k"] | None = None
+
+    @property
+    def given(self) -> list[Given]:
+        """Each image, and the numbers beside it as a batch of one."""
+        if self.values is None:
+            return [(image, None) for image in self.images]
+        return [(image, row[None]) for image, row in zip(self.images, self.values, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +93,13 @@ def sources_of(folder: RunFolder, generator: Generator, most: int = MOST_IMAGES)
             raise
         rng = np.random.default_rng(0)
         images = [_noise(generator, rng) for _ in range(most)]
-        return Sources(images, f"random images, as there are no validation pairs ({error})")
-    return Sources(images, "validation image" if len(images) == 1 else "validation images")
+        numbers, values = generator.numbers, None
+        if numbers is not None:
+            values = rng.uniform(numbers.low, numbers.high, (most, len(numbers.low)))
+        kind = f"random images, as there are no validation pairs ({error})"
+        return Sources(images, kind, values)
+    kind = "validation image" if len(images) == 1 else "validation images"
+    return Sources(images, kind, None if pairs.values is None else pairs.values[: len(images)])
 
 
 def _noise(generator: Generator, rng: np.random.Generator) -> Image:
@@ -112,25 +127,27 @@ def compare(file: Translate, generator: Generator, sources: Sources) -> Comparis
         The largest difference, and the times.
     """
     side = generator.form.written
-    ours, ours_seconds = _timed(lambda image: _translated(generator, image), sources.images)
-    theirs, seconds = _timed(lambda image: file(image[None])[0], sources.images)
+    ours, ours_seconds = _timed(lambda given: _translated(generator, *given), sources.given)
+    theirs, seconds = _timed(lambda given: file(given[0][None], *given[1:])[0], sources.given)
     finished = map(generator.form.finish, sources.images, theirs)
     difference = max(_difference(*both, side) for both in zip(ours, finished, strict=True))
     allowed, unit = _one_level(side)
     return Comparison(difference, allowed, unit, 1000 * seconds, 1000 * ours_seconds, sources)
 
 
-def _translated(generator: Generator, image: Image) -> Image:
-    return translate(generator, [image], mode=MODE, batch_size=1)[0]
+def _translated(
+    generator: Generator, image: Image, values: Float[np.ndarray, "1 k"] | None
+) -> Image:
+    return translate(generator.with_values(values), [image], mode=MODE, batch_size=1)[0]
 
 
-def _timed(call: Callable[[Image], Image], images: Sequence[Image]) -> tuple[list[Image], float]:
+def _timed(call: Callable[[Given], Image], images: Sequence[Given]) -> tuple[list[Image], float]:
     """Return the results of a call for each image, and the least seconds of one."""
     call(images[0])  # compiles, or allocates
     results, seconds = [], []
-    for image in images:
+    for given in images:
         start = time.perf_counter()
-        results.append(call(image))
+        results.append(call(given))
         seconds.append(time.perf_counter() - start)
     return results, min(seconds)
 

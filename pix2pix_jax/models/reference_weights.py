@@ -7,6 +7,7 @@ network it is.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import flax.linen as nn
 import numpy as np
 from jaxtyping import PyTree
 from ml_collections import ConfigDict
@@ -209,6 +210,15 @@ def configure(
         model.discriminator_layers = discriminator.depth
 
 
+def _refuse_numbers(network: nn.Module) -> None:
+    """Raise InputError if a network takes numbers beside the image."""
+    if getattr(network, "numbers", 0):
+        raise InputError(
+            "data.condition: the reference's networks take no numbers beside the image; --format "
+            "onnx, stablehlo and bundle hold such networks"
+        )
+
+
 def generator_architecture(model: ConfigDict, networks: Networks) -> Architecture:
     """Return which network of the reference a run's generator is.
 
@@ -219,6 +229,7 @@ def generator_architecture(model: ConfigDict, networks: Networks) -> Architectur
     Raises:
         InputError: The reference has no such network; the message has the key that differs.
     """
+    _refuse_numbers(networks.generator)
     _require(
         model,
         generator=_GENERATORS,
@@ -257,6 +268,7 @@ def discriminator_architecture(model: ConfigDict, networks: Networks) -> Archite
     """
     if networks.discriminator is None:
         raise InputError("loss.gan='none': this run has no discriminator")
+    _refuse_numbers(networks.discriminator)
     _require(
         model,
         discriminator=("patch", "pixel"),

@@ -31,16 +31,30 @@ def parse_condition(texts: Sequence[str]) -> dict[str, str] | pathlib.Path | Non
         return None
     if len(texts) == 1 and pathlib.Path(texts[0]).suffix.lower() in _TABLES and "=" not in texts[0]:
         return pathlib.Path(texts[0])
+    return parse_values(texts, _FLAG, ", or one .csv or .json file")
+
+
+def parse_values(texts: Sequence[str], given: str, otherwise: str = "") -> dict[str, str]:
+    """Return the values of texts such as `age=3,dose=0.5` by name.
+
+    Args:
+        texts: The texts.
+        given: The flag or the parameter that they were given with, for messages.
+        otherwise: What else it may be, for messages.
+
+    Raises:
+        InputError: A text is something else, or a name is there twice.
+    """
     found: dict[str, str] = {}
     for part in ",".join(texts).split(","):
         name, equals, value = (each.strip() for each in part.partition("="))
         if not name or not equals:
             raise InputError(
-                f"{_FLAG}{shown(part)}: expected name=value, several with commas between them, or "
-                "one .csv or .json file"
+                f"{given}{shown(part)}: expected name=value, several with commas between them"
+                f"{otherwise}"
             )
         if name in found:
-            raise InputError(f"{_FLAG}{name}: is given twice; keep one of them")
+            raise InputError(f"{given}{name}: is given twice; keep one of them")
         found[name] = value
     return found
 

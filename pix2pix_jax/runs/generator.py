@@ -85,6 +85,16 @@ class Generator:
         """
         return dataclasses.replace(self, condition=rows)
 
+    def with_values(self, values: Float[np.ndarray, "n k"] | None) -> "Generator":
+        """Return a generator with numbers in the units of their table beside the next images.
+
+        Args:
+            values: Numbers for each image; None: none, and the generator stays as it is.
+        """
+        if values is None:
+            return self
+        return self.at(self.refuse_none("condition").normalised(values))
+
     def refuse_none(self, given: str) -> Numbers:
         """Return the numbers that it takes.
 

@@ -11,6 +11,10 @@ from support.runs import assert_bit_equal, final_state
 from support.scripts import refused, run_script
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.deployment import torch_file
+from pix2pix_jax.deployment.export import FORMATS, export
+from pix2pix_jax.deployment.page_run import PageRun, refuse_unshowable
+from pix2pix_jax.deployment.server.pictures import Options, Pictures
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.image_folders import translate_split
@@ -259,3 +263,45 @@ def test_a_run_takes_the_meaning_of_its_numbers_from_the_networks_it_starts_with
     for key in ("names", "mean", "deviation"):
         assert data[f"condition_{key}"] == theirs[f"condition_{key}"]
     assert (data.condition_low, data.condition_high) == ((0.0, 8.0), (3.0, 8.0))
+
+
+@pytest.mark.parametrize("kind", ["onnx", "stablehlo", "bundle"])
+def test_what_is_exported_takes_the_numbers_too(kind, generator, whole, tmp_path):
+    output = tmp_path / f"generator.{kind}"
+    found = export(RunFolder(whole), load_generator(whole, "latest"), output, kind)
+    assert found.difference <= 1
+    file = FORMATS[kind].load(output)
+    results = [file(PHOTO[None], np.array([[shade, 7.0]]))[0].astype(int) for shade in (0, 6)]
+    for ours, numbers in zip(results, (LOW, HIGH), strict=True):
+        at = generator.with_condition(numbers)
+        (theirs,) = translate(at, [PHOTO], mode="deterministic")
+        assert np.abs(ours - theirs).max() <= 1  # one level: rounded in another order
+    assert np.abs(results[0] - results[1]).max() > 1
+
+
+def test_a_server_takes_the_numbers_of_each_request(generator):
+    pictures, content = Pictures(generator), image_files.to_bytes(PHOTO)
+    sources = [
+        pictures.open(content, Options(name="a", condition=f"shade={shade},room=7"))
+        for shade in (0, 6)
+    ]
+    key = pictures.key(sources[0], Options())
+    fakes = [pictures.translate(key, [source])[0] for source in sources]
+    for source, fake, numbers in zip(sources, fakes, (LOW, HIGH), strict=True):
+        expected = generator.with_condition(numbers)(PHOTO, name="a")
+        assert pictures.close(source, fake) == image_files.to_bytes(expected)
+    for condition, message in (("", "shade, room is missing"), ("shade", "expected name=value")):
+        with pytest.raises(InputError, match=message):
+            pictures.open(content, Options(condition=condition))
+    assert pictures.translate(key, [pictures.example()])[0].shape == PHOTO.shape
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_file_for_pytorch_refuses_networks_with_numbers(network, whole, tmp_path):
+    with pytest.raises(InputError, match="the reference's networks take no numbers beside"):
+        torch_file.write(RunFolder(whole), "latest", network, tmp_path / "net.npz")
+
+
+def test_a_page_in_the_browser_refuses_a_run_with_numbers(generator, whole):
+    with pytest.raises(InputError, match=r"takes numbers beside the image \(shade, room\), and"):
+        refuse_unshowable(PageRun("run", RunFolder(whole), generator))

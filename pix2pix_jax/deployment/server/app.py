@@ -1,6 +1,7 @@
 """The HTTP of the server: POST an image, get one; GET a page, its health, and its metrics."""
 
 import asyncio
+import html
 import pathlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ from pix2pix_jax.deployment.server.metrics import CONTENT_TYPE
 from pix2pix_jax.deployment.server.pictures import Options
 from pix2pix_jax.deployment.server.service import GoneError, Service
 
-_PARAMETERS = ("mode", "seed", "name")
+_PARAMETERS = ("mode", "seed", "name", "condition")
 _LONGEST_NAME = 200  # characters
 _LINGER = 2.0  # seconds in which the rest of a refused body is thrown away
 _PAGE = pathlib.Path(__file__).with_name("page.html")
@@ -94,7 +95,7 @@ def read_options(given: Mapping[str, str], mode: str) -> Options:
     name = given.get("name", "")
     if len(name) > _LONGEST_NAME:
         raise HTTPException(400, f"name: {len(name)} characters, at most {_LONGEST_NAME}")
-    return Options(mode, seed, name)
+    return Options(mode, seed, name, given.get("condition", ""))
 
 
 class _Site:
@@ -102,7 +103,9 @@ class _Site:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._page = _PAGE.read_text(encoding="utf-8")
+        numbers = service.pictures.generator.numbers
+        page = _PAGE.read_text(encoding="utf-8")
+        self._page = page if numbers is None else _with_field(page, numbers.example)
 
     async def root(self, request: Request) -> Response:
         """Answer with the page, or translate an image."""
@@ -146,6 +149,13 @@ class _Site:
         seconds = self._service.retry_after()
         message = f"too many images at the moment; try again in {seconds} seconds"
         return await _refuse(request, HTTPException(503, message, {"Retry-After": seconds}))
+
+
+def _with_field(page: str, example: str) -> str:
+    """Return the page with a field for the numbers beside the image."""
+    field = f'<input name="condition" placeholder="{html.escape(example)}" required>'
+    button = "<button>Translate"
+    return page.replace(button, f"<label>Numbers beside the image {field}</label>\n{button}", 1)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.devices import out_of_memory_as, release_free_memory
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.stacked import StackedEncoding
+from pix2pix_jax.runs.file_numbers import parse_values
 from pix2pix_jax.runs.fitting import fit, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import choose_batch_size, translate, translate_batch
@@ -34,11 +35,13 @@ class Options:
         mode: `paper` or `deterministic`.
         seed: Seed of dropout; None: the run's.
         name: Name that, with the seed, decides the dropout.
+        condition: Numbers beside the image, such as `age=3,dose=0.5`; '': none.
     """
 
     mode: str = "paper"
     seed: int | None = None
     name: str = ""
+    condition: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +52,13 @@ class Source:
         pixels: As the run stores its sources.
         fitted: The same at the size that the network sees; if images are tiled, the same.
         name: See `Options`.
+        numbers: Normalised numbers beside the image; None: the generator takes none.
     """
 
     pixels: Image
     fitted: Image
     name: str
+    numbers: Float[np.ndarray, " k"] | None = None
 
 
 class Pictures:
@@ -96,24 +101,38 @@ class Pictures:
         """
         return image_files.size_of(io.BytesIO(content), name=_NAME)
 
-    def open(self, content: bytes, name: str) -> Source:
+    def open(self, content: bytes, options: Options) -> Source:
         """Unpack an image file.
 
         Args:
             content: The file.
-            name: See `Options`.
+            options: How it is to be translated.
 
         Raises:
-            InputError: It is damaged, or no source of this run.
+            InputError: It is damaged, or no source of this run; or the numbers beside it are not
+                those of this run.
         """
+        numbers = self._numbers(options.condition)
         pixels = self.generator.form.read_source(io.BytesIO(content), name=_NAME)
-        return Source(pixels, pixels if self._tiles else fit(self.generator, pixels), name)
+        fitted = pixels if self._tiles else fit(self.generator, pixels)
+        return Source(pixels, fitted, options.name, numbers)
+
+    def _numbers(self, condition: str) -> Float[np.ndarray, " k"] | None:
+        """Return the numbers of a request, normalised."""
+        numbers = self.generator.numbers
+        if numbers is None and not condition:
+            return None
+        given = parse_values([condition], "condition=") if condition else {}
+        row = self.generator.refuse_none("condition").row(given)
+        return self.generator.refuse_none("condition").normalised(row[None])[0]
 
     def example(self) -> Source:
         """Return an image of the training's size."""
         (side,) = self.generator.form.source.parts
         pixels = np.full((*self.generator.image_size, side.channels), side.low, side.dtype)
-        return Source(pixels, pixels, "")
+        numbers = self.generator.numbers
+        row = None if numbers is None else np.zeros(len(numbers.names), np.float32)
+        return Source(pixels, pixels, "", row)
 
     @staticmethod
     def key(source: Source, options: Options) -> Key:
@@ -140,6 +159,9 @@ class Pictures:
         if seed is not None:
             generator = dataclasses.replace(generator, seed=seed)
         names = [source.name for source in sources]
+        rows = [source.numbers for source in sources if source.numbers is not None]
+        if rows:
+            generator = generator.at(np.stack(rows))
         with out_of_memory_as(_LESS_MEMORY):
             if self._tiles:
                 whole = [source.pixels for source in sources]

@@ -104,7 +104,7 @@ class Service:
         begun = time.monotonic()
         with self._places.share(1):
             await self._judge(content, held)
-            source = await self._unpack(content, options.name)
+            source = await self._unpack(content, options)
             key = self.pictures.key(source, options)
             try:
                 fake = await self._turn(self._queue.submit(key, source), gone)
@@ -139,9 +139,9 @@ class Service:
             )
         held.grow(height * width * _BYTES_OF_A_PIXEL)
 
-    async def _unpack(self, content: bytes, name: str) -> Source:
+    async def _unpack(self, content: bytes, options: Options) -> Source:
         try:
-            return await self._in_thread(self.pictures.open, content, name)
+            return await self._in_thread(self.pictures.open, content, options)
         except InputError as error:
             raise HTTPException(422, str(error)) from None
 

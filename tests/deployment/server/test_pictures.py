@@ -25,7 +25,7 @@ def generator():
 
 def answers(pictures, contents, options=()):
     """Do what the server does with image files that come together; return the files of results."""
-    sources = [pictures.open(content, name) for name, content in contents.items()]
+    sources = [pictures.open(content, Options(name=name)) for name, content in contents.items()]
     options = options or Options()
     (key,) = {pictures.key(source, options) for source in sources}
     together = pictures.most_at_once(key)
@@ -51,12 +51,14 @@ def test_images_of_one_padded_size_go_together(generator):
     pictures, options = Pictures(generator, 2), Options()
     shapes = [(15, 13, 3), (16, 16, 3), (17, 16, 3)]
     keys = [
-        pictures.key(pictures.open(image_files.to_bytes(np.zeros(shape, np.uint8)), ""), options)
+        pictures.key(
+            pictures.open(image_files.to_bytes(np.zeros(shape, np.uint8)), Options()), options
+        )
         for shape in shapes
     ]
     assert keys[0] == keys[1] != keys[2]
     resizing = Pictures(dataclasses.replace(generator, fit="resize"), 2)
-    source = resizing.open(image_files.to_bytes(np.zeros(shapes[2], np.uint8)), "")
+    source = resizing.open(image_files.to_bytes(np.zeros(shapes[2], np.uint8)), Options())
     assert resizing.key(source, options)[0] == (SIDE, SIDE)
 
 
