@@ -14,14 +14,16 @@ from pix2pix_jax.commands.found_scale import find_scale
 from pix2pix_jax.commands.found_sides import find_sides
 from pix2pix_jax.core.config import default_config, flatten
 from pix2pix_jax.core.config_files import override
-from pix2pix_jax.core.errors import InputError, some_of
+from pix2pix_jax.core.errors import InputError, counted, some_of
 from pix2pix_jax.core.files import real_path, refuse_inside
 from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
+from pix2pix_jax.data.conditions import read_table
 from pix2pix_jax.data.derive import DERIVATIONS
 from pix2pix_jax.data.layouts import find_lonely
 from pix2pix_jax.data.names import Names, build_names
+from pix2pix_jax.data.numbers import find_usual
 from pix2pix_jax.data.preparation.layout import FORMS, find_mask
 from pix2pix_jax.data.preparation.sizes import choose_size, middle_size
 from pix2pix_jax.data.preparation.survey import Survey, name_of_splits, survey
@@ -112,6 +114,7 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
             f"--config.data.source={source} with --data: choose from {', '.join(FORMS)}, or give a "
             "--config instead of --data"
         )
+    _find_table(finding, root)
     names = _with_masks(finding, root, source)
     options = {key: data[key] for key in ("max_pixels", "unpaired", "on_error")}
     seen = survey(root, source, names, **options)
@@ -123,6 +126,21 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
     _find_recipe(finding, counts["train"])
     resolve(finding.config)
     return finding.config, finding.lines
+
+
+def _find_table(finding: Finding, root: str) -> None:
+    """Use a table of numbers beside the images, if the folder has one of the usual name."""
+    usual = None if finding.given("data.condition") else find_usual(pathlib.Path(root))
+    if usual is None:
+        return
+    finding.put("data.condition", usual)
+    table = read_table(pathlib.Path(root, usual))
+    finding.say(
+        "numbers",
+        f"{usual} has {', '.join(table.names)} for {counted(len(table.rows), 'name')}; "
+        "--config.data.condition='' leaves them out",
+        "data.condition_names",
+    )
 
 
 def _with_masks(finding: Finding, root: str, source: str) -> Names:

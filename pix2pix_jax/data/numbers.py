@@ -18,6 +18,8 @@ from pix2pix_jax.data.sources import Source
 logger = logging.getLogger(__name__)
 
 KEYS = tuple(f"data.condition_{name}" for name in ("names", "mean", "deviation", "low", "high"))
+# Names of tables that are found in the data's folder.
+USUAL = ("conditions.csv", "conditions.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,14 +158,41 @@ def read_numbers(data: ConfigDict) -> Table:
     Raises:
         InputError: There is none, it cannot be read, or it lacks a column.
     """
-    if not data.condition:
-        raise InputError(
-            f"data.condition='' with data.condition_names={data.condition_names}: say where the "
-            "table of these numbers is"
-        )
-    inside = pathlib.Path(data.root, data.condition)
-    table = read_table(inside if inside.is_file() else pathlib.Path(data.condition))
+    table = read_table(_find_table(data))
     return table.of(data.condition_names) if data.condition_names else table
+
+
+def _find_table(data: ConfigDict) -> pathlib.Path:
+    """Return where the table is: in the data's folder, or where the key says.
+
+    Raises:
+        InputError: The key says nothing, and there is no table of the usual names.
+    """
+    root = pathlib.Path(data.root)
+    if not data.condition:
+        usual = find_usual(root)
+        if usual is None:
+            raise InputError(
+                f"data.condition='' with data.condition_names={data.condition_names}: say where "
+                f"the table of these numbers is, or call it {USUAL[0]} in data.root"
+            )
+        return root / usual
+    given = pathlib.Path(data.condition)
+    # Last the name alone: the data may have been moved since.
+    places = (root / given, given, root / given.name)
+    return next((place for place in places if place.is_file()), given)
+
+
+def find_usual(root: pathlib.Path) -> str | None:
+    """Return the name of the table in a data set's folder, if it has one of the usual names.
+
+    Raises:
+        InputError: It has two.
+    """
+    found = [name for name in USUAL if (root / name).is_file()]
+    if len(found) > 1:
+        raise InputError(f"{root}: has {' and '.join(found)}; say which with data.condition")
+    return found[0] if found else None
 
 
 def values_of(table: Table, source: Source, split: str) -> Float[np.ndarray, "n k"]:

@@ -198,10 +198,10 @@ class RunFolder:
         """Return the section `data` of the settings, with the data's paths where they are now."""
         if self.data_root:
             refuse_no_folder(self.data_root, flag="--data_root")
-            data = self.settings.data.copy_and_resolve_references()
-            data.root = self.data_root
-            return data
-        return data_paths.locate(self.settings, self.path, self.record_file, required=required)
+        required = required and not self.data_root
+        data = data_paths.locate(self.settings, self.path, self.record_file, required=required)
+        data.root = self.data_root or data.root
+        return data
 
     def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:
         """Return the folder of a checkpoint's evaluation.

@@ -125,6 +125,20 @@ def test_everything_that_is_found_can_be_overridden(pairs):
     assert "(given: train.epochs, train.ema_decay)" in lines["recipe"]
 
 
+def test_a_table_of_numbers_is_found_by_its_name_alone(pairs):
+    (pairs / "numbers.csv").write_text("name,dose\n0,1\n")
+    assert "numbers" not in find(pairs)[1]
+    (pairs / "conditions.csv").write_text("name,dose,age\n0,1,2\n1,1,3\n")
+    config, lines = find(pairs)
+    assert config.data.condition == "conditions.csv"
+    assert lines["numbers"].startswith("conditions.csv has dose, age for 2 names; --config.data.co")
+    config, lines = find(pairs, data__condition="")
+    assert (config.data.condition, "numbers" in lines) == ("", False)
+    (pairs / "conditions.json").write_text("{}")
+    with pytest.raises(InputError, match=r"conditions.csv and conditions.json; say which"):
+        find(pairs)
+
+
 def test_16_bit_gray_to_float_has_dtypes_and_ranges(tmp_path):
     for number in range(3):
         noise(tmp_path / "trainA" / f"{number}.png", 40, 32, 1, most=4096, dtype=np.uint16)

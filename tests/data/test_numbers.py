@@ -9,7 +9,7 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.batches import train_batches
 from pix2pix_jax.data.loading import build_pairs
-from pix2pix_jax.data.numbers import Numbers, numbers_of
+from pix2pix_jax.data.numbers import Numbers, numbers_of, read_numbers
 from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.data.selection import Patches, Subset, names_of_whole
@@ -109,3 +109,20 @@ def test_a_batch_has_the_numbers_of_its_pairs(cache, data):
         number = batch["source"][:, 0, 0, 0].astype(np.float32)
         expected = np.stack([number**2, (number - 1) / 2], axis=1)
         np.testing.assert_array_equal(batch["condition"], expected)
+
+
+def test_a_table_is_found_in_the_data_where_the_key_says_or_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    config = tiny.tiny_config({"data.root": "data", "data.condition": "sub/n.csv"})
+    for number, place in enumerate(("data/n.csv", "sub/n.csv", "data/sub/n.csv")):
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"name,x\na,{number}\n")
+        assert read_numbers(resolve(config).data).rows == {"a": (float(number),)}
+    # As in a bundle, which does not say where it was.
+    config.data.condition, config.data.condition_names = "", ("x",)
+    with pytest.raises(InputError, match=r"data.condition='' with .*or call it conditions.csv in"):
+        read_numbers(resolve(config).data)
+    (tmp_path / "data" / "conditions.csv").write_text("name,x\na,7\n")
+    assert read_numbers(resolve(config).data).rows == {"a": (7.0,)}
