@@ -12,12 +12,15 @@ def start_lines(run: Run) -> list[str]:
     Folder, devices, pairs of each split, parameters of both networks, length, and where the first
     scores, picture and checkpoint of this start will be.
     """
-    height, width = run.config.data.image_size
+    height, width = run.networks.source_shape[:2]
+    size, target_size = f"{height}x{width} pixels", run.networks.target_shape[:2]
+    if target_size != (height, width):
+        size += f", targets of {target_size[0]}x{target_size[1]}"
     pairs = ", ".join(f"{count:,} {split}" for split, count in run.splits.counts.items())
     return [
         f"folder: {run.folder}",
         f"devices: {_devices()}",
-        f"pairs: {pairs}; {height}x{width} pixels",
+        f"pairs: {pairs}; {size}",
         f"parameters: {_parameters(run)}",
         f"length: {_length(run)}",
         f"next: {_next(run)}",
