@@ -22,8 +22,12 @@ def farthest_change(module, unit):
     variables = jax.tree.map(lambda leaf: 10 * leaf, variables_of(module, image))
     fakes = np.asarray(apply(module, variables, images, train=True))
     changed = (fakes[:-1] != fakes[-1]).any(axis=(2, 3))
+    # Each row of the result lies on some rows of the source, or on a part of one.
+    places = (np.arange(changed.shape[1])[:, None] + np.array([0, 1])) / module.scale
+    places = np.stack([np.floor(places[:, 0]), np.ceil(places[:, 1]) - 1])
     return max(
-        np.abs(np.flatnonzero(each) - row).max() for each, row in zip(changed, rows, strict=True)
+        np.abs(places[:, each] - row).min(axis=0).max()
+        for each, row in zip(changed, rows, strict=True)
     )
 
 
@@ -34,6 +38,10 @@ def farthest_change(module, unit):
         (UNet(levels=2, upsample="pixel_shuffle", unet_skips=False, **TINY), 4),
         (ResNet(blocks=1, **TINY), 4),
         (Hybrid(blocks=1, downsamplings=2, upsample="nearest", **TINY), 4),
+        (UNet(levels=2, scale=2.0, **TINY), 4),
+        (UNet(levels=2, scale=0.5, **TINY), 4),
+        (ResNet(blocks=1, scale=3.0, upsample="nearest", **TINY), 4),
+        (Hybrid(blocks=1, downsamplings=1, scale=3.0, **TINY), 2),
     ],
     ids=lambda value: type(value).__name__,
 )
