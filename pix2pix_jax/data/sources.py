@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.scales import multiple_below, scaled, step_of
+from pix2pix_jax.core.scales import TARGET_SCALES, multiple_below, scaled, step_of
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.masked import TargetEncoding
@@ -198,6 +198,10 @@ def check_sizes(pair: AsRead, what: object, way_out: str = "", *, scale: float =
         rule = f"{'all' if others else 'both'} must have the same size"
         if scale != 1:
             rule = f"data.target_scale={scale:g} needs a target of exactly {scale:g} times that"
+        fitting = [
+            each for each in TARGET_SCALES if {scaled(size, each) for size in sizes} == {last}
+        ]
+        way_out += f"; data.target_scale={fitting[0]:g} fits this pair" if fitting else ""
         raise InputError(f"{what}: {sources}, the target {last[0]} x {last[1]}; {rule}{way_out}")
 
 

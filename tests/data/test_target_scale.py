@@ -154,7 +154,11 @@ def test_pairs_of_files_are_cropped_at_the_same_place(tmp_path, scale):
     ("sizes", "scale", "message"),
     [
         (((8, 8), (16, 15)), 2, "source has 8 x 8 .* target 16 x 15; data.target_scale=2 needs"),
-        (((8, 8), (8, 8)), 3, "exactly 3 times that .*data.resize=resize_and_crop"),
+        (
+            ((8, 8), (8, 8)),
+            3,
+            "exactly 3 times that .*data.resize=resize_and_crop .*data.target_scale=1 fits",
+        ),
         (((9, 8), (5, 4)), 0.5, "source has 9 x 8 .* target 5 x 4; data.target_scale=0.5 needs"),
     ],
 )
