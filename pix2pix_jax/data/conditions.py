@@ -133,9 +133,11 @@ def _check_names(names: tuple[str, ...], where: str) -> None:
             "the column with the names of the pairs and separated by commas"
         )
     for name in names:
-        if not name or any(sign in name for sign in _FORBIDDEN) or names.count(name) > 1:
+        forbidden = not name.isprintable() or any(sign in name for sign in _FORBIDDEN)
+        if not name or forbidden or names.count(name) > 1:
             raise InputError(
-                f"{where}: column {shown(name)}: give each column a name of its own, without , or ="
+                f"{where}: column {shown(name)}: give each column a name of its own, of printable "
+                "characters without , or ="
             )
 
 
@@ -186,7 +188,9 @@ def _read_json(text: str, where: str) -> tuple[tuple[str, ...], list[Row]]:
 
     try:
         found = json.loads(text, object_pairs_hook=unique)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is the former
         raise InputError(f"{where}: is not JSON ({error})") from None
     if not isinstance(found, dict) or not all(isinstance(row, dict) for row in found.values()):
         raise InputError(f'{where}: expected an object such as {{"1.jpg": {{"age": 3}}}}')

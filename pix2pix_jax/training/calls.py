@@ -127,7 +127,7 @@ def argument_axes(storage: Storage | None, beside: Collection[str] = ()) -> dict
 
     Args:
         storage: How the pairs are kept on the devices; None: those of a call are copied there.
-        beside: Names of what the pairs have beside their images.
+        beside: Names of what the pairs have, at least of what is beside their images.
     """
     of_pairs = dict.fromkeys(("source", "target", *beside), None if storage == "copy" else 0)
     return {**of_pairs, "indices": 0, "example": 0, "span": None}

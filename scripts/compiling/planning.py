@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from compiling.shapes import StoredPairs, stored_pairs
 from compiling.targets import Target
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.data.augment import build_augment
 from pix2pix_jax.data.order import Timeline
@@ -97,6 +98,11 @@ def plan(config: ConfigDict, target: Target, devices: int, count: int | None) ->
     Raises:
         InputError: The settings do not go together.
     """
+    if config.data.condition and not config.data.condition_names:
+        raise InputError(
+            "data.condition_names=(): no table is read here; name the columns of data.condition, "
+            "or give a run's config.json, which has them"
+        )
     code = OwnCode(given=own_keys(config))
     form = format_of(config)
     losses = build_losses(**config.loss, code=code)

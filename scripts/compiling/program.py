@@ -109,7 +109,7 @@ def _call(planned: Planned, devices: Sequence[Any]) -> tuple[Any, PyTree, PyTree
     if planned.devices == 1:
         placed = _placed((planned.state, arguments), SingleDeviceSharding(devices[0]))
         return compile_train_step(call, devices), *placed
-    axes = argument_axes(planned.storage)
+    axes = argument_axes(planned.storage, planned.pairs.shapes)
     mesh = Mesh(np.array(devices), (DEVICES,))
     state = _placed(planned.state, NamedSharding(mesh, PartitionSpec()))
     spread = {

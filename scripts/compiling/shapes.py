@@ -29,23 +29,24 @@ class StoredPairs:
     Attributes:
         count: How many.
         known: Whether the data set, the config or the user says how many, or it is assumed.
-        shapes: Height, width and channels of a source and of a target.
+        shapes: Height, width and channels of a source and of a target, and the shape of the numbers
+            beside them if there are any, by name.
         dtypes: Their dtypes.
         one_size: Whether all of them have this size, and none is put together from four.
     """
 
     count: int
     known: bool
-    shapes: tuple[tuple[int, int, int], tuple[int, int, int]]
-    dtypes: tuple[str, str]
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
     one_size: bool
 
     @property
     def bytes_of_pair(self) -> int:
         """Bytes of one pair."""
         return sum(
-            math.prod(shape) * jnp.dtype(dtype).itemsize
-            for shape, dtype in zip(self.shapes, self.dtypes, strict=True)
+            math.prod(shape) * jnp.dtype(self.dtypes[name]).itemsize
+            for name, shape in self.shapes.items()
         )
 
     def sides(self, count: int, *, flat: bool) -> dict[str, jax.ShapeDtypeStruct]:
@@ -55,9 +56,12 @@ class StoredPairs:
             count: Number of pairs.
             flat: Whether each image is a row of values.
         """
-        shapes = [(math.prod(shape),) if flat else shape for shape in self.shapes]
-        both = zip(("source", "target"), shapes, self.dtypes, strict=True)
-        return {side: jax.ShapeDtypeStruct((count, *rest), dtype) for side, rest, dtype in both}
+        return {
+            name: jax.ShapeDtypeStruct(
+                (count, *((math.prod(shape),) if flat else shape)), self.dtypes[name]
+            )
+            for name, shape in self.shapes.items()
+        }
 
 
 def stored_pairs(
@@ -74,12 +78,16 @@ def stored_pairs(
     source = None if count else _find_source(config, form, code)
     shaping = build_shaping(config.data, training=True)
     size = _stored_size(shaping, source)
-    sides = (form.source, form.stored_target)
+    sides = {"source": form.source, "target": form.stored_target}
+    shapes: dict[str, tuple[int, ...]] = {name: _shape(side, size) for name, side in sides.items()}
+    dtypes = {name: side.dtype for name, side in sides.items()}
+    if config.data.condition_names:
+        shapes["condition"], dtypes["condition"] = (len(config.data.condition_names),), "float32"
     return StoredPairs(
         count=count or (len(source) if source else MAPS_PAIRS),
         known=bool(count or source),
-        shapes=(_shape(sides[0], size), _shape(sides[1], size)),
-        dtypes=(sides[0].dtype, sides[1].dtype),
+        shapes=shapes,
+        dtypes=dtypes,
         one_size=shaping.uniform and not config.augment.mosaic,
     )
 

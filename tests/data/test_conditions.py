@@ -72,6 +72,9 @@ def test_a_bad_csv_is_one_line(write, text, message):
         ('{"1.jpg": {"x": 1}, "2.jpg": {"y": 1}}', "row '2.jpg' has y, the first row x"),
         ('{"1.jpg": {"x": 1}, "1.jpg": {"x": 2}}', "has '1.jpg' twice"),
         ("[" * 100_000, "is not JSON"),
+        ('{"1.jpg": {"x": 1' + "0" * 5000 + "}}", "is not JSON"),
+        ('{"1.jpg": {"\\ud800": 1}}', "of printable characters without"),
+        ('{"1.jpg": {"x": 1e31}}', "1e+31 is not a number from -1e30 to 1e30"),
     ],
 )
 def test_a_bad_json_file_is_one_line(write, text, message):

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import io
+import json
 import pathlib
 import shutil
 import tarfile
@@ -14,6 +15,7 @@ from PIL import Image
 from pix2pix_jax.core.downloads import verify
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.archives import iterate_members, measure_images
+from pix2pix_jax.data.conditions import read_table
 from pix2pix_jax.data.pairing import pair_by_stem
 from pix2pix_jax.data.preparation.record import OutputRecord
 from pix2pix_jax.data.published import build_published
@@ -203,6 +205,21 @@ def _prepared_set(rng):
     return _accepts(read)
 
 
+_TABLES = {
+    "csv": "name,age,dose\n"
+    + "".join(f"{number}.jpg,{number},1e{number}\n" for number in range(20)),
+    "json": json.dumps({f"{number}.jpg": {"age": number, "dose": 0.5} for number in range(20)}),
+}
+
+
+def _table(rng):
+    """Read a damaged table of numbers."""
+    kind = ("csv", "json")[rng.integers(2)]
+    path = _scratch(f"numbers.{kind}")
+    path.write_bytes(mutate(_TABLES[kind].encode(), rng))
+    return _accepts(lambda: read_table(path))
+
+
 TARGETS = {
     "data: tar": _unpacked_archive,
     "data: tar.gz": _packed_archive,
@@ -210,4 +227,5 @@ TARGETS = {
     "data: prepare's record": _prepare_record,
     "data: checksum record": _checksum_record,
     "data: prepared set": _prepared_set,
+    "data: table of numbers": _table,
 }

@@ -1,24 +1,30 @@
 """A run with numbers beside its images, from its table to what comes out of it."""
 
 import dataclasses
-import shutil
 
 import jax
 import numpy as np
 import pytest
+from jax.tree_util import keystr
 from support import tiny
-from support.runs import assert_bit_equal, final_state
+from support.runs import final_state
 from support.scripts import refused, run_script
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.core.validation import resolve
+from pix2pix_jax.data.resident import place_pairs
 from pix2pix_jax.deployment import torch_file
 from pix2pix_jax.deployment.export import FORMATS, export
 from pix2pix_jax.deployment.page_run import PageRun, refuse_unshowable
 from pix2pix_jax.deployment.server.pictures import Options, Pictures
+from pix2pix_jax.evaluation.metrics.table import choose_metrics
+from pix2pix_jax.evaluation.scoring import evaluate
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.runs.image_folders import translate_split
+from pix2pix_jax.runs.image_folders import translate_folder, translate_split
+from pix2pix_jax.training.combinations import refuse_impossible
 from pix2pix_jax.training.run import prepare_run
+from pix2pix_jax.training.start_numbers import adopt_numbers
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -76,23 +82,18 @@ def test_a_run_records_how_its_numbers_are_normalised(whole):
     assert (data.condition_low, data.condition_high) == ((0.0, 7.0), (6.0, 7.0))
 
 
-def changed(before, after):
-    """Return the places of parameters that have changed."""
-    trees = (jax.tree_util.tree_leaves_with_path(tree) for tree in (before, after))
-    pairs = zip(*trees, strict=True)
-    return [jax.tree_util.keystr(place) for (place, a), (_, b) in pairs if np.any(a != b)]
+def learnt(params, place):
+    """Return whether arrays that begin with zeros, at places that hold a name, are zero no more."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    found = [leaf for path, leaf in leaves if all(f"['{name}']" in keystr(path) for name in place)]
+    return bool(found) and any(np.any(leaf) for leaf in found)
 
 
-def test_both_networks_learn_what_to_do_with_the_numbers(whole, root):
-    fresh = jax.device_get(prepare_run(config_of(root), "new").create_state())
+def test_both_networks_learn_what_to_do_with_the_numbers(whole):
     state = final_state(whole)
-    for before, after, part in (
-        (fresh.g_params, state.g_params, "film"),
-        (fresh.d_params, state.d_params, "projection"),
-    ):
-        places = changed(before, after)
-        assert any(f"['{part}']" in place for place in places)
-        assert any("['condition']" in place for place in places)
+    assert learnt(state.g_params, ["film", "kernel"])
+    assert learnt(state.g_params, ["condition", "bias"])
+    assert learnt(state.d_params, ["condition", "bias"])  # through the projection
 
 
 def test_an_output_depends_on_its_numbers(whole):
@@ -150,19 +151,18 @@ def outputs(folder):
 
 
 def test_files_have_the_numbers_of_their_rows(generator, whole, photos):
-    sample = ("--workdir", whole, "--checkpoint", "latest", "--input", "photos", "--same_dropout")
-    for flags in ((), ("--fit", "tile")):
-        given = (*sample, "--condition", "of_files.csv", "--output", "out", *flags)
-        assert run_script("sample", *given, folder=photos)[0] == 0
-        expected = generator.with_condition([LOW, HIGH])
-        expected = dataclasses.replace(expected, fit="tile" if flags else "resize")
-        theirs = translate(expected, [PHOTO] * 2, names=["", ""])
+    for fit in ("resize", "tile"):
+        fitted = dataclasses.replace(generator, fit=fit)
+        options = {"same_dropout": True, "table": photos / "of_files.csv"}
+        translate_folder(fitted, photos / "photos", photos / "out", **options)
+        theirs = translate(fitted.with_condition([LOW, HIGH]), [PHOTO] * 2, names=["", ""])
         for ours, other in zip(outputs(photos / "out"), theirs, strict=True):
             np.testing.assert_array_equal(ours, other)
-    given = (*sample, "--condition", "shade=6,room=7", "--output", "same")
+    flags = ("--workdir", whole, "--checkpoint", "latest", "--input", "photos", "--same_dropout")
+    given = (*flags, "--condition", "shade=6,room=7", "--output", "same")
     assert run_script("sample", *given, folder=photos)[0] == 0
     for ours in outputs(photos / "same"):
-        np.testing.assert_array_equal(ours, outputs(photos / "out")[1])
+        np.testing.assert_array_equal(ours, theirs[1])
 
 
 def test_a_split_has_the_numbers_of_its_table_unless_others_are_given(generator, whole, tmp_path):
@@ -176,6 +176,21 @@ def test_a_split_has_the_numbers_of_its_table_unless_others_are_given(generator,
         for folder, numbers in ((ours, {"shade": shade, "room": room}), (given, LOW)):
             expected = generator.with_condition(numbers)(pairs[number][0], name=name)
             np.testing.assert_array_equal(image_files.read_picture(folder / name).pixels, expected)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_an_evaluation_gives_each_pair_its_own_numbers(on_device, generator, whole):
+    pairs = RunFolder(whole).load_pairs("train")
+    resident = place_pairs(pairs, TRAINING, flat=False) if on_device else None
+    options = {"mode": "deterministic", "batch_size": 1, "workers": 1, "resident": resident}
+    found = evaluate(generator, pairs, choose_metrics(["l1"]), **options)
+    at = generator.with_values(pairs.values)
+    sources, targets = pairs.arrays
+    fakes = translate(at, list(sources), mode="deterministic")
+    expected = np.abs(np.stack(fakes) - targets.astype(float)).mean(axis=(1, 2, 3)) / 127.5
+    np.testing.assert_allclose(found.values["l1"], expected, atol=1 / 255)  # results are rounded
+    others = translate(generator.with_values(pairs.values[::-1]), list(sources))
+    assert np.abs(np.stack(others).astype(int) - np.stack(fakes)).max() > 2
 
 
 @pytest.mark.parametrize(
@@ -203,17 +218,9 @@ def test_a_table_is_refused_for_a_split_and_without_a_row(generator, whole, phot
     assert refused(result, "has no row for 1 of the images: in/y.png; its rows are named x")
 
 
-def test_a_run_with_numbers_goes_on_to_the_bit(whole, root, tmp_path):
-    parts = shutil.copytree(whole, tmp_path / "parts", copy_function=shutil.copy2)
-    shutil.rmtree(parts / "checkpoints" / str(2 * TRAINING))
-    (parts / "summary.json").unlink()
-    assert train_and_evaluate(config_of(root), parts).step == 2 * TRAINING
-    assert_bit_equal(final_state(parts), final_state(whole))
-
-
 def refusal(config, folder):
     with pytest.raises(InputError) as caught:
-        prepare_run(config, folder)
+        adopt_numbers(RunFolder(folder), config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -223,8 +230,10 @@ def test_other_columns_or_other_values_are_refused_when_a_run_goes_on(whole, roo
     assert "has shade, and the run in" in refusal(config, whole)
     config = config_of(root, data__condition_mean=(0.0, 7.0))
     assert "data.condition_mean=(0.0, 7.0): the run in" in refusal(config, whole)
-    config = config_of(root, data__condition="")
-    assert "data.condition_names: ('shade', 'room') -> ()" in refusal(config, whole)
+    with pytest.raises(InputError, match=r"data.condition_names: \('shade', 'room'\) -> \(\)"):
+        prepare_run(config_of(root, data__condition=""), whole)
+    same = adopt_numbers(RunFolder(whole), config_of(root, data__condition_names=("room", "shade")))
+    assert same.data.condition_names == ("shade", "room")  # in the order of the networks
 
 
 @pytest.mark.parametrize(
@@ -233,7 +242,6 @@ def test_other_columns_or_other_values_are_refused_when_a_run_goes_on(whole, roo
         ({"data__condition": "none.csv"}, "data.condition='none.csv': cannot be read (No such"),
         ({"data__condition_names": ("shade", "age")}, "has no column age; it has shade, room"),
         ({"data__condition_mean": (1.0,)}, "data.condition_mean=(1.0,): give a number for each"),
-        ({"augment__mosaic": 0.5}, "augment.mosaic=0.5 with data.condition: a mosaic shows four"),
         (
             {"data__condition": "", "data__condition_names": ("age",)},
             "data.condition='' with data.condition_names=('age',): say where the table",
@@ -242,14 +250,19 @@ def test_other_columns_or_other_values_are_refused_when_a_run_goes_on(whole, roo
 )
 def test_numbers_that_cannot_be_used_are_refused_before_training(changes, message, root, tmp_path):
     assert message in refusal(config_of(root, **changes), tmp_path / "new")
-    assert not (tmp_path / "new").exists()
 
 
 def test_a_pair_without_a_row_is_refused_before_training(root, tmp_path):
     table = tmp_path / "other.csv"
-    table.write_text("name,shade\n0,1\n1,2\n2,3\n3,4\n5,1\n")
+    table.write_text("name,shade\n0,1\n1,2\n3,3\n4,4\n5,4\n")
     message = refusal(config_of(root, data__condition=str(table)), tmp_path / "new")
-    assert "has no row for 1 of the val pairs: 4.png" in message
+    assert "has no row for 1 of the train pairs: 2.png" in message
+
+
+def test_mosaics_have_no_numbers(root):
+    config = resolve(config_of(root, augment__mosaic=0.5, data__condition_names=("shade",)))
+    with pytest.raises(InputError, match=r"augment.mosaic=0.5 with data.condition: a mosaic shows"):
+        refuse_impossible(config, 1)
 
 
 def test_a_run_takes_the_meaning_of_its_numbers_from_the_networks_it_starts_with(
@@ -258,7 +271,7 @@ def test_a_run_takes_the_meaning_of_its_numbers_from_the_networks_it_starts_with
     table = tmp_path / "other.csv"
     table.write_text("name,room,shade\n" + "".join(f"{n},8,{n}\n" for n in range(6)))
     config = config_of(root, data__condition=str(table), train__init_from=str(whole))
-    data = prepare_run(config, tmp_path / "new").config.data
+    data = adopt_numbers(RunFolder(tmp_path / "new"), config).data
     theirs = RunFolder(whole).settings.data
     for key in ("names", "mean", "deviation"):
         assert data[f"condition_{key}"] == theirs[f"condition_{key}"]
