@@ -88,7 +88,8 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
         Finding("without a partner", layout.missing or tuple(map(str, layout.unpaired)), True),
         *_find_mixed_kinds(good, layout.letters),
         Finding(
-            "sides of different size, which data.resize=resize_and_crop and resize alone take",
+            "sides of different size, which data.resize=resize_and_crop and resize alone take, or "
+            "data.target_scale if all differ by it",
             tuple(_unequal(good)),
         ),
         Finding(
