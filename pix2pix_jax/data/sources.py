@@ -119,7 +119,7 @@ def read_side_by_side(
     Raises:
         InputError: The file cannot be read, its width is odd, or a half is not stored as expected.
     """
-    picture = image_files.read_picture(file, name=name, max_pixels=source.max_pixels, nan=True)
+    picture = image_files.read_picture(file, name=name, max_pixels=source.max_pixels, checked=False)
     first, second = split_in_halves(picture.pixels, name)
     if direction == "BtoA":
         first, second = second, first

@@ -92,7 +92,8 @@ class Encoding:
             labels = label_files.read_labels(file, name=what, max_pixels=self.max_pixels)
             return self.convert(labels, what)
         # What NaN means is decided below.
-        picture = image_files.read_picture(file, name=what, max_pixels=self.max_pixels, nan=True)
+        most = self.max_pixels
+        picture = image_files.read_picture(file, name=what, max_pixels=most, checked=False)
         return self.convert(picture.pixels, what, kind=picture.kind)
 
     def check_file(self, file: File, *, name: object = None) -> None:
@@ -178,6 +179,11 @@ class Encoding:
                 raise InputError(
                     f"{what}: holds values that are not finite ({np.isnan(values).sum()} of "
                     f"{image.size} are nan); replace them{ways}"
+                )
+            if np.isinf(value):
+                raise InputError(
+                    f"{what}: holds values that are not finite ({np.isinf(values).sum()} of "
+                    f"{image.size} are infinite); replace them"
                 )
             if not self._share(float(value)) <= _FAR:
                 raise InputError(

@@ -65,7 +65,7 @@ def read_stored(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS
 
 
 def read_picture(
-    file: File, *, name: object = None, max_pixels: int = MAX_PIXELS, nan: bool = False
+    file: File, *, name: object = None, max_pixels: int = MAX_PIXELS, checked: bool = True
 ) -> Picture:
     """Read an image as its file stores it: uint8, uint16 or float32, with all its channels.
 
@@ -80,7 +80,8 @@ def read_picture(
         file: A path, or a binary file.
         name: Name of the image, for messages; its path by default.
         max_pixels: Largest number of pixels; see `limits.refuse_large`.
-        nan: Whether NaN is kept, for those who know what it marks, instead of refused.
+        checked: Whether values that are not finite are refused; False: they are kept, for those who
+            know which pixels hold data.
 
     Raises:
         InputError: The file is missing, truncated, too large, not an image or more than one, or
@@ -89,7 +90,7 @@ def read_picture(
     with naming(file if name is None else name):
         picture = decode(file, max_pixels=max_pixels)
         stored = np.ascontiguousarray(_to_stored(picture.pixels))
-        return Picture(finite(stored, nan=nan), picture.kind)
+        return Picture(finite(stored) if checked else stored, picture.kind)
 
 
 def decode(file: File, *, max_pixels: int = MAX_PIXELS, indices: bool = False) -> Picture:
@@ -143,7 +144,7 @@ def read_pixel(file: File, *, name: object = None, max_pixels: int = MAX_PIXELS)
         with contextlib.suppress(InputError), open_tiff_rows(opened, max_pixels) as rows:
             if rows is not None:
                 return Picture(rows.read(0, 1)[:, :1], rows.kind)
-    picture = read_picture(file, name=name, max_pixels=max_pixels, nan=True)
+    picture = read_picture(file, name=name, max_pixels=max_pixels, checked=False)
     return Picture(picture.pixels[:1, :1], picture.kind)
 
 

@@ -8,12 +8,14 @@ from jaxtyping import Bool, Float, Shaped
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images import no_data, pixels
+from pix2pix_jax.images import label_files, no_data, pixels
 from pix2pix_jax.images.encoding import VOID, Encoding
 from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.opening import File, naming
+from pix2pix_jax.images.pixels import WITH_ALPHA, Picture
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
+_TINGE = 1 / 16  # of the range; JPEG files of gray may differ so much between channels
 
 
 def read_mask(
@@ -27,26 +29,42 @@ def read_mask(
         max_pixels: As for `files.read_picture`.
 
     Raises:
-        InputError: It cannot be read, is neither gray nor RGB, holds float32 beyond 0 to 1, or
-            whole numbers of which none is above 1.
+        InputError: It cannot be read, is in colour or partly transparent, holds float32 beyond 0 to
+            1, or only whole numbers that are nearly black.
     """
     what = file if name is None else name
     picture = image_files.read_picture(file, name=what, max_pixels=max_pixels)
-    gray = pixels.as_channels(picture.pixels, 1, f"mask {what}", kind=picture.kind)
-    white = pixels.white(gray.dtype)
-    low, high = float(gray.min()), float(gray.max())
+    white = pixels.white(picture.pixels.dtype)
     with naming(what):
+        _refuse_colour(picture, white)
+        gray = pixels.as_channels(picture.pixels, 1, "mask", kind=picture.kind)
+        low, high = float(gray.min()), float(gray.max())
         if low < 0 or high > white:
             raise InputError(
                 f"a mask with values from {low:.6g} to {high:.6g}; in float32, 0 is a pixel that "
                 "does not count and 1 one that does"
             )
-        if white > 1 and high == 1:
+        if white > 1 and 0 < high <= white / 255:
             raise InputError(
-                f"a mask of 0 and 1 in {gray.dtype}, where {white:.0f} is a pixel that counts: "
-                f"multiply it by {white:.0f}"
+                f"a mask of 0 to {high:.0f} in {gray.dtype}, where {white:.0f} is a pixel that "
+                f"counts: multiply it by {white / high:.6g}"
             )
     return gray.astype(np.float32) / np.float32(white)
+
+
+def _refuse_colour(picture: Picture, white: float) -> None:
+    """Raise InputError for a picture of anything but black, gray and white."""
+    image = picture.pixels
+    if picture.kind == "bands":
+        raise InputError(f"a mask of {image.shape[-1]} channels; save it as gray")
+    if picture.kind in WITH_ALPHA and (image[..., -1] < white).any():
+        raise InputError("a mask with transparent pixels, which may mean either; save it as gray")
+    levels = image[..., :3].astype(np.float32)
+    if picture.kind in ("RGB", "RGBA") and np.ptp(levels, axis=-1).max() > white * _TINGE:
+        raise InputError(
+            "a mask in colour; save it as gray, in which black is a pixel that does not count and "
+            "white one that does"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +96,28 @@ class MaskedEncoding:
         Raises:
             InputError: One cannot be read or does not hold what it must, or their sizes differ.
         """
-        image = self.image.read(files[0])
+        picture = self._read_target(files[0])
         mask = read_mask(files[1], max_pixels=self.image.max_pixels)
-        if mask.shape[:2] != image.shape[:2]:
-            sizes = [f"{height} x {width}" for height, width in (mask.shape[:2], image.shape[:2])]
+        if mask.shape[:2] != picture.pixels.shape[:2]:
+            sizes = [
+                f"{height} x {width}"
+                for height, width in (mask.shape[:2], picture.pixels.shape[:2])
+            ]
             raise InputError(
                 f"{files[1]}: a mask of {sizes[0]} pixels (height, width), and its target has "
                 f"{sizes[1]}; give both the same size"
             )
-        return self._join(image, mask)
+        image = picture.pixels
+        if self.image.classes or image.dtype == self.image.dtype:  # others are refused below
+            image = self._emptied(image, mask > 0)
+        return self._join(self.image.convert(image, files[0], kind=picture.kind), mask)
+
+    def _read_target(self, file: File) -> Picture:
+        """Read a target whose values may be anything where its mask is black."""
+        most = self.image.max_pixels
+        if self.image.classes:
+            return Picture(label_files.read_labels(file, max_pixels=most), "gray")
+        return image_files.read_picture(file, max_pixels=most, checked=False)
 
     def split(self, stored: Shaped[Any, "*n h w c"]) -> tuple[Any, Float[Any, "*n h w 1"]]:
         """Return targets, and how much their pixels count, in [0, 1]; works under `jit`."""

@@ -65,7 +65,7 @@ def open_rows(
     """
     with open_tiff_rows(path, max_pixels) as tiff:
         if tiff is None:
-            picture = image_files.read_picture(path, max_pixels=max_pixels, nan=True)
+            picture = image_files.read_picture(path, max_pixels=max_pixels, checked=False)
             whole = rows_of(picture.pixels)
             kind, read = picture.kind, whole.read
             size = whole.size

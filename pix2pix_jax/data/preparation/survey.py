@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
@@ -12,7 +13,8 @@ from pix2pix_jax.data.preparation.layout import WHOLE, Item, Layout, find_layout
 from pix2pix_jax.data.preparation.side import LOOKED_AT, Side, describe_side
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images.pixels import Picture
+from pix2pix_jax.images.opening import naming
+from pix2pix_jax.images.pixels import Picture, finite
 
 Size = tuple[int, int]
 _MEASURED = 256  # pairs whose sizes are read, which needs their headers only
@@ -137,10 +139,7 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
 
     def read(item: Item) -> tuple[Picture, ...] | str:
         try:
-            pictures = [
-                image_files.read_picture(path, max_pixels=max_pixels, nan=True)
-                for path in item.paths
-            ]
+            pictures = [_read(path, max_pixels) for path in item.paths]
             if layout.source == "side_by_side":
                 halves = split_in_halves(pictures[0].pixels, item.paths[0])
                 pictures = [Picture(half, pictures[0].kind) for half in halves]
@@ -150,6 +149,14 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(read, spread(layout.items, LOOKED_AT)))
+
+
+def _read(path: pathlib.Path, max_pixels: int) -> Picture:
+    """Read an image, which may mark pixels without data by NaN."""
+    picture = image_files.read_picture(path, max_pixels=max_pixels, checked=False)
+    with naming(path):
+        finite(picture.pixels, nan=True)
+    return picture
 
 
 def _sizes(layout: Layout) -> tuple[tuple[Size, ...], Fraction]:
