@@ -103,6 +103,9 @@ def _find_folders(root: pathlib.Path, names: Names) -> dict[str, Sides]:
     found = {words: sides for words in wanted if (sides := _search(places, words, names))}
     if not found and not names.folders:
         found = _search_numbered(places, names)
+    if not found and mask:
+        for alone in _find_folders(root, dataclasses.replace(names, mask="")).values():
+            raise _mask_is_side(names, alone)
     if len(found) > 1:
         _refuse_several(root, found)
     chosen = {
@@ -121,12 +124,21 @@ def _with_mask(places: Places, sides: Sides, split: str, names: Names) -> Sides:
     parts = tuple(names.mask.casefold().split("/"))
     for form in _forms_of(split, names):
         for folder in places.get(form(parts), ()):
+            if folder in sides.folders:
+                raise _mask_is_side(names, sides)
             if has_images(folder):
                 return dataclasses.replace(sides, mask=folder)
     where = f"{split}/{names.mask}, {names.mask}/{split}" if split else names.mask
     raise InputError(
         f"data.mask={names.mask!r}: there is no folder of masks for {sides}; expected {where}, "
         "with a file of the same name for each pair"
+    )
+
+
+def _mask_is_side(names: Names, sides: Sides) -> InputError:
+    return InputError(
+        f"data.mask={names.mask!r}: is a side of the pairs in {sides}; masks need a folder of "
+        "their own, or set data.mask=''"
     )
 
 

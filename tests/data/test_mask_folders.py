@@ -48,6 +48,18 @@ def test_a_folder_of_masks_is_no_side(tmp_path):
     assert [path.parts[-3] for path in pairs["0.png"]] == ["images", "labels", "masks"]
 
 
+@pytest.mark.parametrize(
+    ("folders", "mask"),
+    [(("A", "B"), "B"), (("A1", "A2", "B"), "a1"), (("images", "labels", "masks"), "labels")],
+)
+def test_a_side_is_no_folder_of_masks(tmp_path, folders, mask):
+    write(tmp_path, *folders)
+    names = Names(("images", "labels") if "labels" in folders else (), mask=mask)
+    with pytest.raises(InputError, match=rf"^data\.mask='{mask}': is a side of the pairs in "):
+        find_folder_pairs(str(tmp_path), (".",), "fail", names)
+    assert find_mask(tmp_path, Names(names.folders)) == ("masks" if "masks" in folders else "")
+
+
 def test_without_masks_for_all_pairs_none_are_found(tmp_path):
     write(tmp_path, "A/train", "B/train", "A/val", "B/val", "mask/train")
     with pytest.raises(InputError, match=r"no folder of masks for .*A.val.*; expected val/mask"):
