@@ -20,6 +20,7 @@ from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.conditions import read_table
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.derive import DERIVATIONS
 from pix2pix_jax.data.layouts import find_lonely
 from pix2pix_jax.data.names import Names, build_names
@@ -29,7 +30,7 @@ from pix2pix_jax.data.preparation.sizes import choose_size, middle_size
 from pix2pix_jax.data.preparation.survey import Survey, name_of_splits, survey
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.data.splits import build_held_out
-from pix2pix_jax.runs.folder import RunFolder, format_of
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.recipes import choose_recipe, recipe_settings
 
 _CALLED = {

@@ -10,6 +10,7 @@ Results take the place of earlier files of the same names in the output folder.
 
 import argparse
 import pathlib
+from typing import TYPE_CHECKING
 
 from pix2pix_jax.commands import cli, foreign_flags
 from pix2pix_jax.commands.shared_flags import (
@@ -23,6 +24,10 @@ from pix2pix_jax.core.choices import FITS, ON_FAULT, PARTS, TILE_NORMS
 from pix2pix_jax.core.errors import InputError, counted
 from pix2pix_jax.images import listing
 from pix2pix_jax.images.video_files import is_video
+
+if TYPE_CHECKING:
+    from pix2pix_jax.runs.folder import RunFolder
+    from pix2pix_jax.runs.generator import Generator
 
 _PAIRED = ("side_by_side", "pix2pix")  # sources whose files hold both sides
 # Flags that say something of one of the two kinds of input only.
@@ -70,14 +75,6 @@ def parse_arguments() -> argparse.Namespace:
         help="share of the frame before in each frame of a video, from 0 (default) to less than 1",
     )
     parser.add_argument(
-        "--fit",
-        default="",
-        choices=FITS,
-        help="for an image of another size than in training: resize it and the result; or pad it "
-        "and crop the result; or tile: translate it in overlapping tiles, in memory that does not "
-        "grow with it (default: resize if the run resized its images, or else pad)",
-    )
-    parser.add_argument(
         "--condition",
         action="append",
         default=[],
@@ -85,7 +82,7 @@ def parse_arguments() -> argparse.Namespace:
         help="numbers beside the image, for a run with data.condition: name=value, several with "
         "commas between them; with --input also a table with a row for each file",
     )
-    _add_tile_flags(parser)
+    _add_fit_flags(parser)
     _add_input_flags(parser)
     add_batch_flag(parser)
     add_data_flags(parser)
@@ -119,8 +116,16 @@ def _names_file(output: str) -> bool:
     return named and not path.is_dir()
 
 
-def _add_tile_flags(parser: cli.Parser) -> None:
-    """Add the flags that go with `--fit tile`."""
+def _add_fit_flags(parser: cli.Parser) -> None:
+    """Add `--fit`, and the flags that go with `--fit tile`."""
+    parser.add_argument(
+        "--fit",
+        default="",
+        choices=FITS,
+        help="for an image of another size than in training: resize it and the result; or pad it "
+        "and crop the result; or tile: translate it in overlapping tiles, in memory that does not "
+        "grow with it (default: resize if the run resized its images, or else pad)",
+    )
     parser.add_argument(
         "--tile",
         type=cli.whole(1, 2**16),
@@ -162,16 +167,30 @@ def _add_input_flags(parser: cli.Parser) -> None:
     )
 
 
+def _load(flags: argparse.Namespace) -> "tuple[RunFolder, Generator]":
+    """Open the run's folder, and load its generator."""
+    from pix2pix_jax.runs.folder import RunFolder
+    from pix2pix_jax.runs.generator import generator_of
+    from pix2pix_jax.runs.tiling import Tiling
+
+    folder = RunFolder(
+        flags.workdir,
+        trust_code=flags.trust_code,
+        data_root=flags.data_root,
+        max_pixels=flags.max_pixels,
+    )
+    tiling = Tiling(flags.tile or 0, flags.overlap, flags.tile_norm or "whole")
+    options = {"seed": flags.seed, "fit": flags.fit, "tiling": tiling}
+    return folder, generator_of(folder, flags.checkpoint, **options)
+
+
 def main() -> None:
     """Translate the images and write the results."""
     flags = parse_arguments()
     # These need JAX, for which --help does not wait.
     from pix2pix_jax.core.devices import enable_compilation_cache
     from pix2pix_jax.runs.file_numbers import parse_condition
-    from pix2pix_jax.runs.folder import RunFolder
-    from pix2pix_jax.runs.generator import generator_of
     from pix2pix_jax.runs.image_folders import translate_folder, translate_split
-    from pix2pix_jax.runs.tiling import Tiling
     from pix2pix_jax.runs.video import translate_video
 
     condition = parse_condition(flags.condition)
@@ -181,16 +200,7 @@ def main() -> None:
             f"--condition {table}: a table goes with --input and image files; give name=value"
         )
     enable_compilation_cache(flags.compilation_cache)
-    folder = RunFolder(
-        flags.workdir,
-        trust_code=flags.trust_code,
-        data_root=flags.data_root,
-        max_pixels=flags.max_pixels,
-    )
-    tiling = Tiling(flags.tile or 0, flags.overlap, flags.tile_norm or "whole")
-    generator = generator_of(
-        folder, flags.checkpoint, seed=flags.seed, fit=flags.fit, tiling=tiling
-    )
+    folder, generator = _load(flags)
     if condition is not None and table is None:
         generator = generator.with_condition(condition)
     options = {

@@ -79,3 +79,10 @@ def _check_scale(kind: str, scale: float) -> None:
             "derive.kind='small' with data.target_scale=1: both sides would be the same image; "
             "set data.target_scale=2, 3, 4 or 0.5, or derive.kind=downscale"
         )
+
+
+def format_of(settings: ConfigDict) -> PairFormat:
+    """Return how the pairs of a resolved configuration are stored."""
+    return build_format(
+        settings.data, settings.derive, bands=settings.log.bands, seed=settings.seed
+    )

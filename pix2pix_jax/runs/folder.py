@@ -24,7 +24,7 @@ from pix2pix_jax.core.files import (
 from pix2pix_jax.core.own_code import OwnCode
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
-from pix2pix_jax.data.configured_format import build_format
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.loading import build_pairs
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
@@ -296,10 +296,3 @@ def _refuse_folder_of_runs(folder: pathlib.Path) -> None:
             f"{folder}: holds no run, but {len(runs)} of its folders do: {some_of(runs, 5)}; give "
             "one of them"
         )
-
-
-def format_of(settings: ConfigDict) -> PairFormat:
-    """Return how the pairs of a resolved configuration are stored."""
-    return build_format(
-        settings.data, settings.derive, bands=settings.log.bands, seed=settings.seed
-    )

@@ -17,6 +17,7 @@ from pix2pix_jax.core.exactness import exactness_of
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.augment import Augment, build_augment
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
@@ -26,7 +27,7 @@ from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics, digests_
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.models.perceptual_weights import PerceptualWeights
 from pix2pix_jax.runs.bundle import is_bundle
-from pix2pix_jax.runs.folder import RunFolder, format_of
+from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.record import read_rows
 from pix2pix_jax.training.callbacks import Callbacks
 from pix2pix_jax.training.combinations import (

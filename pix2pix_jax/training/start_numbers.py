@@ -13,8 +13,9 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.conditions import Table
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.numbers import KEYS, Numbers, numbers_of, read_numbers, values_of
-from pix2pix_jax.runs.folder import RunFolder, format_of
+from pix2pix_jax.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

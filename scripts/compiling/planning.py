@@ -13,10 +13,10 @@ from compiling.targets import Target
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.own_code import OwnCode, own_keys
 from pix2pix_jax.data.augment import build_augment
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.data.resident import Storage, choose_storage, pairs_of_each
 from pix2pix_jax.models.build import build_networks
-from pix2pix_jax.runs.folder import format_of
 from pix2pix_jax.training.combinations import choose_global_batch, refuse_impossible
 from pix2pix_jax.training.feeding import STEPS_PER_CALL
 from pix2pix_jax.training.objectives import build_losses

@@ -12,9 +12,9 @@ from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.keys import RULES
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.augment import build_augment
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.evaluation.metrics.table import build_metrics
 from pix2pix_jax.models.build import build_networks
-from pix2pix_jax.runs.folder import format_of
 from pix2pix_jax.training.objectives import build_losses
 
 _LONGEST = 700  # characters of a message; the choices of eval.metrics take 300
