@@ -67,6 +67,31 @@ def _refuse_colour(picture: Picture, white: float) -> None:
         )
 
 
+def read_mask_of(
+    target: Image, file: File, *, max_pixels: int = MAX_PIXELS
+) -> Float[np.ndarray, "h w 1"]:
+    """Read the mask of a target.
+
+    Args:
+        target: The target.
+        file: The mask's file.
+        max_pixels: As for `files.read_picture`.
+
+    Raises:
+        InputError: As for `read_mask`; or the mask has another size, or is black in all pixels.
+    """
+    mask = read_mask(file, max_pixels=max_pixels)
+    height, width = mask.shape[:2]
+    if mask.shape[:2] != target.shape[:2]:
+        raise InputError(
+            f"{file}: a mask of {height} x {width} pixels (height, width), and its target has "
+            f"{target.shape[0]} x {target.shape[1]}; give both the same size"
+        )
+    if not mask.any():
+        raise InputError(f"{file}: a mask that is black in all pixels; remove the pair")
+    return mask
+
+
 @dataclasses.dataclass(frozen=True)
 class MaskedEncoding:
     """How targets are stored with their masks: as one more channel, the last, in their dtype.
@@ -97,17 +122,8 @@ class MaskedEncoding:
             InputError: One cannot be read or does not hold what it must, or their sizes differ.
         """
         picture = self._read_target(files[0])
-        mask = read_mask(files[1], max_pixels=self.image.max_pixels)
-        if mask.shape[:2] != picture.pixels.shape[:2]:
-            sizes = [
-                f"{height} x {width}"
-                for height, width in (mask.shape[:2], picture.pixels.shape[:2])
-            ]
-            raise InputError(
-                f"{files[1]}: a mask of {sizes[0]} pixels (height, width), and its target has "
-                f"{sizes[1]}; give both the same size"
-            )
         image = picture.pixels
+        mask = read_mask_of(image, files[1], max_pixels=self.image.max_pixels)
         if self.image.classes or image.dtype == self.image.dtype:  # others are refused below
             image = self._emptied(image, mask > 0)
         return self._join(self.image.convert(image, files[0], kind=picture.kind), mask)

@@ -54,6 +54,9 @@ def test_a_target_and_its_mask_are_one_image_which_comes_apart_again(tmp_path):
     image, weight = PHOTOS.split(stored)
     assert image.ravel().tolist() == [127, 127, 127, *range(3, 12)]
     np.testing.assert_allclose(weight.ravel(), [0, 0.2, 0.8, 1], rtol=1e-6)
+    black = save(tmp_path / "b.png", np.zeros((2, 2), np.uint8))
+    with pytest.raises(InputError, match=r"b\.png: a mask that is black in all pixels"):
+        PHOTOS.read((target, black))
     small = save(tmp_path / "s.png", np.zeros((2, 3), np.uint8))
     with pytest.raises(InputError, match=r"s\.png: a mask of 2 x 3 .*its target has 2 x 2"):
         PHOTOS.read((target, small))

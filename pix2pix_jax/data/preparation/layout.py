@@ -30,11 +30,13 @@ class Item:
         split: `train`, `val`, `test`, or `all`.
         name: Its path inside the split's folder, as training names it.
         paths: Its file, or the files of A and B; of several sources one each.
+        mask: The file of its mask; None: it has none.
     """
 
     split: str
     name: str
     paths: tuple[pathlib.Path, ...]
+    mask: pathlib.Path | None = None
 
     @property
     def title(self) -> str:
@@ -105,7 +107,9 @@ def find_layout(root: str, source: str = "", names: Names = USUAL) -> Layout:
             matched = match(folders)
             sides_of = len(folders.folders)
             for stem, paths in matched.pairs.items():
-                items.append(Item(split or WHOLE, stem + paths[0].suffix, paths[:sides_of]))
+                mask = None if folders.mask is None else paths[-1]
+                name = stem + paths[0].suffix
+                items.append(Item(split or WHOLE, name, paths[:sides_of], mask))
             unpaired += matched.unpaired
             missing += matched.missing if len(matched.alone) > 2 else ()
             masks += [] if folders.mask is None else find(folders.mask)

@@ -18,6 +18,7 @@ from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.data.values import Values, measure
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.limits import MAX_PIXELS
+from pix2pix_jax.images.masked import read_mask_of
 from pix2pix_jax.images.pixels import Stored
 
 _TOGETHER = 64  # pairs that are read, and whose edges are compared, at a time
@@ -116,11 +117,15 @@ def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...],
     """Read the sides of a pair, or a single image, and what their channels mean.
 
     Raises:
-        InputError: A file cannot be read, or has no two halves.
+        InputError: A file cannot be read, or has no two halves; or the mask is not the target's.
     """
     pictures = [image_files.read_picture(path, max_pixels=max_pixels) for path in item.paths]
     sides = tuple(picture.pixels for picture in pictures)
     if source == "side_by_side":
         pictures *= 2
         sides = split_in_halves(sides[0], item.paths[0])
+    if item.mask is not None:
+        size = image_files.size_of(item.mask)
+        same = [side for side in sides if side.shape[:2] == size]  # either may be the target
+        read_mask_of((same or sides)[-1], item.mask, max_pixels=max_pixels)
     return sides, tuple(picture.kind for picture in pictures)

@@ -297,3 +297,16 @@ def test_two_folders_of_unknown_names_are_pointed_out(tmp_path):
         save(tmp_path / folder / "0.png", np.zeros((4, 4, 3), np.uint8))
     found = findings(tmp_path)["two folders with files of the same names: pairs?"]
     assert found == ("set data.source=folders data.folder_a=aerial data.folder_b=street",)
+
+
+def test_masks_that_training_would_refuse_are_wrong(tmp_path):
+    for number in range(3):
+        for side in ("A", "B"):
+            save(tmp_path / side / f"{number}.png", np.full((4, 4, 3), number, np.uint8))
+        save(tmp_path / "mask" / f"{number}.png", np.full((4, 4, 1), 255, np.uint8))
+    assert "cannot be used" not in findings(tmp_path)
+    save(tmp_path / "mask" / "0.png", np.ones((4, 4, 1), np.uint8))
+    save(tmp_path / "mask" / "1.png", np.full((2, 4, 1), 255, np.uint8))
+    first, second = findings(tmp_path)["cannot be used"]
+    assert "0.png: a mask of 0 to 1 in uint8" in first
+    assert "1.png: a mask of 2 x 4 pixels (height, width), and its target has 4 x 4" in second
