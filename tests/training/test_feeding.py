@@ -8,6 +8,7 @@ from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import train_and_evaluate
 from pix2pix_jax.core.devices import DEVICES, hold
+from pix2pix_jax.data.numbers import Numbers
 from pix2pix_jax.training import feeding
 from pix2pix_jax.training.calls import CallMetrics
 from pix2pix_jax.training.feeding import Feed, build_feed, choose_loop
@@ -94,19 +95,29 @@ def test_calls_end_where_a_row_an_epoch_or_the_run_does(looped_config, tmp_path,
 
 
 def add_pairs(state, batch):
-    """Take a step that compiles at once: add the pairs to one weight, whole numbers and exact.
+    """Take a step that compiles at once: add pairs and numbers to one weight, whole and exact.
 
     The sum depends on which pair has which place in the batch.
     """
     source, target = (
         batch[side].astype(jnp.int32).sum((1, 2, 3)) % 101 for side in ("source", "target")
     )
-    examples = ((source + 2 * target) * (1 + batch["example"])).sum()
+    numbers = (batch["condition"] @ jnp.array([3.0, 5.0])).astype(jnp.int32)
+    examples = ((source + 2 * target + numbers) * (1 + batch["example"])).sum()
     seen = (examples * (1 + state.step)).astype(jnp.float32)
     if jax.device_count() > 1:
         seen = jax.lax.psum(seen, DEVICES)
     params = jax.tree.map(lambda leaf: jnp.round(leaf) + seen, state.g_params)
     return state.replace(step=state.step + 1, g_params=params), {"loss": seen}
+
+
+def with_numbers(run, **changes):
+    """Put two whole numbers beside each training pair, and change these in other ways too."""
+    values = np.arange(2.0 * len(run.splits.train)).reshape(-1, 2) % 17
+    none, one = (0.0, 0.0), (1.0, 1.0)
+    numbers = Numbers(("a", "b"), mean=none, deviation=one, low=none, high=one)
+    train = dataclasses.replace(run.splits.train, numbers=numbers, values=values, **changes)
+    return dataclasses.replace(run, splits=dataclasses.replace(run.splits, train=train))
 
 
 def take_steps(run, loop, ends):
@@ -133,7 +144,7 @@ def test_what_a_loop_of_fixed_length_leaves_is_taken_in_single_steps(
     looped_config.data.cache_gigabytes = cache
     looped_config.train.global_batch_size = devices
     looped_config.train.steps_per_call = 3
-    run = prepare_run(looped_config, tmp_path / "run")
+    run = with_numbers(prepare_run(looped_config, tmp_path / "run"))
     counts, results = take_steps(run, "runtime", (3, 5, 7))
     assert counts == [3, 2, 2]
     for ends, expected in ((3, 6, 7), [3, 3, 1]), ((1, 4, 6, 7), [1, 3, 1, 1, 1]):
@@ -160,8 +171,7 @@ def test_pairs_spread_over_the_devices_are_taken_as_from_copies(
     for storage in ("copy", "spread"):
         run = prepare_run(changed(looped_config, data__resident=storage), tmp_path / "run")
         sides = tuple(side.astype(dtype) for side in run.splits.train.arrays)
-        train = dataclasses.replace(run.splits.train, arrays=sides)
-        run = dataclasses.replace(run, splits=dataclasses.replace(run.splits, train=train))
+        run = with_numbers(run, arrays=sides)
         assert build_feed(run, loop).storage == storage
         results.append(take_steps(run, loop, (3, 7)))
     for one, other in zip(results[0][1], results[1][1], strict=True):
