@@ -72,7 +72,8 @@ class Generator:
         """
         numbers = self.refuse_none("condition")
         several = isinstance(condition, Sequence) and not isinstance(condition, str)
-        values = np.stack([numbers.row(each) for each in (condition if several else [condition])])
+        given = list(condition) if several else [condition]
+        values = np.array([numbers.row(each) for each in given]).reshape(-1, len(numbers.names))
         numbers.warn_outside(values)
         rows = numbers.normalised(values)
         return self.at(rows if several else rows[0])

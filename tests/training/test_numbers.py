@@ -122,6 +122,7 @@ def test_each_image_has_numbers_of_its_own(generator):
         found = translate(each, photos, names=["0"] * 3, mode="paper")
         for ours, theirs in zip(found, (high, low, high), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+    assert translate(generator.with_condition([]), []) == []
     with pytest.raises(InputError, match="numbers for 2 images, and there are 3"):
         translate(generator.with_condition([HIGH, LOW]), photos)
 
