@@ -129,9 +129,10 @@ def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) ->
         pair = _centre(pair, shaping.image_size, form.scale)
     weight = form.weight(*pair)
     if weight is not None and not weight.any():
+        height, width = weight.shape[:2]
         raise InputError(
-            f"{source.names[index]}: no pixel counts, so nothing can be learnt of it: all are "
-            "without data on one of its sides, or masked; remove the pair"
+            f"{source.names[index]}: no pixel counts, so nothing can be learnt of it: all "
+            f"{height} x {width} that are used are without data on one of its sides, or masked"
         )
     return pair
 

@@ -190,6 +190,8 @@ def way_out(values: Values, side: str) -> str:
 def say_values(pairs: Pairs, workers: int) -> None:
     """Log what values training pairs hold, a line for each side, and warn of a range that is wrong.
 
+    If some pixels may not count, another line says how many do.
+
     Of pairs in memory up to 4096 are looked at if they are float32, and 256 otherwise, since their
     dtype limits them; of streamed ones 64.
 
@@ -209,7 +211,8 @@ def say_values(pairs: Pairs, workers: int) -> None:
         most = _STREAMED
     chosen = spread_evenly(len(pairs), most)
     with ThreadPoolExecutor(workers) as pool:
-        measured = list(pool.map(lambda index: _measure_pair(form, pairs[index]), chosen))
+        looked = list(pool.map(lambda index: _measure_pair(form, pairs[index]), chosen))
+    measured, weights = [values for values, _ in looked], [weight for _, weight in looked]
     named = form.source.names if isinstance(form.source, StackedEncoding) else SIDES[:1]
     for number, (side, encoding) in enumerate(zip((*named, SIDES[1]), encodings, strict=True)):
         values = merge(both[number] for both in measured)
@@ -221,13 +224,19 @@ def say_values(pairs: Pairs, workers: int) -> None:
             asked = way_out(values, SIDES[number == len(measured[0]) - 1])
             logger.warning("%s: %s; %s", side, wrong, asked)
 
+    if form.weighs:
+        logger.info("pixels that count: %.2f%%", 100 * np.mean(weights))
 
-def _measure_pair(form: PairFormat, pair: Pair) -> tuple[Values, ...]:
-    """Measure each source and the target, where they hold data."""
-    images = (*form.source.split(pair[0]), form.image_of(pair[1]))
-    encodings = (*form.source.parts, form.target)
-    held = (
-        image if side.no_data is None else image[side.valid(image)[..., 0]][None]
-        for side, image in zip(encodings, images, strict=True)
-    )
-    return tuple(map(measure, held))
+
+def _measure_pair(form: PairFormat, pair: Pair) -> tuple[tuple[Values, ...], float]:
+    """Measure each source and the target, where they hold data; and how much pixels count."""
+    source, target = pair
+    weight = form.weight(source, target)
+    if weight is None:
+        return tuple(map(measure, (*form.source.split(source), target))), 1.0
+    held = [
+        image[np.asarray(side.valid(image))[..., 0]][None]
+        for side, image in zip(form.source.parts, form.source.split(source), strict=True)
+    ]
+    held.append(form.image_of(target)[form.stored_target.valid(target)[..., 0]][None])
+    return tuple(map(measure, held)), float(weight.mean())

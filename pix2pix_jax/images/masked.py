@@ -135,6 +135,11 @@ class MaskedEncoding:
             return Picture(label_files.read_labels(file, max_pixels=most), "gray")
         return image_files.read_picture(file, max_pixels=most, checked=False)
 
+    def valid(self, stored: Image) -> Bool[np.ndarray, "h w 1"]:
+        """Return which stored pixels hold data, and count at least partly."""
+        image, mask = self.split(stored)
+        return np.asarray(self.image.valid(image)) & (mask > 0)
+
     def split(self, stored: Shaped[Any, "*n h w c"]) -> tuple[Any, Float[Any, "*n h w 1"]]:
         """Return targets, and how much their pixels count, in [0, 1]; works under `jit`."""
         white = np.float32(pixels.white(np.dtype(self.dtype)))
@@ -173,7 +178,7 @@ class MaskedEncoding:
         if self.image.classes:
             return pixels.resize(stored, size, nearest=True)
         image, mask = self.split(stored)
-        means, enough = no_data.average(image, self.image.valid(image) & (mask > 0), size)
+        means, enough = no_data.average(image, self.valid(stored), size)
         weight = np.where(enough, pixels.resize(mask, size).clip(0, 1), 0)
         return self._join(self._emptied(means, enough), weight)
 

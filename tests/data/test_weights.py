@@ -72,9 +72,20 @@ def test_the_mean_target_is_of_the_pixels_that_count():
 def test_marks_are_no_values(caplog):
     caplog.set_level("INFO")
     say_values(pairs_of((row(0, NAN, 10), row(-9999, 4, 10))), 1)
-    first, second = caplog.messages
+    first, second, third = caplog.messages
     assert "source: 1 x float32, 0 to 10 (mean 5)" in first
     assert "target: 1 x float32, 4 to 10 (mean 7)" in second
+    assert third == "pixels that count: 33.33%"
+
+
+def test_what_is_under_black_is_no_value(caplog):
+    caplog.set_level("INFO")
+    form = PairFormat(Encoding(1, "float32"), Encoding(1, "float32", 0.0, 1.0), masked=True)
+    target = np.stack([row(0.5, 100, 200), row(0, 1, 0.5)], axis=-1)[..., 0, :]
+    say_values(pairs_of((row(0, 4, 100), target), form=form), 1)
+    assert "source: 1 x float32, 0 to 100" in caplog.messages[0]
+    assert "target: 1 x float32, 100 to 200 (mean 150)" in caplog.messages[1]
+    assert caplog.messages[-1] == "pixels that count: 50.00%"
 
 
 def test_weights_move_with_the_pixels_and_marks_are_never_mixed():

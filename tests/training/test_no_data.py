@@ -174,7 +174,9 @@ def test_what_does_not_go_together_is_refused(root, changes, message):
 def test_a_pair_of_which_no_pixel_counts_is_refused_or_left_out(root, tmp_path):
     data = shutil.copytree(root, tmp_path / "data")
     image_files.write(data / "mask" / "3.tif", np.zeros((SIDE, SIDE, 1), np.uint8))
-    with pytest.raises(InputError, match=r"3\.tif: no pixel counts, .*on_error=skip leaves"):
+    with pytest.raises(
+        InputError, match=r"3\.tif: a mask that is black in all pixels; .*on_error=skip leaves"
+    ):
         read(config_of(data))
 
 
