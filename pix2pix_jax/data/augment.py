@@ -146,6 +146,7 @@ def augment(
     coloured: tuple[tuple[int, bool], ...] = (),
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
     weigh: Callable[[Array, Array], Array | None] = lambda source, target: None,
+    blank: Callable[[Array, Array], Array] = lambda stored, source: source,
 ) -> Examples:
     """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
 
@@ -165,6 +166,7 @@ def augment(
             these are colours that `color_jitter` may change; (): one source, which has colours.
         own: Own augmentations of one example, `(key, source, target)`, applied last.
         weigh: Says how much each pixel of stored pairs counts, see `PairFormat.weight`.
+        blank: Sets sources to 0 where their stored pixels hold no data, see `Encoding.blank`.
 
     Returns:
         Sources of `options.image_size`, and their targets, in [-1, 1].
@@ -176,10 +178,11 @@ def augment(
     )
     jitter = jax.vmap(functools.partial(jitter_colours, strengths=options.color_jitter))
     source, target = move_source(keys, source), move_target(keys, target)
-    weight = weigh(source, target)
+    weight, stored = weigh(source, target), source
     source, target = encode_source(source), encode_target(target)
     if options.jitters("source"):
         source = jitter_parts(functools.partial(jitter, keys), source, coloured)
+        source = blank(stored, source)
     if options.jitters("target"):
         target = jitter(keys, target)
     if options.cutout:
@@ -282,4 +285,5 @@ def build_augment(
         coloured=coloured_parts(parts) if len(parts) > 1 else (),
         own=own,
         weigh=form.weight,
+        blank=form.source.blank,
     )

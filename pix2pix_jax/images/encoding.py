@@ -217,6 +217,14 @@ class Encoding:
             labels = image[..., 0].astype(np.int32)  # stacked with others, they may be float32
             return 2 * jax.nn.one_hot(labels, self.classes, dtype=jnp.float32) - 1
         values = (jnp.asarray(image).astype(jnp.float32) - self.low) / self.half - 1
+        return self.blank(image, values)
+
+    def blank(
+        self,
+        image: Shaped[Array | np.ndarray, "*n h w c"],
+        values: Float[Array, "*n h w depth"],
+    ) -> Float[Array, "*n h w depth"]:
+        """Return what the networks see of stored pixels, with 0 where these hold no data."""
         return values if self.no_data is None else jnp.where(self.valid(image), values, 0)
 
     def from_network(

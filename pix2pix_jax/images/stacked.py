@@ -170,6 +170,16 @@ class StackedEncoding:
         parts = zip(self.parts, cut, strict=True)
         return jnp.concatenate([part.to_network(one) for part, one in parts], axis=-1)
 
+    def blank(
+        self,
+        image: Shaped[Array | np.ndarray, "*n h w c"],
+        values: Float[Array, "*n h w depth"],
+    ) -> Float[Array, "*n h w depth"]:
+        """Return what the networks see, with 0 in each source where its pixels hold no data."""
+        cut = self._cut([part.channels for part in self.parts], image)
+        parts = zip(self.parts, cut, self.split_network(values), strict=True)
+        return jnp.concatenate([part.blank(one, seen) for part, one, seen in parts], axis=-1)
+
     def valid(self, image: Shaped[Array | np.ndarray, "*n h w c"]) -> Bool[Any, "*n h w 1"]:
         """Return which stored pixels hold data in all sources; works under `jit`."""
         cut = self._cut([part.channels for part in self.parts], image)

@@ -1,11 +1,14 @@
 """How much each pixel of a pair counts, and what is made of the pixels that do."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.data.augment import Augmentation, augment
+from pix2pix_jax.data.augment import Augmentation, augment, build_augment
 from pix2pix_jax.data.batches import mean_target
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
 from pix2pix_jax.data.pairs import Pairs, read_pair
@@ -13,6 +16,7 @@ from pix2pix_jax.data.shaping import Shaping
 from pix2pix_jax.data.values import say_values
 from pix2pix_jax.data.warps import crisp_channels
 from pix2pix_jax.images.encoding import Encoding
+from pix2pix_jax.images.stacked import StackedEncoding
 
 NAN = np.nan
 HEIGHTS = Encoding(1, "float32", 0.0, 10.0, side="source", no_data="nan")
@@ -106,6 +110,22 @@ def test_weights_move_with_the_pixels_and_marks_are_never_mixed():
     np.testing.assert_array_equal(seen.weight == 0, seen.source == 0)
     assert crisp_channels((HEIGHTS,))
     assert not crisp_channels((Encoding(),))
+
+
+def test_missing_pixels_of_a_source_stay_0_if_its_colours_are_changed():
+    config = default_config()
+    config.augment.flip, config.augment.color_jitter = False, (0.5, 0.5, 0.0)
+    plain = dataclasses.replace(HEIGHTS, dtype="uint8", high=255.0, no_data="0")
+    both = StackedEncoding((plain, HEIGHTS), ("A1", "A2"))
+    stored = np.stack([row(0, 20, 40), row(4, NAN, 2)], axis=-1)[..., 0, :]
+    keys = jax.random.split(jax.random.key(0), 2)
+    for form, source in ((PairFormat(plain, DEPTHS), stored[..., :1]), (PairFormat(both), stored)):
+        change = build_augment(config.augment, form, (1, 3))
+        target = np.zeros((1, 3, form.target.channels), form.target.dtype)
+        pairs = (np.stack([side] * 2) for side in (source.astype(form.source.dtype), target))
+        seen = change(keys, *map(jax.numpy.asarray, pairs))
+        missing = (source == 0) | np.isnan(source)
+        np.testing.assert_array_equal(seen.source == 0, np.stack([missing] * 2))
 
 
 @pytest.mark.parametrize("training", [True, False])
