@@ -184,9 +184,9 @@ def match(sides: Sides) -> StemPairs:
         sides: Where they are.
 
     Returns:
-        The pairs by path without suffix, and without the ends that tell A and B apart; if there are
-        masks, these are the last file of each. If no two
-        files of two folders have the same stem, these ends are found out.
+        The pairs by path without suffix, and without the ends that tell A and B apart; if no two
+        files of two folders have the same stem, these ends are found out. Masks are the last file
+        of each pair.
 
     Raises:
         InputError: Two files of one side have the same stem.

@@ -185,9 +185,7 @@ class MaskedEncoding:
     def _emptied(self, image: Image, counts: Bool[np.ndarray, "h w 1"]) -> Image:
         """Return an image with one value in all pixels that do not count."""
         side = self.image
-        nothing = float(side.no_data or side.low + side.half)
-        if side.classes:
-            nothing = VOID
+        nothing = VOID if side.classes else float(side.no_data or side.low + side.half)
         return np.where(counts, image, np.array(nothing).astype(side.dtype))
 
     def _join(self, image: Image, mask: Float[np.ndarray, "h w 1"]) -> Image:

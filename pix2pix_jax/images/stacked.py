@@ -188,7 +188,7 @@ class StackedEncoding:
 
     @property
     def no_data(self) -> str | None:
-        """What marks pixels without data, the same in all sources that have any."""
+        """What marks pixels without data in the first source that has a mark; None: none has."""
         return next((part.no_data for part in self.parts if part.no_data is not None), None)
 
     def from_network(

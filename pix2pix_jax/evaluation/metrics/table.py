@@ -124,15 +124,6 @@ _ALL = (
     Metric("pixel_accuracy", LABELS, "high", "", confusion, pixel_accuracy, weighted=True),
     Metric("class_accuracy", LABELS, "high", "", confusion, class_accuracy, weighted=True),
     Metric("class_iou", LABELS, "high", "", confusion, class_iou, weighted=True),
-    Metric(
-        "lab_l", "color", "high", "", lab_histograms, partial(intersection, axis="L"), weighted=True
-    ),
-    Metric(
-        "lab_a", "color", "high", "", lab_histograms, partial(intersection, axis="a"), weighted=True
-    ),
-    Metric(
-        "lab_b", "color", "high", "", lab_histograms, partial(intersection, axis="b"), weighted=True
-    ),
     *(_of_lab(axis) for axis in AXES),
     # These compare whole sets; `distribution` computes them.
     Metric("fid", "distribution", "low", ""),
