@@ -155,7 +155,7 @@ def _with_masks(finding: Finding, root: str, source: str) -> Names:
         finding.say(
             "masks",
             f"the folder {word} has one for each pair: black pixels of it do not count, white ones "
-            "do; --config.data.mask='' says that they are something else",
+            "do; --config.data.mask='' --config.data.source=folders leaves them out",
             "data.mask",
         )
     return dataclasses.replace(names, mask=word)

@@ -9,7 +9,8 @@ from pix2pix_jax.data.names import Names
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairing import find_folder_pairs
 from pix2pix_jax.data.pairs import read_pair
-from pix2pix_jax.data.preparation.layout import find_mask
+from pix2pix_jax.data.preparation.layout import find_mask, pool_files
+from pix2pix_jax.data.preparation.survey import survey
 from pix2pix_jax.data.selection import Patches
 from pix2pix_jax.data.shaping import Shaping
 
@@ -70,6 +71,17 @@ def test_without_masks_for_all_pairs_none_are_found(tmp_path):
     with pytest.raises(InputError, match=r"no file 1\.\* in .*mask.val, but in the other folders"):
         find_folder_pairs(str(tmp_path), ("val",), "fail", MASKS)
     assert len(find_folder_pairs(str(tmp_path), ("val",), "skip", MASKS)) == 1
+
+
+def test_masks_of_some_pairs_are_not_lost_without_a_word(tmp_path):
+    write(tmp_path, "A", "B")
+    write(tmp_path, "Mask", stems=("0",))
+    with pytest.raises(InputError, match=r"the folder Mask has files, but not one for each pair"):
+        pool_files(str(tmp_path))
+    with pytest.raises(InputError, match=r"if they are masks, --config\.data\.mask=Mask says so$"):
+        survey(str(tmp_path), "", Names(), max_pixels=100)
+    write(tmp_path, "Mask")
+    assert [*pool_files(str(tmp_path))["0.png"]] == ["A/", "B/", "mask/"]
 
 
 def test_what_is_missing_is_named_with_the_masks(tmp_path):

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import itertools
 import operator
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import refuse_no_folder
@@ -19,6 +20,7 @@ from pix2pix_jax.images.listing import SUFFIXES, find, has_images, list_images
 FORMS = ("side_by_side", "folders", "single")  # values of data.source
 WHOLE = "all"  # split of the files of a data set without splits
 _MEASURED = 256  # files whose sizes stand for those of all
+_MASKS = ("mask", "masks")  # what a folder of masks is usually called
 _WIDE = 2  # width to height from which a file could hold a pair
 
 
@@ -135,7 +137,7 @@ def find_mask(root: str | pathlib.Path, names: Names = USUAL) -> str:
     Returns:
         `mask` or `masks`, if there is a folder of that name with a file for each pair; '' if not.
     """
-    for word in ("mask", "masks") if not names.suffixes else ():
+    for word in _MASKS if not names.suffixes else ():
         with contextlib.suppress(InputError):  # of other kinds, or no masks of one split
             every = find_sides(root, dataclasses.replace(names, mask=word)).values()
             alone = [match(dataclasses.replace(sides, mask=None)).pairs for sides in every]
@@ -143,6 +145,20 @@ def find_mask(root: str | pathlib.Path, names: Names = USUAL) -> str:
             if every and all(map(operator.eq, (pairs.keys() for pairs in alone), masked)):
                 return word
     return ""
+
+
+def mask_among(root: str | pathlib.Path, paths: Iterable[pathlib.Path]) -> str:
+    """Return the name of a folder that may hold masks.
+
+    Args:
+        root: Folder of the data set.
+        paths: Files in it that belong to no pair.
+
+    Returns:
+        A name like `mask` or `masks`; '' if none of the files is in such a folder.
+    """
+    folders = (part for path in paths for part in path.relative_to(root).parts[:-1])
+    return next((folder for folder in folders if folder.casefold() in _MASKS), "")
 
 
 def letters_of(sides: Mapping[str, Sides]) -> tuple[str, ...]:
@@ -178,12 +194,18 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
         or '' for files that are not in folders of pairs. Masks are a side, too.
 
     Raises:
-        InputError: As for `find_images` and `find_folder_pairs`.
+        InputError: As for `find_images` and `find_folder_pairs`; or some pairs have no mask.
     """
     found = find_images(root)
     if find_sides(root):
         mask = find_mask(root)
         pairs = find_folder_pairs(root, (".",), "fail", Names(mask=mask))
+        used = set(itertools.chain.from_iterable(pairs.values()))
+        if left_out := mask_among(root, (path for path in found if path not in used)):
+            raise InputError(
+                f"{root}: the folder {left_out} has files, but not one for each pair; if these are "
+                "masks, add the missing ones, otherwise move them out of the data set"
+            )
         letters = (*letters_of(find_sides(root)), *([mask] if mask else []))
         return {
             name: {f"{letter}/": path for letter, path in zip(letters, paths, strict=True)}

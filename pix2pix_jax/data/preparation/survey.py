@@ -9,7 +9,15 @@ from fractions import Fraction
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
 from pix2pix_jax.data.names import Names
-from pix2pix_jax.data.preparation.layout import WHOLE, Item, Layout, find_layout, spread, wide_share
+from pix2pix_jax.data.preparation.layout import (
+    WHOLE,
+    Item,
+    Layout,
+    find_layout,
+    mask_among,
+    spread,
+    wide_share,
+)
 from pix2pix_jax.data.preparation.side import LOOKED_AT, Side, describe_side
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
@@ -104,10 +112,12 @@ def _explain(root: str, layout: Layout, names: Names) -> str:
     """
     if layout.source == "folders":
         if len(layout.elsewhere) > _MIXED * len(layout.items):
+            mask = mask_among(root, layout.elsewhere)
+            hint = f"; if they are masks, --config.data.mask={mask} says so" if mask else ""
             raise InputError(
                 f"{root}: {len(layout.items)} pairs of two files, and {len(layout.elsewhere)} "
                 f"images that belong to none ({some_of(layout.elsewhere)}); move these away, or "
-                "say which to use with --config.data.source=folders, side_by_side or single"
+                f"say which to use with --config.data.source=folders, side_by_side or single{hint}"
             )
         (first, *_) = layout.items
         *others, last = map(str, first.paths)
