@@ -24,6 +24,8 @@ from pix2pix_jax.core.whole_numbers import parse_whole
 T = TypeVar("T")
 
 _BACKENDS = "xla_bridge.py"  # the module of JAX that starts a platform
+# JAX adds this note to every error that leaves a function that it traces.
+_NOT_FOR_USERS = "JAX has removed its internal frames"
 
 
 class Parser(argparse.ArgumentParser):
@@ -254,7 +256,8 @@ def run(main: Callable[[], int | None], *, prints_results: bool = True) -> NoRet
 def _describe(error: Exception) -> str | None:
     """Say in a line what a user can mend; None if the error is a bug."""
     if isinstance(error, InputError | OSError):
-        return "; ".join([str(error), *getattr(error, "__notes__", [])])
+        notes = [note for note in getattr(error, "__notes__", []) if _NOT_FOR_USERS not in note]
+        return "; ".join([str(error), *notes])
     if isinstance(error, MemoryError):
         return f"out of memory ({error})" if str(error) else "out of memory"
     where = traceback.extract_tb(error.__traceback__)[-1:]

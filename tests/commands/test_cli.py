@@ -36,6 +36,12 @@ def with_note(error, note):
     [
         (InputError("x\ny=3: choose 1"), "error: x\\ny=3: choose 1\n"),
         (with_note(InputError("no set 'map'"), "did you mean maps?"), "no set 'map'; did you mean"),
+        (
+            with_note(
+                InputError("y=3"), "---\nFor simplicity, JAX has removed its internal frames"
+            ),
+            "y=3\n",
+        ),
         (FileNotFoundError(2, "No such file", "a.png"), "No such file: 'a.png'\n"),
         (OSError("two\nlines"), "error: two\\nlines\n"),
     ],
