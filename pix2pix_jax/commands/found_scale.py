@@ -17,10 +17,17 @@ def find_scale(finding: Finding, seen: Survey) -> list[tuple[int, int]]:
         seen: What was found.
 
     Returns:
-        Height and width of some sources.
+        Height and width of some sources; of several, those of the first.
     """
     forward = finding.config.data.direction == "AtoB"
-    ratio = seen.ratio if forward else 1 / seen.ratio
+    pairs = [(each[:-1], each[-1]) if forward else (each[1:], each[0]) for each in seen.sizes]
+    ratios = {
+        Fraction(side, theirs)
+        for sources, target in pairs
+        for source in sources
+        for side, theirs in zip(target, source, strict=True)
+    }
+    ratio = ratios.pop() if len(ratios) == 1 else Fraction(1)
     if ratio != 1 and float(ratio) in TARGET_SCALES:
         finding.put(_KEY, float(ratio))
         scale = finding.config.data.target_scale
@@ -30,9 +37,7 @@ def find_scale(finding: Finding, seen: Survey) -> list[tuple[int, int]]:
             f"results: {_KEY}={scale:g}; --config.{_KEY}=1 brings both to one size",
             _KEY,
         )
-    if forward:
-        return list(seen.sizes)
-    return [(int(height * seen.ratio), int(width * seen.ratio)) for height, width in seen.sizes]
+    return [sources[0] for sources, _ in pairs]
 
 
 def _words(ratio: Fraction) -> str:

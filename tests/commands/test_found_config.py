@@ -76,6 +76,17 @@ def test_targets_of_exactly_twice_the_size_or_half_set_the_scale(tmp_path, direc
     assert lines["size"].endswith("sides of different size, each resized")
 
 
+@pytest.mark.parametrize(("second", "scale"), [(32, 2), (64, 1)])
+def test_targets_of_twice_the_size_of_all_of_several_sources_set_the_scale(tmp_path, second, scale):
+    for number in range(10):
+        noise(tmp_path / "A1" / f"{number}.png", 32, 32, 3)
+        noise(tmp_path / "A2" / f"{number}.png", second, second, 3)
+        noise(tmp_path / "B" / f"{number}.png", 64, 64, 3)
+    config, _ = find(tmp_path)
+    assert config.data.target_scale == scale
+    assert config.data.image_size == (32, 32)
+
+
 def test_sides_of_different_size_are_told_and_each_is_resized(tmp_path):
     for number in range(10):
         noise(tmp_path / "A" / f"{number}.png", 32, 32, 3)

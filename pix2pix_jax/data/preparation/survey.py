@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
@@ -37,20 +36,17 @@ class Survey:
         layout: Its files.
         reason: Why they are taken for this layout.
         sides: A and B, or single images alone; each of several sources by itself.
-        sizes: Height and width of some pairs.
+        sizes: Height and width of all images of some pairs; of single images, twice the same.
         unread: Why some of the files that were looked at cannot be read.
         unequal: Number of pairs that were looked at whose sides differ in size.
-        ratio: How many times as large B is as A, if that is the same for all pairs of two files
-            that were looked at; 1 for all others.
     """
 
     layout: Layout
     reason: str
     sides: tuple[Side, ...]
-    sizes: tuple[Size, ...]
+    sizes: tuple[tuple[Size, ...], ...]
     unread: tuple[str, ...]
     unequal: int = 0
-    ratio: Fraction = Fraction(1)
 
 
 def survey(
@@ -100,8 +96,7 @@ def survey(
         for number in range(len(good[0]))
     )
     unequal = sum(len({one.pixels.shape[:2] for one in pictures}) > 1 for pictures in good)
-    sizes, ratio = _sizes(layout)
-    return Survey(layout, reason, sides, sizes, unread, unequal, ratio)
+    return Survey(layout, reason, sides, _sizes(layout), unread, unequal)
 
 
 def _explain(root: str, layout: Layout, names: Names) -> str:
@@ -169,18 +164,19 @@ def _read(path: pathlib.Path, max_pixels: int) -> Picture:
     return picture
 
 
-def _sizes(layout: Layout) -> tuple[tuple[Size, ...], Fraction]:
-    """Return the sizes of some pairs, or images, and how many times as large B is as A."""
-    sizes, ratios = [], set()
+def _sizes(layout: Layout) -> tuple[tuple[Size, ...], ...]:
+    """Return the sizes of all images of some pairs."""
+    sizes: list[tuple[Size, ...]] = []
     for item in spread(layout.items, _MEASURED):
         try:
-            (height, width), *others = map(image_files.size_of, item.paths)
+            found = tuple(map(image_files.size_of, item.paths))
         except InputError:
             continue
-        sizes.append((height, width // 2 if layout.source == "side_by_side" else width))
-        if len(others) == 1:
-            ratios |= {Fraction(others[0][0], height), Fraction(others[0][1], width)}
-    return tuple(sizes), ratios.pop() if len(ratios) == 1 else Fraction(1)
+        if layout.source != "folders":
+            ((height, width),) = found
+            found = ((height, width // 2 if layout.source == "side_by_side" else width),) * 2
+        sizes.append(found)
+    return tuple(sizes)
 
 
 def name_of_splits(layout: Layout) -> tuple[str, ...]:
