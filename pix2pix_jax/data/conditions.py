@@ -43,8 +43,13 @@ class Table:
         """Return the table with these columns alone, in this order.
 
         Raises:
-            InputError: It has no column of a name.
+            InputError: It has no column of a name, or a name is there twice.
         """
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"data.condition_names={names}: has {twice[0]} twice; keep one of them"
+            )
         missing = [name for name in names if name not in self.names]
         if missing:
             raise InputError(
@@ -54,7 +59,9 @@ class Table:
         rows = {pair: tuple(row[place] for place in places) for pair, row in self.rows.items()}
         return Table(self.where, tuple(names), rows)
 
-    def select(self, pairs: Iterable[str], split: str = "") -> Float[np.ndarray, "n k"]:
+    def select(
+        self, pairs: Iterable[str], split: str = "", folder: str = ""
+    ) -> Float[np.ndarray, "n k"]:
         """Return the numbers of some pairs.
 
         A row may have the name of the pair, `1.jpg`, or with its split, `val/1.jpg`, which comes
@@ -63,6 +70,7 @@ class Table:
         Args:
             pairs: Names of the pairs.
             split: `train`, `val` or `test`; '': the images belong to none.
+            folder: The split whose files they are, if another one serves as `split`.
 
         Returns:
             One row for each pair, float64.
@@ -73,7 +81,8 @@ class Table:
         found, missing = [], []
         for pair in pairs:
             stem = str(pathlib.PurePosixPath(pair).with_suffix(""))
-            names = (f"{split}/{pair}", f"{split}/{stem}", pair, stem)
+            places = [f"{each}/" for each in dict.fromkeys((split, folder)) if each]
+            names = [place + name for place in (*places, "") for name in (pair, stem)]
             row = next((self.rows[name] for name in names if name in self.rows), None)
             if row is None:
                 missing.append(pair)

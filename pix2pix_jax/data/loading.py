@@ -118,7 +118,7 @@ def build_pairs(
     """
     numbers, values = numbers_of(data), None
     if numbers is not None:  # quicker than reading images
-        values = values_of(read_numbers(data), source, split)
+        values = values_of(read_numbers(data), source, split, data)
     pairs = load_pairs(
         source,
         form,

@@ -12,12 +12,15 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError, shown, some_of
 from pix2pix_jax.data.conditions import Table, as_number, read_table
+from pix2pix_jax.data.layouts import find_sides, find_split_folders
+from pix2pix_jax.data.names import build_names
 from pix2pix_jax.data.selection import names_of_whole
-from pix2pix_jax.data.sources import Source
+from pix2pix_jax.data.sources import STAND_INS, Source
 
 logger = logging.getLogger(__name__)
 
 KEYS = tuple(f"data.condition_{name}" for name in ("names", "mean", "deviation", "low", "high"))
+_OF_FOLDERS = ("side_by_side", "folders", "single", "pix2pix")  # sources with a folder a split
 # Names of tables that are found in the data's folder.
 USUAL = ("conditions.csv", "conditions.json")
 
@@ -50,13 +53,11 @@ class Numbers:
             names: Names of the numbers.
             values: Their values for each pair.
         """
-        deviation = values.std(axis=0)
-        rows = (
-            values.mean(axis=0),
-            np.where(deviation > 0, deviation, 1.0),
-            values.min(axis=0),
-            values.max(axis=0),
-        )
+        low, high, deviation = values.min(axis=0), values.max(axis=0), values.std(axis=0)
+        # Rounding may move the mean of equal numbers away from them, and their deviation from 0.
+        mean = values.mean(axis=0).clip(low, high)
+        deviation = np.where((high > low) & (deviation > 0), deviation, 1.0)
+        rows = mean, deviation, low, high
         return cls(names, *(tuple(row.tolist()) for row in rows))
 
     @property
@@ -146,6 +147,12 @@ def numbers_of(data: ConfigDict) -> Numbers | None:
             raise InputError(
                 f"{key}={row}: give a number for each of data.condition_names={names}, or ()"
             )
+    for name, low, high in zip(names, *rows[2:], strict=True):
+        if low > high:
+            raise InputError(
+                f"data.condition_low={low:g} of {name}: is above data.condition_high={high:g}; "
+                "exchange them, or give (), the values of the training pairs"
+            )
     return Numbers(names, *(tuple(map(float, row)) for row in rows))
 
 
@@ -195,15 +202,27 @@ def find_usual(root: pathlib.Path) -> str | None:
     return found[0] if found else None
 
 
-def values_of(table: Table, source: Source, split: str) -> Float[np.ndarray, "n k"]:
+def values_of(
+    table: Table, source: Source, split: str, data: ConfigDict
+) -> Float[np.ndarray, "n k"]:
     """Return the numbers of each pair of a source, float64.
 
     Args:
         table: The table.
         source: The pairs; patches have the numbers of the pair that they were cut from.
         split: `train`, `val` or `test`.
+        data: The section `data` of a resolved configuration.
 
     Raises:
         InputError: A pair has no row.
     """
-    return table.select(names_of_whole(source), split)
+    return table.select(names_of_whole(source), split, _folder_of(data, split))
+
+
+def _folder_of(data: ConfigDict, split: str) -> str:
+    """Return the split whose folder holds the files of a split: `val` may serve as `test`."""
+    if data.split or data.source.partition(":")[0] not in _OF_FOLDERS:
+        return split
+    find = find_sides if data.source == "folders" else find_split_folders
+    found = find(data.root, build_names(data))
+    return next((each for each in STAND_INS[split] if each in found), split)

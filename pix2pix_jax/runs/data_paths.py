@@ -30,6 +30,8 @@ def describe_paths(config: ConfigDict, folder: pathlib.Path) -> dict[str, dict[s
         path = _whole(pathlib.Path(expand(typed)))
         if not typed or not path.exists():
             continue
+        if key == "data.condition" and pathlib.Path(expand(config.data.root), typed).exists():
+            continue  # it is found in the data, whatever has this name elsewhere
         places[key] = {"absolute": str(path)}
         try:
             places[key]["relative"] = os.path.relpath(path, _whole(folder))
@@ -64,6 +66,23 @@ def locate(
         path = _find(key, typed, places.get(key), folder, required=required)
         data[key.partition(".")[2]] = path
     return data
+
+
+def table_in(root: str, data: ConfigDict) -> str:
+    """Return where the table of numbers is if the data is in another folder than before.
+
+    Args:
+        root: That folder.
+        data: The section `data`, with its paths as before.
+
+    Returns:
+        The table at the same place in that folder, if there is one, or else the one of before.
+    """
+    table = pathlib.Path(data.condition)
+    if not data.condition or not table.is_relative_to(data.root):
+        return str(data.condition)
+    moved = pathlib.Path(root, table.relative_to(data.root))
+    return str(moved if moved.is_file() else table)
 
 
 def _find(key: str, typed: str, place: object, folder: pathlib.Path, *, required: bool) -> str:

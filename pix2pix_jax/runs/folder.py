@@ -200,7 +200,9 @@ class RunFolder:
             refuse_no_folder(self.data_root, flag="--data_root")
         required = required and not self.data_root
         data = data_paths.locate(self.settings, self.path, self.record_file, required=required)
-        data.root = self.data_root or data.root
+        if self.data_root:
+            data.condition = data_paths.table_in(self.data_root, data)
+            data.root = self.data_root
         return data
 
     def evaluation(self, split: str, step: int, mode: str) -> pathlib.Path:

@@ -41,6 +41,7 @@ def adopt_numbers(folder: RunFolder, config: ConfigDict) -> ConfigDict:
     settings = resolve(config)
     data = settings.data
     if not data.condition and not data.condition_names:
+        _refuse_without_table(config)
         return config
     table = read_numbers(data)
     recorded = numbers_of(folder.settings.data) if folder.config_file.exists() else None
@@ -55,6 +56,16 @@ def adopt_numbers(folder: RunFolder, config: ConfigDict) -> ConfigDict:
         set_value(changed, key, value)
     numbers_of(resolve(changed).data)  # keys that contradict each other are refused here
     return changed
+
+
+def _refuse_without_table(config: ConfigDict) -> None:
+    """Raise InputError if a key speaks of numbers that the run does not have."""
+    for key in KEYS[1:]:
+        if value := get(config, key):
+            raise InputError(
+                f"{key}={shown(value)} with data.condition='': there are no numbers; give their "
+                f"table with data.condition, or leave {key} out"
+            )
 
 
 def _as_keys(numbers: Numbers) -> dict[str, Any]:
@@ -88,7 +99,7 @@ def _measured(folder: RunFolder, settings: ConfigDict, table: Table) -> Numbers:
         table = table.of(theirs.names)
     form = format_of(settings)
     source = build_source(settings.data, form, "train", seed=settings.seed, code=folder.code)
-    numbers = Numbers.measured(table.names, values_of(table, source, "train"))
+    numbers = Numbers.measured(table.names, values_of(table, source, "train", settings.data))
     for name, low, high in zip(numbers.names, numbers.low, numbers.high, strict=True):
         if low == high:
             logger.warning("%s: %s is %g for all training pairs", table.where, name, low)

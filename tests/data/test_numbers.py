@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from support import tiny
+from support.image_files import save_pair
 from support.made_sources import MadeSource
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.batches import train_batches
+from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.loading import build_pairs
-from pix2pix_jax.data.numbers import Numbers, numbers_of, read_numbers
+from pix2pix_jax.data.numbers import Numbers, numbers_of, read_numbers, values_of
 from pix2pix_jax.data.order import Timeline, TrainingOrder
 from pix2pix_jax.data.pair_format import PHOTOS
 from pix2pix_jax.data.selection import Patches, Subset, names_of_whole
@@ -25,6 +27,12 @@ def test_numbers_get_mean_0_and_deviation_1_over_the_training_pairs():
     found = NUMBERS.normalised(np.array([[1.0, 5.0], [3.0, 5.0], [6.0, 7.0]]))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[-1.2247449, 0], [0, 0], [1.8371173, 2]], rtol=1e-6)
+
+
+def test_equal_numbers_that_rounding_moves_stay_equal():
+    # The mean of three times 0.1 is not 0.1 in float64, nor is their deviation 0.
+    numbers = Numbers.measured(("x",), np.full((3, 1), 0.1))
+    assert (numbers.mean, numbers.deviation) == ((0.1,), (1.0,))
 
 
 def test_numbers_are_given_by_name():
@@ -69,6 +77,47 @@ def test_keys_that_contradict_each_other_are_refused(tiny_config):
     tiny_config.data.condition_mean = (1.0,)
     with pytest.raises(InputError, match=r"data.condition_mean=\(1.0,\): give a number for each"):
         numbers_of(resolve(tiny_config).data)
+
+
+def test_names_that_are_there_twice_and_a_range_turned_round_are_refused(data):
+    data.condition_names = ("age", "age")
+    config = tiny.tiny_config()
+    config.data = data
+    with pytest.raises(InputError, match=r"data.condition_names=\('age', 'age'\): has age twice"):
+        read_numbers(resolve(config).data)
+    data.condition_names, data.condition_mean, data.condition_deviation = ("age",), (0.0,), (1.0,)
+    data.condition_low, data.condition_high = (3.0,), (1.0,)
+    config.data = data
+    with pytest.raises(InputError, match=r"condition_low=3 of age: is above data"):
+        numbers_of(resolve(config).data)
+
+
+@pytest.mark.parametrize("source", ["side_by_side", "folders"])
+def test_validation_pairs_that_serve_as_test_pairs_keep_their_rows(source, tmp_path):
+    root = tmp_path / "data"
+    for split in ("train", "val"):
+        folders = (
+            [root / split] if source == "side_by_side" else [root / "A" / split, root / "B" / split]
+        )
+        for folder in folders:
+            save_pair(folder / "1.png")
+    (root / "n.csv").write_text("name,x\ntrain/1,3\nval/1,4\n")
+    config = tiny.tiny_config(
+        {"data.root": str(root), "data.condition": "n.csv", "data.source": source}
+    )
+    settings = resolve(config)
+    table = read_numbers(settings.data)
+
+    def values(split):
+        pairs = build_source(settings.data, PHOTOS, split, seed=0)
+        return values_of(table, pairs, split, settings.data).tolist()
+
+    assert [values(split) for split in ("train", "val", "test")] == [[[3]], [[4]], [[4]]]
+    # A test set of its own does not take the rows of other pairs that are called the same.
+    for folder in (root / "test", root / "A" / "test", root / "B" / "test"):
+        save_pair(folder / "1.png")
+    with pytest.raises(InputError, match="has no row for 1 of the test pairs"):
+        values("test")
 
 
 def source_of(count):

@@ -80,3 +80,34 @@ def test_a_pair_that_is_gone_is_named(project):
 def test_a_folder_of_runs_names_them(project):
     with pytest.raises(InputError, match="runs: holds no run, but 1 of its folders do: maps"):
         RunFolder("runs").settings  # noqa: B018
+
+
+def table_of(workdir, **options):
+    """Return the value of the only number of the only validation pair."""
+    pairs = RunFolder(workdir, **options).load_pairs("val")
+    return pairs.values.tolist()
+
+
+def test_a_table_in_the_data_comes_before_one_of_the_same_name_elsewhere(project, monkeypatch):
+    for number, folder in enumerate((project, project / "pairs")):
+        (folder / "n.csv").write_text(f"name,x\nours.png,{number}\n")
+    start_with_table("n.csv")
+    assert table_of("runs/n") == [[1]]
+    # Data of the same names that is elsewhere brings its own table, or else takes the run's.
+    save_pair(project / "others" / "val" / "ours.png")
+    (project / "others" / "n.csv").write_text("name,x\nours.png,2\n")
+    assert table_of("runs/n", data_root="others") == [[2]]
+    start_with_table("pairs/n.csv")
+    assert table_of("runs/n", data_root="others") == [[2]]
+    (project / "others" / "n.csv").unlink()
+    assert table_of("runs/n", data_root="others") == [[1]]
+
+
+def start_with_table(table):
+    config = default_config()
+    config.data.source, config.data.root = "side_by_side", "pairs"
+    config.data.resize, config.data.image_size = "none", (4, 6)
+    config.data.condition, config.data.condition_names = table, ("x",)
+    for name in ("mean", "deviation", "low", "high"):
+        config.data[f"condition_{name}"] = (1.0,)
+    RunFolder("runs/n").record_start(config, first_step=0, command="")

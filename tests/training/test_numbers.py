@@ -247,6 +247,10 @@ def test_other_columns_or_other_values_are_refused_when_a_run_goes_on(whole, roo
             {"data__condition": "", "data__condition_names": ("age",)},
             "data.condition='' with data.condition_names=('age',): say where the table",
         ),
+        (
+            {"data__condition": "", "data__condition_mean": (1.0,)},
+            "data.condition_mean=(1.0,) with data.condition='': there are no numbers; give their",
+        ),
     ],
 )
 def test_numbers_that_cannot_be_used_are_refused_before_training(changes, message, root, tmp_path):
