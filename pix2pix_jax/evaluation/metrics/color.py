@@ -24,7 +24,7 @@ def lab_histograms(
     Args:
         fake: RGB or gray images in [-1, 1], interpreted as sRGB and rounded to 8 bits.
         target: Their ground truth.
-        weight: How much each pixel counts; those below 0.5 are left out. None: all count.
+        weight: How much each pixel counts, see `pixel.counting`. None: all count alike.
 
     Returns:
         The histograms of fake and target for each pair and each axis of CIE Lab (D65), with bins of

@@ -78,7 +78,8 @@ def confusion(
         fake: Label maps as RGB or gray pictures, in [-1, 1].
         target: The true ones.
         palette: What the colours mean.
-        weight: How much each pixel counts; those below 0.5 are void. None: all count.
+        weight: How much each pixel counts; others than those of `pixel.counting` are void. None:
+            all count alike.
 
     Returns:
         One matrix per pair, see `count_labels`.

@@ -109,10 +109,14 @@ def weighted_mean(values: Images, weight: Weight = None) -> Float[Array, " n"]:
 
 
 def counting(weight: Weight, images: Images) -> Bool[np.ndarray, "n h w"]:
-    """Return the pixels that count at least half, for metrics that count pixels."""
+    """Return the pixels that count at least half as much as those of the image that count most.
+
+    It is for metrics that count pixels.
+    """
     if weight is None:
         return np.ones(images.shape[:3], bool)
-    return np.asarray(weight)[..., 0] >= 0.5
+    weights = np.asarray(weight)[..., 0]
+    return (weights > 0) & (weights >= weights.max(axis=(1, 2), keepdims=True) / 2)
 
 
 def gray_levels(images: Images) -> UInt8[np.ndarray, "n h w"]:

@@ -6,7 +6,7 @@ from support.pictures import smooth
 
 from pix2pix_jax.evaluation.metrics.pixel import l1, l2, psnr
 from pix2pix_jax.evaluation.metrics.structural import ssim
-from pix2pix_jax.evaluation.metrics.table import choose_metrics, names_per
+from pix2pix_jax.evaluation.metrics.table import METRICS, choose_metrics, names_per
 from pix2pix_jax.evaluation.scored_batches import Compared
 from pix2pix_jax.evaluation.scoring import tally
 
@@ -37,9 +37,11 @@ def test_pixels_that_do_not_count_do_not_matter(name):
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_weights_of_one_change_nothing(name):
-    with_weights = scores([name], FAKE, TARGET, np.ones_like(WEIGHT))[name]
-    np.testing.assert_allclose(with_weights, scores([name], FAKE, TARGET, None)[name], rtol=1e-5)
+def test_equal_weights_change_nothing(name):
+    without = scores([name], FAKE, TARGET, None)[name]
+    for weight in (1, 0.25) if METRICS[name].weighted else (1,):
+        found = scores([name], FAKE, TARGET, np.full_like(WEIGHT, weight))[name]
+        np.testing.assert_allclose(found, without, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
