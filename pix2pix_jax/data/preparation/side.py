@@ -14,6 +14,7 @@ from pix2pix_jax.data.values import Values, measure, merge
 from pix2pix_jax.images import no_data
 from pix2pix_jax.images.carried import can_hold, read_no_data
 from pix2pix_jax.images.label_files import read_labels
+from pix2pix_jax.images.masked import read_mask_of
 from pix2pix_jax.images.pixels import WITH_ALPHA, Picture, Stored, white
 
 LOOKED_AT = 32  # pairs whose pixels are read
@@ -48,7 +49,14 @@ class Side:
     missing: float = 0.0
 
 
-def describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_error: str) -> Side:
+def describe_side(
+    number: int,
+    pictures: Sequence[Picture],
+    layout: Layout,
+    on_error: str,
+    *,
+    masked: bool = False,
+) -> Side:
     """Say what one side's files hold.
 
     Args:
@@ -56,6 +64,7 @@ def describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_e
         pictures: Some of its files.
         layout: All files.
         on_error: What to do about files of another kind than most: `fail`, or `skip` them.
+        masked: Whether classes under the black of masks do not count.
 
     Raises:
         InputError: They do not go together.
@@ -77,7 +86,8 @@ def describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_e
             one for one in pictures if (one.pixels.shape[-1], str(one.pixels.dtype)) == usual
         ]
         return dataclasses.replace(
-            describe_side(number, pictures, layout, on_error), note=f"{kinds}; others are skipped"
+            describe_side(number, pictures, layout, on_error, masked=masked),
+            note=f"{kinds}; others are skipped",
         )
     images = [one.pixels for one in _most_frequent_first(pictures)]
     mark = _find_mark(number, images, layout)
@@ -90,7 +100,7 @@ def describe_side(number: int, pictures: Sequence[Picture], layout: Layout, on_e
     if values is None:
         raise InputError(f"{name}: all pixels of {len(images)} files looked at are {mark}, no data")
     wanted, note = _choose_channels(pictures, channels, kinds)
-    classes = _count_classes(number, layout) if layout.source == "folders" else 0
+    classes = _count_classes(number, layout, masked) if layout.source == "folders" else 0
     plain = statistics.fmean(
         _plain_share(np.where(held, image, 0)) for image, held in zip(images, good, strict=True)
     )
@@ -147,12 +157,14 @@ def _plain_share(image: Stored) -> float:
     return float((np.abs(np.diff(rough, axis=1)).max(axis=-1) <= _SAME * span).mean())
 
 
-def _count_classes(number: int, layout: Layout) -> int:
+def _count_classes(number: int, layout: Layout, masked: bool) -> int:
     """Count the classes of a side if its files are label maps; 0 if they are not."""
     found: set[int] = set()
     for item in spread(layout.items, _LABELLED):
         try:
             labels = read_labels(item.paths[number])
+            if masked and item.mask is not None:
+                labels = labels[read_mask_of(labels, item.mask) > 0]
         except InputError:
             return 0
         found |= set(np.unique(labels).tolist())

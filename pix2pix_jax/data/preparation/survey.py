@@ -5,6 +5,8 @@ import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
 from pix2pix_jax.data.names import Names
@@ -20,6 +22,7 @@ from pix2pix_jax.data.preparation.layout import (
 from pix2pix_jax.data.preparation.side import LOOKED_AT, Side, describe_side
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.masked import read_mask_of
 from pix2pix_jax.images.opening import naming
 from pix2pix_jax.images.pixels import Picture, finite
 
@@ -57,6 +60,7 @@ def survey(
     max_pixels: int,
     unpaired: str = "fail",
     on_error: str = "fail",
+    direction: str = "AtoB",
 ) -> Survey:
     """Look at a data set: all names, the headers of 256 files, the pixels of 32 pairs.
 
@@ -67,6 +71,7 @@ def survey(
         max_pixels: Largest number of pixels of an image.
         unpaired: What to do about files without a partner: `fail`, or `skip` them.
         on_error: What to do about files of another kind than most of their side: the same.
+        direction: `AtoB`: B is the target, whose masked pixels are not looked at; `BtoA`: A is.
 
     Returns:
         What it is.
@@ -86,13 +91,16 @@ def survey(
     if not layout.items:
         raise InputError(f"{root}: its folders of pairs hold no pair, {some_of(layout.unpaired)}")
     reason = "--config.data.source says so" if source else _explain(root, layout, names)
-    seen = _look(layout, max_pixels)
+    target = len(layout.items[0].paths) - 1 if direction == "AtoB" else 0
+    seen = _look(layout, max_pixels, target)
     good = [one for one in seen if not isinstance(one, str)]
     unread = tuple(one for one in seen if isinstance(one, str))
     if not good:
         raise InputError(f"{root}: none of {len(seen)} files looked at can be used: {unread[0]}")
     sides = tuple(
-        describe_side(number, [one[number] for one in good], layout, on_error)
+        describe_side(
+            number, [one[number] for one in good], layout, on_error, masked=number == target
+        )
         for number in range(len(good[0]))
     )
     unequal = sum(len({one.pixels.shape[:2] for one in pictures}) > 1 for pictures in good)
@@ -139,12 +147,15 @@ def _explain(root: str, layout: Layout, names: Names) -> str:
     )
 
 
-def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
+def _look(layout: Layout, max_pixels: int, target: int) -> list[tuple[Picture, ...] | str]:
     """Read both sides of some pairs; a text says why one cannot be used."""
 
     def read(item: Item) -> tuple[Picture, ...] | str:
         try:
-            pictures = [_read(path, max_pixels) for path in item.paths]
+            pictures = [
+                _read(path, item.mask if number == target else None, max_pixels)
+                for number, path in enumerate(item.paths)
+            ]
             if layout.source == "side_by_side":
                 halves = split_in_halves(pictures[0].pixels, item.paths[0])
                 pictures = [Picture(half, pictures[0].kind) for half in halves]
@@ -156,9 +167,16 @@ def _look(layout: Layout, max_pixels: int) -> list[tuple[Picture, ...] | str]:
         return list(pool.map(read, spread(layout.items, LOOKED_AT)))
 
 
-def _read(path: pathlib.Path, max_pixels: int) -> Picture:
-    """Read an image, which may mark pixels without data by NaN."""
+def _read(path: pathlib.Path, mask: pathlib.Path | None, max_pixels: int) -> Picture:
+    """Read an image, which may mark pixels without data by NaN.
+
+    What it has under the black of its mask is replaced by the value of a pixel that counts.
+    """
     picture = image_files.read_picture(path, max_pixels=max_pixels, checked=False)
+    if mask is not None:
+        counts = read_mask_of(picture.pixels, mask, max_pixels=max_pixels) > 0
+        kept = picture.pixels[counts[..., 0]][0]
+        picture = Picture(np.where(counts, picture.pixels, kept), picture.kind)
     with naming(path):
         finite(picture.pixels, nan=True)
     return picture
