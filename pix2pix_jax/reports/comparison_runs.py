@@ -261,6 +261,7 @@ def _data_keys(config: ConfigDict) -> set[str]:
         key
         for key in flatten(config)
         if key.startswith(("data.", "derive."))
+        and not key.startswith("data.condition")  # numbers do not change the images
         and key.rpartition(".")[2] not in _KEYS_WITHOUT_EFFECT_ON_PAIRS
     }
     drawn = config.data.split or config.data.source == "synthetic" or config.derive.kind == "mask"

@@ -189,6 +189,11 @@ def test_runs_on_other_data_are_a_fault_that_lists_the_keys(change, listed):
     ]
 
 
+def test_numbers_beside_the_same_images_are_no_other_data():
+    other = with_config(compared_run("b"), data__condition="n.csv", data__condition_mean=(1.0,))
+    assert find_faults([compared_run("a"), other], []) == []
+
+
 def test_another_seed_means_other_data_only_if_the_seed_decides_the_data():
     def runs(source):
         pair = [with_config(compared_run(label), data__source=source) for label in "ab"]
