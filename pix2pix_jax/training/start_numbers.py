@@ -43,8 +43,14 @@ def adopt_numbers(folder: RunFolder, config: ConfigDict) -> ConfigDict:
     if not data.condition and not data.condition_names:
         _refuse_without_table(config)
         return config
+    theirs = folder.settings.data if folder.config_file.exists() else None
+    recorded = numbers_of(theirs) if theirs is not None else None
+    if theirs is not None and theirs.condition and not data.condition:
+        raise InputError(
+            f"data.condition='': the run in {folder} was started with {shown(theirs.condition)}; "
+            "restore this table, or choose another --workdir"
+        )
     table = read_numbers(data)
-    recorded = numbers_of(folder.settings.data) if folder.config_file.exists() else None
     if recorded is None:
         found = _as_keys(_measured(folder, settings, table))
         found |= {key: get(config, key) for key in KEYS[1:] if get(config, key)}

@@ -233,6 +233,9 @@ def test_other_columns_or_other_values_are_refused_when_a_run_goes_on(whole, roo
     assert "data.condition_mean=(0.0, 7.0): the run in" in refusal(config, whole)
     with pytest.raises(InputError, match=r"data.condition_names: \('shade', 'room'\) -> \(\)"):
         prepare_run(config_of(root, data__condition=""), whole)
+    assert "data.condition='': the run in" in refusal(
+        config_of(root, data__condition="", data__condition_names=("shade", "room")), whole
+    )
     same = adopt_numbers(RunFolder(whole), config_of(root, data__condition_names=("room", "shade")))
     assert same.data.condition_names == ("shade", "room")  # in the order of the networks
 
