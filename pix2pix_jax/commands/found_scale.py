@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from pix2pix_jax.commands.finding import Finding
-from pix2pix_jax.core.scales import TARGET_SCALES
+from pix2pix_jax.core.scales import TARGET_SCALES, sizes_of_one
 from pix2pix_jax.data.preparation.survey import Survey
 
 _KEY = "data.target_scale"
@@ -17,7 +17,11 @@ def find_scale(finding: Finding, seen: Survey) -> list[tuple[int, int]]:
         seen: What was found.
 
     Returns:
-        Height and width of some sources; of several, those of the first.
+        Height and width of some sources, made smaller if both sides are made of one image; of
+        several sources, those of the first.
+
+    Raises:
+        InputError: An image is too small to be made smaller.
     """
     forward = finding.config.data.direction == "AtoB"
     pairs = [(each[:-1], each[-1]) if forward else (each[1:], each[0]) for each in seen.sizes]
@@ -37,7 +41,11 @@ def find_scale(finding: Finding, seen: Survey) -> list[tuple[int, int]]:
             f"results: {_KEY}={scale:g}; --config.{_KEY}=1 brings both to one size",
             _KEY,
         )
-    return [sources[0] for sources, _ in pairs]
+    found = [sources[0] for sources, _ in pairs]
+    if seen.layout.source == "folders":
+        return found
+    scale = finding.config.data.target_scale
+    return [sizes_of_one(size, scale, "one of the images")[0] for size in found]
 
 
 def _words(ratio: Fraction) -> str:

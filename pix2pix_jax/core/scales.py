@@ -32,6 +32,33 @@ def multiple_below(size: tuple[int, ...], step: int) -> Size:
     return height, width
 
 
+def sizes_of_one(size: tuple[int, ...], scale: float, what: object) -> tuple[Size, Size]:
+    """Return the sizes of a source and a target that are both made of images of one size.
+
+    Args:
+        size: Height and width of the images; rows and columns beyond a multiple are left out.
+        scale: How many times as large the target is.
+        what: Name of the images, for the message.
+
+    Returns:
+        Height and width of the source, and of the target: the larger one has the images' size.
+
+    Raises:
+        InputError: The images are so small that nothing is left of the smaller side.
+    """
+    factor = round(max(scale, 1 / scale))
+    height, width = multiple_below(size, factor)
+    if not height or not width:
+        raise InputError(
+            f"{what}: {size[0]} x {size[1]} pixels (height, width), too small for "
+            f"data.target_scale={scale:g}, which makes one side {factor} times smaller; remove it, "
+            "or choose another scale"
+        )
+    shrink = max(int(scale), 1)
+    source = height // shrink, width // shrink
+    return source, scaled(source, scale)
+
+
 def check_halves(key: str, size: tuple[int, ...], scale: float) -> None:
     """Raise InputError if targets are half as large, and a size has an odd side.
 

@@ -179,7 +179,7 @@ def _some_areas(source: Source, form: PairFormat, shaping: Shaping) -> list[int]
     areas = []
     for index in chosen:
         try:
-            areas.append(math.prod(shaping.scaled(form.source_size(source.size(index)), "")))
+            areas.append(math.prod(shaping.scaled(form.source_size(source.size(index), ""), "")))
         except InputError:
             continue
     return areas

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.scales import scaled
+from pix2pix_jax.core.scales import scaled, sizes_of_one
 from pix2pix_jax.data.pair_encodings import Image, PairEncodings
 from pix2pix_jax.data.shaping import Shaping, Size
 from pix2pix_jax.data.sources import (
@@ -13,7 +13,6 @@ from pix2pix_jax.data.sources import (
     check_sizes,
     cut_to_scale,
     images_of,
-    sizes_of_one,
 )
 from pix2pix_jax.images.opening import File
 from pix2pix_jax.images.stacked import StackedEncoding
@@ -43,7 +42,7 @@ class PairFormat(PairEncodings):
         if not shaping.any_size:
             scale = self.scale if self.derivation is None else 1.0
             check_sizes(pair, name, shaping.way_out, scale=scale)
-        size = shaping.scaled(self.source_size(images_of(pair)[0].shape[:2]), name)
+        size = shaping.scaled(self.source_size(images_of(pair)[0].shape[:2], name), name)
         if self.derivation is None:
             source = self._resize_source(pair[0], size, name)
             second = self.stored_target.check(pair[1], name) if self.masked else pair[1]
@@ -52,20 +51,24 @@ class PairFormat(PairEncodings):
             source, target = self._derive_pair(pair[1], size, name)
         return self.source.check(source, name), self.stored_target.check(target, name)
 
-    def source_size(self, size: Size) -> Size:
+    def source_size(self, size: Size, name: str) -> Size:
         """Return height and width of the source of a pair, before it is resized.
 
         Args:
             size: Height and width that `Source.size` tells: those of the source, or of the image
                 that both sides are made from, which is the larger one of them.
+            name: Name of the pair, for the message.
+
+        Raises:
+            InputError: The image is too small for the scale.
         """
-        return size if self.derivation is None else sizes_of_one(size, self.scale)[0]
+        return size if self.derivation is None else sizes_of_one(size, self.scale, name)[0]
 
     def _derive_pair(self, image: Image, size: Size, name: str) -> Pair:
         """Make both sides from an image, at the size of the larger one."""
         assert self.derivation is not None
         target_size = scaled(size, self.scale)
-        image = self.single.resize(cut_to_scale(image, self.scale), max(size, target_size))
+        image = self.single.resize(cut_to_scale(image, self.scale, name), max(size, target_size))
         # Only the file's own name decides: that is all `read_source` knows of a user's file.
         both = self.derivation(image, pathlib.PurePath(name).name)
         source, target = both if self.direction == "AtoB" else both[::-1]
@@ -131,7 +134,7 @@ class PairFormat(PairEncodings):
         source = derivation(image, pathlib.PurePath(name).name)[0]
         if self.scale == 1 or not derive:
             return source
-        return self._resize_source(source, sizes_of_one(image.shape[:2], self.scale)[0], name)
+        return self._resize_source(source, sizes_of_one(image.shape[:2], self.scale, name)[0], name)
 
     def check_source(self, path: SourceFile, *, derive: bool = False) -> None:
         """Raise InputError for a file that `read_source` would refuse, as far as its header tells.

@@ -49,7 +49,7 @@ class Shaping:
         """What to say if the sides of a pair must have one size, and have not."""
         return (
             f" with data.resize={self.mode!r}; data.resize=resize_and_crop or resize brings each "
-            "to one size"
+            "side to its size"
         )
 
     def scaled(self, size: Size, name: str) -> Size:

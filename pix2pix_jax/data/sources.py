@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.core.scales import TARGET_SCALES, multiple_below, scaled, step_of
+from pix2pix_jax.core.scales import TARGET_SCALES, scaled, sizes_of_one, step_of
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.masked import TargetEncoding
@@ -94,7 +94,7 @@ class SideBySide:
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of the source: those of one half, or smaller."""
         height, width = image_files.size_of(self.paths[index])
-        return sizes_of_one((height, width // 2), self.scale)[0]
+        return sizes_of_one((height, width // 2), self.scale, self.paths[index])[0]
 
 
 def read_side_by_side(
@@ -127,25 +127,9 @@ def read_side_by_side(
     pair = source.convert(first, name, kind=kind), target.convert(second, name, kind=kind)
     if scale == 1:
         return pair
-    sizes = sizes_of_one(first.shape[:2], scale)
-    first, second = (cut_to_scale(side, scale) for side in pair)
+    sizes = sizes_of_one(first.shape[:2], scale, name)
+    first, second = (cut_to_scale(side, scale, name) for side in pair)
     return source.resize(first, sizes[0]), target.resize(second, sizes[1])
-
-
-def sizes_of_one(size: tuple[int, ...], scale: float) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the sizes of a source and a target that are both made of images of one size.
-
-    Args:
-        size: Height and width of the images; rows and columns beyond a multiple are left out.
-        scale: How many times as large the target is.
-
-    Returns:
-        Height and width of the source, and of the target: the larger one has the images' size.
-    """
-    height, width = multiple_below(size, round(max(scale, 1 / scale)))
-    shrink = max(int(scale), 1)
-    source = height // shrink, width // shrink
-    return source, scaled(source, scale)
 
 
 def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
@@ -162,11 +146,11 @@ def split_in_halves(both: Shaped[np.ndarray, "_ _ _"], what: object) -> Pair:
     return both[:, : width // 2], both[:, width // 2 :]
 
 
-def cut_to_scale(image: Image, scale: float) -> Image:
+def cut_to_scale(image: Image, scale: float, what: object) -> Image:
     """Leave out the rows and columns that `sizes_of_one` leaves out."""
     if scale == 1:
         return image
-    height, width = max(sizes_of_one(image.shape[:2], scale))
+    height, width = max(sizes_of_one(image.shape[:2], scale, what))
     return image[:height, :width]
 
 

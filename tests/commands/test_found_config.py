@@ -87,6 +87,15 @@ def test_targets_of_twice_the_size_of_all_of_several_sources_set_the_scale(tmp_p
     assert config.data.image_size == (32, 32)
 
 
+@pytest.mark.parametrize(("width", "source"), [(64, "single"), (128, "side_by_side")])
+def test_both_sides_of_one_image_make_the_size_that_of_the_smaller_one(tmp_path, width, source):
+    for number in range(10):
+        noise(tmp_path / f"{number}.png", 64, width, 3)
+    kind = {"derive__kind": "small"} if source == "single" else {}
+    config, _ = find(tmp_path, data__target_scale="2", **kind)
+    assert (config.data.source, config.data.image_size) == (source, (32, 32))
+
+
 def test_sides_of_different_size_are_told_and_each_is_resized(tmp_path):
     for number in range(10):
         noise(tmp_path / "A" / f"{number}.png", 32, 32, 3)

@@ -189,6 +189,18 @@ def test_the_halves_of_a_file_and_single_images_give_the_smaller_side_too(tmp_pa
     assert source.size(0) == expected[0].shape[:2]
 
 
+@pytest.mark.parametrize("joined", [True, False])
+def test_images_of_which_no_smaller_side_is_left_are_refused_in_one_line(joined, tmp_path):
+    write(tmp_path / "train" / "0.png", noise(3, 24))
+    keys = {"data__source": "side_by_side"} if joined else {"data__source": "single"}
+    keys |= {} if joined else {"derive__kind": "small"}
+    size = "3 x 12" if joined else "3 x 24"
+    with pytest.raises(
+        InputError, match=f"0.png: {size} pixels .*too small for data.target_scale=4"
+    ):
+        load(tmp_path, size=4, data__target_scale=4, **keys)
+
+
 def test_patches_are_cut_at_the_same_place_of_both_sides(tmp_path):
     coarse = noise(9, 14)
     write(tmp_path / "A" / "train" / "0.png", coarse)
