@@ -105,7 +105,8 @@ class Numbers:
         self.refuse_unknown(given, where)
         missing = [name for name in self.names if name not in given]
         if missing:
-            raise InputError(f"{where}: {some_of(missing)} is missing; give {self.example}")
+            verb = "is" if len(missing) == 1 else "are"
+            raise InputError(f"{where}: {some_of(missing)} {verb} missing; give {self.example}")
         return np.array([as_number(given[name], f"{where} {name}") for name in self.names])
 
     def refuse_unknown(self, given: Mapping[str, Any], where: str) -> None:

@@ -43,6 +43,7 @@ def test_numbers_are_given_by_name():
     ("given", "message"),
     [
         ({"age": 1}, "dose is missing; give age=3,dose=5"),
+        ({}, "condition: age, dose are missing; give age=3,dose=5"),
         ({"age": 1, "dose": 2, "weight": 3}, "knows no weight; its numbers are age, dose"),
         ({"age": 1, "dose": "much"}, "dose: 'much' is not a finite number"),
         ({"age": float("nan"), "dose": 1}, "age: nan is not a finite number"),
