@@ -4,6 +4,7 @@ The folder is looked at by `data.preparation.survey`; how long to train is in `t
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -44,8 +45,9 @@ _LEAST_FOR_PATCHES = 24  # side that the discriminator's three layers need
 
 
 def default_workdir(root: str) -> pathlib.Path:
-    """Return the folder of a run on a data set: `runs/` and the name of its folder."""
-    return pathlib.Path("runs", real_path(root).name or "data")
+    """Return the folder of a run on a data set: `runs/` and the folder's name, as it was given."""
+    path = pathlib.Path(os.path.normpath(pathlib.Path(root).absolute()))  # links stay
+    return pathlib.Path("runs", path.name or "data")
 
 
 def find_or_resume(

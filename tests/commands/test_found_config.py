@@ -425,5 +425,10 @@ def test_flags_that_do_not_go_together_are_one_line(arguments, message):
     assert refused(run_script("train", *arguments), message)
 
 
-def test_the_run_is_named_after_the_folder():
+def test_the_run_is_named_after_the_folder(tmp_path, monkeypatch):
     assert found_config.default_workdir("my/pairs/") == pathlib.Path("runs", "pairs")
+    (tmp_path / "2026-11").mkdir()
+    (tmp_path / "streets").symlink_to(tmp_path / "2026-11")  # a link has the name that was typed
+    assert found_config.default_workdir(f"{tmp_path}/streets") == pathlib.Path("runs", "streets")
+    monkeypatch.chdir(tmp_path / "2026-11")
+    assert found_config.default_workdir(".") == pathlib.Path("runs", "2026-11")
