@@ -165,26 +165,23 @@ def propose(values: Values) -> tuple[float, float] | None:
     return math.floor(least / unit) * unit, math.ceil(most / unit) * unit
 
 
-def way_out(values: Values, side: str) -> str:
+def way_out(values: Values, side: str, part: str = "") -> str:
     """Say which key gives the range of a side, with the proposed one.
 
     Args:
         values: The side's values.
         side: `source` or `target`.
+        part: Name of the source, if it is one of several.
     """
     limits = propose(values)
     if limits is None:
-        return f"all values are the same: look at the files of the {side}"
-    text = f"set data.{side}_range={limits[0]:g},{limits[1]:g}"
+        return f"all values are the same: look at the files of {part or f'the {side}'}"
+    whose = f" for {part}" if part else ""
+    text = f"set data.{side}_range={limits[0]:g},{limits[1]:g}{whose}"
     most = int(values.limits[1])
-    if (
-        side == "source"
-        and values.bands == 1
-        and values.dtype != "float32"
-        and most < _MOST_CLASSES
-    ):
-        text += f", or data.source_classes={most + 1} if these are class indices"
-    return text
+    if values.bands == 1 and values.dtype != "float32" and most < _MOST_CLASSES:
+        text += f", or data.{side}_classes={most + 1}{whose} if these are class indices"
+    return f"{text} (the key takes the values of all sources, in their order)" if part else text
 
 
 def say_values(pairs: Pairs, workers: int) -> None:
@@ -221,7 +218,8 @@ def say_values(pairs: Pairs, workers: int) -> None:
         logger.info("%s: %s", side, describe(values))
         wrong = judge(values, encoding.low, encoding.high, slack=_OVERSHOOT)
         if wrong:
-            asked = way_out(values, SIDES[number == len(measured[0]) - 1])
+            last = number == len(encodings) - 1
+            asked = way_out(values, SIDES[last], "" if last or len(named) == 1 else side)
             logger.warning("%s: %s; %s", side, wrong, asked)
 
     if form.weighs:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Shaped, UInt8
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.opening import File
+from pix2pix_jax.images.wrong_dtype import WrongDtypeError
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
 _GAP = 4  # white columns between the pictures of two sources
@@ -122,7 +123,15 @@ class StackedEncoding:
             what: Name of the pair, for messages.
         """
         self.check_count(len(files), what)
-        return tuple(part.read(file) for part, file in zip(self.parts, files, strict=True))
+        return tuple(self._read(number, file) for number, file in enumerate(files))
+
+    def _read(self, number: int, file: File) -> Image:
+        try:
+            return self.parts[number].read(file)
+        except WrongDtypeError as error:
+            dtypes = [part.dtype for part in self.parts]
+            dtypes[number] = error.dtype
+            raise error.of_one_source(self.names[number], dtypes) from None
 
     def check_file(self, files: Sequence[File]) -> None:
         """Raise InputError for files that `read` would refuse, as far as their headers tell."""

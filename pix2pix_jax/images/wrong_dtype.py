@@ -1,5 +1,7 @@
 """The error for files whose values have another dtype than a run's."""
 
+from collections.abc import Sequence
+
 from pix2pix_jax.core.errors import InputError
 
 
@@ -21,6 +23,7 @@ class WrongDtypeError(InputError):
             "data.source_dtype or data.target_dtype says"
         )
         self.dtype = dtype
+        self._what, self._holds = what, holds
         sides = (side,) if side else ("source", "target")
         keys = " ".join(f"data.{each}_dtype={dtype}" for each in sides)
         ranges = " and ".join(f"data.{each}_range" for each in sides)
@@ -29,3 +32,19 @@ class WrongDtypeError(InputError):
             f"{what}, and other files of the {of_sides}: hold {holds}; set {keys}, and {ranges} "
             "to the values that become -1 and 1, unless they are those of the dtype"
         )
+
+    def of_one_source(self, name: str, dtypes: Sequence[str]) -> "WrongDtypeError":
+        """Return this error, for a file of one of several sources.
+
+        Args:
+            name: Name of the source.
+            dtypes: What the key has to be if every file of this source is like that: a value for
+                each source.
+        """
+        self.of_every_file = (
+            f"{self._what}, and other files of {name}: hold {self._holds}; set "
+            f"data.source_dtype={','.join(dtypes)}, and in data.source_range, which has two values "
+            f"for each source, those of {name} that become -1 and 1, unless they are those of the "
+            "dtype"
+        )
+        return self

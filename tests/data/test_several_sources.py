@@ -10,6 +10,7 @@ from support.sources import format_of, source_of
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.augment import build_augment
 from pix2pix_jax.data.layouts import find_sides
+from pix2pix_jax.data.loading import load_pairs
 from pix2pix_jax.data.preparation.check import check
 from pix2pix_jax.data.preparation.table import format_result
 from pix2pix_jax.data.shaping import Shaping
@@ -160,3 +161,24 @@ def test_check_reads_every_source(root):
     assert "without a partner (1)" in table
     assert f"no file 0.* in {root}/A3/val" in table
     assert " 1 x uint16 " in table
+
+
+def test_check_says_which_source_a_key_is_for(root):
+    table = format_result(check(str(root)), 5)
+    assert table.startswith("data.source=folders (`train --data`")
+    assert "data.source_range=0,4095 for A3 (the key takes the values of all sources" in table
+
+
+def test_a_source_of_another_dtype_is_an_error_that_keeps_the_dtypes_of_the_others(root):
+    config = config_of(root, data__source_dtype=("uint8", "uint8", "uint8"))
+    message = r"other files of A3: hold uint16 .*set data\.source_dtype=uint8,uint8,uint16, and in"
+    with pytest.raises(InputError, match=message):
+        load_pairs(
+            source_of(config, "train"),
+            format_of(config),
+            WHOLE,
+            cache_gigabytes=1.0,
+            workers=1,
+            on_error="fail",
+            label="pairs",
+        )

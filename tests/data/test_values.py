@@ -90,7 +90,13 @@ def test_the_way_out_is_a_key_with_values():
     assert way_out(labels, "source") == (
         "set data.source_range=0,31, or data.source_classes=19 if these are class indices"
     )
-    assert way_out(labels, "target") == "set data.target_range=0,31"
+    assert way_out(labels, "target") == (
+        "set data.target_range=0,31, or data.target_classes=19 if these are class indices"
+    )
+    assert way_out(labels, "source", "land") == (
+        "set data.source_range=0,31 for land, or data.source_classes=19 for land if these are "
+        "class indices (the key takes the values of all sources, in their order)"
+    )
     assert "all values are the same" in way_out(measure(image([3, 3])), "source")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from pix2pix_jax.data.layouts import find_twins
-from pix2pix_jax.data.names import Names
+from pix2pix_jax.data.names import Names, divide
 from pix2pix_jax.data.pairing import same_name
 from pix2pix_jax.data.preparation.alignment import Alignment
 from pix2pix_jax.data.preparation.layout import Layout, find_layout, find_mask
@@ -122,12 +122,15 @@ def _merge_sides(seen: Sequence[Seen]) -> tuple[Values, ...]:
 
 def _wrong_values(values: Sequence[Values], letters: Sequence[str]) -> Iterator[str]:
     """Yield, for each side whose values do not fit the range of their dtype, what to set."""
+    several = len(letters) > 2
+    target = next(names for names in divide(tuple(letters)) if len(names) == 1) if several else ()
     for letter, one in zip(letters, values, strict=False):
         wrong = judge(one, 0.0, white(np.dtype(one.dtype)))
         if wrong:
             where = f"side {letter}: " if len(values) > 1 else ""
-            side = SIDES[len(values) > 1 and letter == letters[-1]]
-            yield f"{where}{wrong}; {way_out(one, side)}"
+            is_target = letter in target if several else letter == letters[1]
+            part = letter if several and not is_target else ""
+            yield f"{where}{wrong}; {way_out(one, SIDES[is_target], part)}"
 
 
 def _find_mixed_kinds(seen: Sequence[Seen], letters: Sequence[str]) -> Iterator[Finding]:

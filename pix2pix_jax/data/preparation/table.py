@@ -52,8 +52,10 @@ def format_result(result: CheckResult, most: int) -> str:
 def _keys(result: CheckResult) -> Iterator[str]:
     """Yield the keys of a config that fit the images, for those that are not photos of 8 bits."""
     yield f"data.source={result.layout.source}"
-    several = len(result.values) > 2
-    for side, values in zip(SIDES, () if several else result.values, strict=False):
+    if len(result.values) > 2:
+        yield "(`train --data` with --dry_run prints the other keys of several sources)"
+        return
+    for side, values in zip(SIDES, result.values, strict=False):
         if values.bands not in _PHOTO_CHANNELS:
             yield f"data.{side}_channels={values.bands}"
         if values.dtype != "uint8":
