@@ -12,7 +12,7 @@ from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.masked import MaskedEncoding, TargetEncoding
 from pix2pix_jax.images.no_data import hatch
-from pix2pix_jax.images.scaling import at_size, nearest, of_one_height
+from pix2pix_jax.images.scaling import all_under, at_size, nearest, of_one_height
 from pix2pix_jax.images.stacked import SourceEncoding
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
@@ -71,7 +71,8 @@ class PairEncodings:
     def finish(self, source: Image, fake: Image) -> Image:
         """Return the image to write for a translated source: the target, or for Lab its RGB.
 
-        If targets have a mark for pixels without data, they get it where the source has none.
+        If targets have a mark for pixels without data, they get it where the source has none:
+        for results of half the size, where one of the four pixels has none.
 
         Args:
             source: The source as stored.
@@ -82,7 +83,8 @@ class PairEncodings:
         if self.target.no_data is None or self.source.no_data is None:
             return fake
         mark = np.array(float(self.target.no_data)).astype(fake.dtype)
-        return np.where(self.source.valid(nearest(source, fake.shape)), fake, mark)
+        good, size = self.source.valid(source), fake.shape[:2]
+        return np.where((all_under if self.scale < 1 else nearest)(good, size), fake, mark)
 
     @property
     def finishes(self) -> bool:

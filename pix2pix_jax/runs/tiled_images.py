@@ -171,7 +171,12 @@ def translate_in_tiles(
 
 
 def _under(source: Rows, rows: slice, width: int, scale: float) -> Strip:
-    """Return the pixels of an image that lie under some rows of its result, one for each there."""
+    """Return the pixels of an image that lie under some rows of its result: one for each there.
+
+    Of a result of half the size, they are as many as the image has.
+    """
+    if scale < 1:
+        return source.read(int(rows.start / scale), min(int(rows.stop / scale), source.size[0]))
     under = (np.arange(rows.start, rows.stop) / scale).astype(int)
     strip = source.read(int(under[0]), int(under[-1]) + 1)
     return nearest(strip[under - under[0]], (len(under), width))

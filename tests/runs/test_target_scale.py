@@ -128,6 +128,20 @@ def test_missing_pixels_are_marked_at_the_scale_of_the_result():
         np.testing.assert_array_equal(np.isnan(fake), np.isnan(blocks(image, 3)))
 
 
+def test_a_half_sized_result_is_marked_where_one_of_four_pixels_is_missing():
+    marked = Encoding(1, "float32", 0.0, 1.0, no_data="nan")
+    form = PairFormat(marked, marked, scale=0.5)
+    image = np.random.default_rng(0).random((21, 30, 1)).astype(np.float32)
+    for place in ((0, 1), (7, 4), (13, 19), (20, 29)):  # each another one of its four
+        image[place] = np.nan
+    for fit, tile in (("pad", 0), ("tile", 16)):
+        tiling = Tiling(tile)
+        generator = Generator(Resized(0.5), {}, (16, 16), form, fit=fit, multiple=4, tiling=tiling)
+        (fake,) = translate(generator, [image])
+        found = {tuple(place) for place in np.argwhere(np.isnan(fake[..., 0])).tolist()}
+        assert found == {(0, 0), (3, 2), (6, 9), (10, 14)}
+
+
 def test_weights_of_pixels_without_data_have_the_size_of_targets():
     marked = Encoding(1, "float32", 0.0, 1.0, no_data="nan")
     source = np.zeros((1, 4, 4, 1), np.float32)
