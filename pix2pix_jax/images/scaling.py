@@ -49,7 +49,7 @@ def all_under(
     """
     spare = [(0, 2 * half - side) for half, side in zip(size, good.shape[:2], strict=True)]
     even = np.pad(good, (*spare, (0, 0)), constant_values=True)
-    return even.reshape(size[0], 2, size[1], 2, -1).all((1, 3))
+    return np.asarray(even.reshape(size[0], 2, size[1], 2, -1).all((1, 3)))
 
 
 def interpolated(
