@@ -184,7 +184,7 @@ def regression_step():
 
 def test_regression_alone_is_the_gradient_of_the_reconstruction_loss(regression_step):
     (state, after, metrics), batch = regression_step, make_batch(2)
-    source, target, _ = to_float(None, batch["source"], batch["target"])
+    source, target, *_ = to_float(None, batch["source"], batch["target"])
 
     def loss(params):
         fake = GENERATOR.apply({"params": params}, source, train=True)
