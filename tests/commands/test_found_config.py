@@ -76,6 +76,17 @@ def test_targets_of_exactly_twice_the_size_or_half_set_the_scale(tmp_path, direc
     assert lines["size"].endswith("sides of different size, each resized")
 
 
+def test_targets_of_which_only_most_have_a_scale_leave_it_and_say_so(tmp_path):
+    for number in range(10):
+        noise(tmp_path / "A" / f"{number}.png", 32, 32, 3)
+        noise(tmp_path / "B" / f"{number}.png", 64, 64 + (number == 3), 3)
+    config, lines = find(tmp_path)
+    assert config.data.target_scale == 1
+    assert lines["scale"].startswith("9 of 10 targets looked at are exactly 2 times as large")
+    assert "--config.data.target_scale=2 trains for that scale" in lines["scale"]
+    assert "scale" not in find(tmp_path, data__target_scale="2")[1]
+
+
 @pytest.mark.parametrize(("second", "scale"), [(32, 2), (64, 1)])
 def test_targets_of_twice_the_size_of_all_of_several_sources_set_the_scale(tmp_path, second, scale):
     for number in range(10):
