@@ -340,6 +340,17 @@ def test_two_dtypes_on_one_side_are_an_error_that_counts_them(tmp_path):
     assert find(tmp_path, data__on_error="skip")[0].data.target_dtype == "uint16"
 
 
+def test_files_of_several_kinds_that_no_name_puts_together_may_be_pairs(tmp_path):
+    for number in range(3):
+        noise(tmp_path / f"{number}_rgb.png", 16, 16, 3)
+        noise(tmp_path / f"{number}_height.png", 16, 16, 1, dtype=np.uint16)
+        noise(tmp_path / f"{number}_map.png", 16, 16, 3)
+    with pytest.raises(InputError, match=r"1 x uint16 in 3 .* if they are pairs, say how with .*"):
+        find(tmp_path)
+    config, _ = find(tmp_path, data__pair_by="_rgb,_height,_map")
+    assert config.data.source_dtype == ("uint8", "uint16")
+
+
 @pytest.mark.parametrize("make", [False, True])
 def test_a_folder_without_images_is_an_error(tmp_path, make):
     root = tmp_path / "set"

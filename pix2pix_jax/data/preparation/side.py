@@ -20,6 +20,10 @@ from pix2pix_jax.images.pixels import WITH_ALPHA, Picture, Stored, white
 LOOKED_AT = 32  # pairs whose pixels are read
 _LABELLED = 1000  # label maps that are read for their number of classes
 _VOID = 255  # index of pixels without a class
+_IF_PAIRS = (
+    "; if they are pairs, say how with --config.data.pair_by, or --config.data.folder_a and "
+    "--config.data.folder_b"
+)
 _MOST_CLASSES = 64  # more values are hardly class indices
 _ROWS = 64  # of an image, in which plain areas are measured
 _SAME = 0.0125  # of the range: about 3 of 255, which JPEG files add to plain areas
@@ -76,10 +80,11 @@ def describe_side(
     channels = {count for count, _ in counts}
     if len({dtype for _, dtype in counts}) > 1 or (bands and len(channels) > 1):
         if on_error == "fail":
+            ways = "" if layout.source != "single" else _IF_PAIRS
             raise InputError(
                 f"{name}: {kinds} of {len(pictures)} files looked at; all files of a side must be "
                 "of one kind: convert the others, or leave them out with "
-                "--config.data.on_error=skip"
+                f"--config.data.on_error=skip{ways}"
             )
         (usual, _), *_ = counts.most_common(1)
         pictures = [
