@@ -311,7 +311,7 @@ def test_a_server_takes_the_numbers_of_each_request(generator):
     for source, fake, numbers in zip(sources, fakes, (LOW, HIGH), strict=True):
         expected = generator.with_condition(numbers)(PHOTO, name="a")
         assert pictures.close(source, fake) == image_files.to_bytes(expected)
-    for condition, message in (("", "shade, room is missing"), ("shade", "expected name=value")):
+    for condition, message in (("", "shade, room are missing"), ("shade", "expected name=value")):
         with pytest.raises(InputError, match=message):
             pictures.open(content, Options(condition=condition))
     assert pictures.translate(key, [pictures.example()])[0].shape == PHOTO.shape
