@@ -121,14 +121,14 @@ def draw_rows():
 
 
 def few_rows():
-    """Return three of the combinations, with as many different choices as such have.
+    """Return two of the combinations, with as many different choices as such have.
 
     The others, and those that take longest to compile, are left to `python -m tests.options`.
     """
     slow = {("loss.gan", "wgangp"), ("train.accumulate", 2), ("model.generator", "hybrid")}
     rows = [row for row in draw_rows() if not slow & row.items()]
     left, few = {(name, choice) for name in FACTORS for choice in FACTORS[name]}, []
-    while len(few) < 3:
+    while len(few) < 2:
         few.append(max(rows, key=lambda row: len(left & row.items())))
         left -= few[-1].items()
     return few
