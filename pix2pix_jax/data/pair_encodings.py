@@ -12,7 +12,7 @@ from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, Encoding
 from pix2pix_jax.images.masked import MaskedEncoding, TargetEncoding
 from pix2pix_jax.images.no_data import hatch
-from pix2pix_jax.images.scaling import all_under, at_size, nearest, of_one_height
+from pix2pix_jax.images.scaling import at_size, of_one_height
 from pix2pix_jax.images.stacked import SourceEncoding
 
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
@@ -83,8 +83,7 @@ class PairEncodings:
         if self.target.no_data is None or self.source.no_data is None:
             return fake
         mark = np.array(float(self.target.no_data)).astype(fake.dtype)
-        good, size = self.source.valid(source), fake.shape[:2]
-        return np.where((all_under if self.scale < 1 else nearest)(good, size), fake, mark)
+        return np.where(self.known(source, fake.shape[:2]), fake, mark)
 
     @property
     def finishes(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Shaped, UInt8
+from jaxtyping import Array, Float, Shaped, UInt8
 
 
 def at_size(
@@ -19,6 +19,7 @@ def at_size(
 
     Returns:
         Images whose pixels are repeated, or are means of blocks; the same if they have this size.
+        A block at the end that is not whole repeats its last row or column.
     """
     *first, height, width, channels = image.shape
     if (height, width) == tuple(size):
@@ -26,7 +27,11 @@ def at_size(
     if height < size[0]:
         factor = size[0] // height
         return image.repeat(factor, -3).repeat(factor, -2)
-    factor = height // size[0]
+    factor = -(-height // size[0])
+    if (height, width) != (factor * size[0], factor * size[1]):
+        ends = zip(size, (height, width), strict=True)
+        rows, columns = (np.arange(factor * side).clip(max=end - 1) for side, end in ends)
+        image = image[..., rows[:, None], columns, :]
     return image.reshape(*first, size[0], factor, size[1], factor, channels).mean((-4, -2))
 
 
@@ -36,20 +41,6 @@ def nearest(
     """Return an image that repeats or leaves out pixels, to have a height and width."""
     rows, columns = (np.arange(size[axis]) * image.shape[axis] // size[axis] for axis in range(2))
     return image[rows[:, None], columns]
-
-
-def all_under(
-    good: Bool[np.ndarray, "h w c"], size: tuple[int, ...]
-) -> Bool[np.ndarray, "h2 w2 c"]:
-    """Return of which pixels of a smaller image all pixels under them are good.
-
-    Args:
-        good: Which pixels are.
-        size: Height and width of the smaller image: the half, rounded up.
-    """
-    spare = [(0, 2 * half - side) for half, side in zip(size, good.shape[:2], strict=True)]
-    even = np.pad(good, (*spare, (0, 0)), constant_values=True)
-    return np.asarray(even.reshape(size[0], 2, size[1], 2, -1).all((1, 3)))
 
 
 def interpolated(
