@@ -25,6 +25,7 @@ from pix2pix_jax.data.jitter import (
     jitter_colours,
     jitter_parts,
 )
+from pix2pix_jax.data.numbers import as_arguments
 from pix2pix_jax.data.own_augmentations import apply_own, load_own
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.warps import NO_WARP, Crisp, Warp, crisp_channels
@@ -121,7 +122,7 @@ class Examples(NamedTuple):
     @property
     def beside(self) -> dict[str, Array]:
         """Keyword arguments of the networks, beside images: none without numbers."""
-        return {} if self.condition is None else {"condition": self.condition}
+        return as_arguments(self.condition)
 
     @property
     def judged_source(self) -> Float[Array, "n h2 w2 c"]:

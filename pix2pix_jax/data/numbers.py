@@ -130,6 +130,11 @@ class Numbers:
                 )
 
 
+def as_arguments(condition: Any) -> dict[str, Any]:
+    """Return the keyword arguments by which networks take normalised numbers; none for None."""
+    return {} if condition is None else {"condition": condition}
+
+
 def numbers_of(data: ConfigDict) -> Numbers | None:
     """Return the numbers that a run's networks see; None if they see images alone.
 

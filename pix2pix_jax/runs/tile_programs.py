@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.exactness import Exactness
+from pix2pix_jax.data.numbers import as_arguments
 from pix2pix_jax.images.stacked import SourceEncoding
 from pix2pix_jax.models.initial import abstract_variables
 from pix2pix_jax.models.layers import STATISTICS, PlacedKeys
@@ -113,8 +114,7 @@ class TileTranslator:
             )
         self._device = jax.local_devices()[0]
         self._variables = jax.device_put(dict(generator.variables), self._device)
-        rows = generator.rows(1)
-        self._beside = {} if rows is None else {"condition": jax.device_put(rows, self._device)}
+        self._beside = jax.device_put(as_arguments(generator.rows(1)), self._device)
         self._key = jax.random.key(generator.seed)
         self._drops = mode == "paper"
         self._train = mode == "paper" and not running

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt32
 from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import Exactness
+from pix2pix_jax.data.numbers import as_arguments
 from pix2pix_jax.images.stacked import SourceEncoding
 from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
@@ -195,9 +196,8 @@ class BatchTranslator:
         Returns:
             Images in [-1, 1], on the devices, which may still be computing them.
         """
-        beside = {} if condition is None else {"condition": condition}
-        fake: Array = self._program(self._variables, self._key, source, hashes, beside)
-        return fake
+        batch = source, hashes, as_arguments(condition)
+        return jnp.asarray(self._program(self._variables, self._key, *batch))
 
     def _filled(self, array: np.ndarray) -> np.ndarray:
         if len(array) == self.size:

@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from pix2pix_jax.data.augment import Examples
+from pix2pix_jax.data.numbers import as_arguments
 from pix2pix_jax.training.losses import Scales, feature_matching_loss, mean_over_scales
 from pix2pix_jax.training.objectives import Losses, Metrics
 from pix2pix_jax.training.penalties import critic_value, gradient_penalty, r1_penalty
@@ -129,7 +130,7 @@ def _judge(
     discriminator: nn.Module, params: PyTree, batch_stats: PyTree, seen: Seen
 ) -> tuple[Any, PyTree]:
     """Return the discriminator's answer, and its new running statistics."""
-    beside = {} if seen.condition is None else {"condition": seen.condition}
+    beside = as_arguments(seen.condition)
     return apply_in_training(discriminator, params, batch_stats, seen.source, seen.image, **beside)
 
 
