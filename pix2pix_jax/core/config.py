@@ -122,7 +122,10 @@ def get(config: ConfigDict, key: str) -> Any:
     Raises:
         InputError: There is no such key; the message names the nearest one.
     """
-    flat = flatten(config)
-    if key in flat:
-        return flat[key]
+    section, _, name = key.rpartition(".")
+    values = config.get(section) if section else config
+    if isinstance(values, ConfigDict) and name in values:
+        value = values[name]
+        if not isinstance(value, ConfigDict):
+            return value
     raise _unknown(key)
