@@ -72,6 +72,19 @@ def _refuse_special_files(item: pathlib.Path) -> None:
             raise damaged(item, f"{path.name} is not a file")
 
 
+def as_saved(item: PyTree) -> PyTree:
+    """Return an item as it is given to Orbax: of one process, the copy on its first device.
+
+    Of what all devices hold, Orbax would write a slice from each, and compile a program for every
+    slice: some hundred before the first checkpoint.
+    """
+    if jax.process_count() > 1:
+        return item
+    return jax.tree.map(
+        lambda leaf: leaf.addressable_shards[0].data if isinstance(leaf, jax.Array) else leaf, item
+    )
+
+
 def restore_item(item: pathlib.Path, abstract: PyTree, digest: str | None) -> PyTree:
     """Restore an item: onto the first device, or with several processes onto every device.
 

@@ -20,7 +20,7 @@ from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.processes import is_main, wait_for_all
 from pix2pix_jax.runs import checkpoint_files as files
 from pix2pix_jax.runs.checkpoint_files import META, DamagedError, Meta, reason_of
-from pix2pix_jax.runs.checkpoint_items import read_item, restore_item, silence_orbax
+from pix2pix_jax.runs.checkpoint_items import as_saved, read_item, restore_item, silence_orbax
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -206,7 +206,7 @@ class Checkpoints:
             return
         digests = {name: digest_of(item) for name, item in items.items()}
         meta = files.sealed({**meta, "digests": digests})
-        args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        args = {name: ocp.args.StandardSave(as_saved(item)) for name, item in items.items()}
         with self._failed_writes_named():
             self._writer.save(
                 self._folder / str(step),
