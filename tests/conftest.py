@@ -13,6 +13,10 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 # compare programs bit by bit, or with other packages, ask for `optimized`.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
+from support.annotations import check_annotations
+
+check_annotations()
+
 import jax
 import numpy as np
 import pytest
@@ -21,7 +25,7 @@ from support import tiny
 
 from pix2pix_jax.core.devices import enable_compilation_cache, release_free_memory
 
-_MOST_BYTES = 1.5e9  # that a process of the tests keeps between modules
+_MOST_BYTES = 3e9  # that a process of the tests keeps between modules
 
 enable_compilation_cache(tiny.CACHE)
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:

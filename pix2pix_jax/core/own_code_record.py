@@ -45,9 +45,7 @@ class Entry:
     sha256: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError or TypeError if a value is absurd."""
-        if not all(isinstance(value, str) for value in dataclasses.astuple(self)):
-            raise TypeError("expected texts")
+        """Raise ValueError if a value is absurd."""
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
             raise ValueError("sha256 is not a hash")
         windows, posix = pathlib.PureWindowsPath(self.path), pathlib.PurePosixPath(self.path)
@@ -74,11 +72,14 @@ def read_record(folder: pathlib.Path) -> dict[Reference, Entry]:
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             raise ValueError("not a file of a sensible size")
-        entries = [Entry(**item) for item in json.loads(path.read_bytes())["own_code"]]
+        items = json.loads(path.read_bytes())["own_code"]
+        if not all(isinstance(value, str) for item in items for value in item.values()):
+            raise ValueError("expected texts")
+        entries = [Entry(**item) for item in items]
         record = {Reference(entry.key, entry.reference): entry for entry in entries}
         if len(record) < len(entries):
             raise ValueError("two entries for one reference")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError(
             f"{path}: not a record of own code ({reason}); move it away and start the training "

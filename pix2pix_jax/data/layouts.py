@@ -1,9 +1,10 @@
 """Where the sides of the pairs of a data set are."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.names import (
@@ -20,7 +21,9 @@ from pix2pix_jax.data.sides import Sides
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.images.listing import has_images, list_images, say_once, sub_folders
 
-Places = Mapping[tuple[str, ...], Sequence[pathlib.Path]]  # folders by their parts in lower case
+Parts = tuple[str, ...]  # of a path, in lower case
+Places = Mapping[Parts, Sequence[pathlib.Path]]  # folders by their parts
+Form = Callable[[Parts], Parts]  # from a side's name to the path of its folder
 
 
 def find_split_folders(root: str | pathlib.Path, names: Names = USUAL) -> dict[str, pathlib.Path]:
@@ -173,12 +176,12 @@ def _search_numbered(places: Places, names: Names) -> dict[tuple[str, ...], dict
     return found
 
 
-def _forms_of(split: str, names: Names) -> Iterator:
+def _forms_of(split: str, names: Names) -> Iterator[Form]:
     """Yield what `_forms` does, for all that a split may be called."""
     return itertools.chain.from_iterable(map(_forms, names.of_split(split)))
 
 
-def _forms(split: str) -> Iterator:
+def _forms(split: str) -> Iterator[Form]:
     """Yield functions from a side's name to the path of its folder, by parts in lower case."""
     if not split:
         yield lambda word: word
@@ -186,14 +189,18 @@ def _forms(split: str) -> Iterator:
     yield lambda word: (*word, split)
     yield lambda word: (split, *word)
     for between in ("", *SEPARATORS):
-        yield lambda word, between=between: (*word[:-1], split + between + word[-1])
-        yield lambda word, between=between: (*word[:-1], word[-1] + between + split)
+        yield functools.partial(_with_ends, split + between, "")
+        yield functools.partial(_with_ends, "", between + split)
+
+
+def _with_ends(before: str, after: str, word: Parts) -> Parts:
+    return (*word[:-1], before + word[-1] + after)
 
 
 def _places(root: pathlib.Path, depth: int) -> Places:
     """Return the folders below a root by their parts in lower case."""
-    found: dict[tuple[str, ...], list[pathlib.Path]] = {}
-    level: list[tuple[tuple[str, ...], pathlib.Path]] = [((), root)]
+    found: dict[Parts, list[pathlib.Path]] = {}
+    level: list[tuple[Parts, pathlib.Path]] = [((), root)]
     for _ in range(depth):
         level = [
             ((*parts, folder.name.casefold()), folder)
