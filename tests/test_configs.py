@@ -83,6 +83,7 @@ def shrink(config, cache, root):
     config.model.discriminator_layers = 1
     config.train.batch_size = 1
     config.train.steps = 1
+    config.lr.decay_epochs = 0  # the schedule is a part of the compiled step
     config.eval.batch_size = 2
 
 

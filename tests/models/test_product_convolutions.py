@@ -73,7 +73,7 @@ def assert_equal(a, b, tolerance=1e-12):
 
 # Down from 2x2 and up from 1x1 only the inner taps are used.
 @every_form
-@pytest.mark.parametrize("sides", [(4, 6), (5, 7), (2, 3), (2, 2)])
+@pytest.mark.parametrize("sides", [(4, 7), (2, 3), (2, 2)])
 def test_values_gradients_and_second_derivatives_are_those_of_the_library(ours, theirs, sides):
     with jax.enable_x64(True):
         x, kernel = draw(0, 2, *sides, 3), draw(1, 4, 4, 3, 2)
@@ -133,11 +133,10 @@ def test_vmap_remat_and_loops_change_nothing(ours, theirs):
             looped = lax.fori_loop(
                 0, 3, lambda i, sums: sums + gradient(x[i], kernel)[1], 0 * kernel
             )
-            plain = [jax.grad(functools.partial(total, theirs), (0, 1))(one, kernel) for one in x]
-            return (*mapped, looped), plain
+            plain = jax.grad(functools.partial(total, theirs), (0, 1))
+            return (*mapped, looped), lax.map(lambda one: plain(one, kernel), x)
 
-        mapped, plain = see(x, kernel)
-        images, kernels = (jnp.stack(parts) for parts in zip(*plain, strict=True))
+        mapped, (images, kernels) = see(x, kernel)
         assert_equal(mapped, (images, kernels, kernels.sum(axis=0)))
 
 
@@ -237,7 +236,7 @@ def test_upsampling_on_accelerators_is_a_strided_convolution_transposed(platform
 
 
 @accelerators
-@pytest.mark.parametrize("sides", [(12, 8), (9, 15), (2, 3)])
+@pytest.mark.parametrize("sides", [(12, 15), (2, 3)])
 @pytest.mark.parametrize(
     ("ours", "theirs"), [(up_conv, library_up_conv), (down_conv, library_down_conv)]
 )

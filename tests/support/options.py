@@ -125,7 +125,13 @@ def few_rows():
 
     The others, and those that take longest to compile, are left to `python -m tests.options`.
     """
-    slow = {("loss.gan", "wgangp"), ("train.accumulate", 2), ("model.generator", "hybrid")}
+    slow = {
+        ("loss.gan", "wgangp"),
+        ("loss.r1_weight", 1.0),
+        ("train.accumulate", 2),
+        ("model.generator", "hybrid"),
+        ("model.remat", True),
+    }
     rows = [row for row in draw_rows() if not slow & row.items()]
     left, few = {(name, choice) for name in FACTORS for choice in FACTORS[name]}, []
     while len(few) < 2:
