@@ -7,10 +7,11 @@ import resource
 import signal
 
 # Before JAX starts: eight virtual CPU devices, so that one machine tests data parallelism.
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
-os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiling takes most of the tests' time, and few depend on how well XLA does it: modules that
 # compare programs bit by bit, or with other packages, ask for `optimized`.
+EMITTERS = "xla_cpu_use_fusion_emitters"  # of good code, which take most of XLA's time
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=8 --{EMITTERS}=false"
+os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 
 from support.annotations import check_annotations
@@ -50,9 +51,16 @@ def bounded_memory():
 
 @pytest.fixture(scope="module")
 def optimized():
-    """Let XLA optimise the programs of a module as it does for users."""
+    """Let XLA optimise the programs of a module, and the steps as it does for users."""
+    compiled = jax.stages.Lowered.compile
+
+    def compile_as_for_users(lowered, compiler_options=None):
+        return compiled(lowered, {**(compiler_options or {}), EMITTERS: True})
+
     jax.config.update("jax_disable_most_optimizations", False)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.stages.Lowered, "compile", compile_as_for_users)
+        yield
     jax.config.update("jax_disable_most_optimizations", True)
 
 

@@ -53,7 +53,8 @@ def refused(result, message):
 def start_process(name, *arguments, folder, home=None, devices=1):
     """Start a script in a process of its own, in a folder and with a home of the tests."""
     environment = dict(os.environ, HOME=str(home or folder / "home"))
-    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    flags = os.environ["XLA_FLAGS"]
+    environment["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={devices}"
     # The README's commands also work from a checkout that is not installed.
     environment["PYTHONPATH"] = str(SCRIPTS.parent)
     return subprocess.Popen(
