@@ -523,7 +523,7 @@ def test_a_config_file_may_hold_what_python_has(tmp_path):
     [
         ("FOLDER", "FOLDER: this is a folder; choose FOLDER/a.py"),
         ("x" * 5000, "'xxx"),
-        ("a\nb.py", r"a\nb.py: there is no such file; choose cityscapes"),
+        ("a\nb.py", r"a\nb.py: there is no such file; choose best"),
         ("a\0b", r"a\x00b: there is no such file"),
     ],
     ids=range(4),
