@@ -204,9 +204,10 @@ class Checkpoints:
         if step in self._metas:
             self._replace_meta(step, meta)
             return
+        items = {name: as_saved(item) for name, item in items.items()}
         digests = {name: digest_of(item) for name, item in items.items()}
         meta = files.sealed({**meta, "digests": digests})
-        args = {name: ocp.args.StandardSave(as_saved(item)) for name, item in items.items()}
+        args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
         with self._failed_writes_named():
             self._writer.save(
                 self._folder / str(step),
