@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from pix2pix_jax.commands.finding import Finding, plain
+from pix2pix_jax.commands.found_recipe import find_recipe
 from pix2pix_jax.commands.found_scale import find_scale
 from pix2pix_jax.commands.found_sides import find_sides
 from pix2pix_jax.core.config import default_config, flatten
@@ -32,7 +33,6 @@ from pix2pix_jax.data.preparation.survey import Survey, name_of_splits, survey
 from pix2pix_jax.data.sources import SPLITS
 from pix2pix_jax.data.splits import build_held_out
 from pix2pix_jax.runs.folder import RunFolder
-from pix2pix_jax.training.recipes import choose_recipe, recipe_settings
 
 _CALLED = {
     "side_by_side": ("pair side by side in one file", "pairs side by side in one file"),
@@ -126,7 +126,7 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
     find_sides(finding, seen)
     _find_size(finding, seen, find_scale(finding, seen))
     counts = _find_splits(finding, seen)
-    _find_recipe(finding, counts["train"])
+    find_recipe(finding, counts["train"])
     resolve(finding.config)
     return finding.config, finding.lines
 
@@ -258,38 +258,3 @@ def _count(finding: Finding) -> dict[str, int]:
         held_out = build_held_out(settings.data, form, split, seed=settings.seed)
         counts[split] = 0 if held_out is None else len(held_out)
     return counts
-
-
-def _find_recipe(finding: Finding, pairs: int) -> None:
-    """Set how long to train, and how, by the number of training pairs."""
-    recipe = choose_recipe(pairs)
-    train = finding.config.train
-    chosen = {
-        name: train[name]
-        for name in ("epochs", "steps", "batch_size")
-        if finding.given(f"train.{name}")
-    }
-    settings = recipe_settings(recipe, pairs, **chosen)
-    for key, value in settings.items():
-        finding.put(key, value)
-    steps = max(pairs // train.batch_size, 1)
-    of_steps = f"{steps} step{'s' if steps > 1 else ''}"
-    length = f"{train.epochs} epochs of {of_steps}, {train.epochs * steps} in all,"
-    if train.steps:
-        length = f"{train.steps} steps"
-    jitter = "crops and flips" if finding.config.augment.flip else "crops"
-    rate = f"{finding.config.lr.schedule} learning rate"
-    decay = finding.config.lr.decay_epochs
-    if finding.config.lr.schedule == "linear":
-        last = f"the last {decay} epochs" if decay > 1 else "the last epoch"
-        rate = f"learning rate decays over {last}" if decay else "constant learning rate"
-    average = f"moving average {train.ema_decay:g}" if train.ema_decay else "no moving average"
-    finding.say(
-        "recipe",
-        f"{pairs} training pair{'s' if pairs > 1 else ''}, so the row '{recipe.name}': {length} "
-        f"at batch size {train.batch_size} on each device; {rate}; random {jitter}; {average} "
-        f"({recipe.source})",
-        *settings,
-        "train.steps",
-        "augment.flip",
-    )

@@ -55,7 +55,16 @@ def test_pairs_side_by_side_are_found_with_a_reason_for_each_line(pairs):
         "train 10, val 2, test 2; as the folders are, and test serves"
     )
     assert "10 training pairs, so the row 'under 100 pairs': 1000 epochs of 10" in lines["recipe"]
+    assert "random crops and flips; DiffAugment; " in lines["recipe"]
     assert config.train.epochs == 1000
+    assert config.loss.diffaugment == ("color", "translation", "cutout")
+
+
+def test_what_the_discriminator_sees_is_not_changed_where_there_is_none(pairs):
+    for given in ({"loss__gan": "none"}, {"loss__diffaugment": "()"}):
+        config, lines = find(pairs, **given)
+        assert config.loss.diffaugment == ()
+        assert "DiffAugment;" not in lines["recipe"]
 
 
 @pytest.mark.parametrize(("direction", "scale"), [("AtoB", 2), ("BtoA", 0.5)])
@@ -227,6 +236,7 @@ def test_few_whole_values_are_class_indices(tmp_path):
     config, lines = find(tmp_path)
     assert (config.data.target_classes, config.loss.reconstruction) == (7, "cross_entropy")
     assert config.checkpoint.best_metric == "class_iou"
+    assert config.loss.diffaugment == ()  # there are no colours to change
     assert "class indices, 7 classes" in lines["target"]
     config, lines = find(tmp_path, data__direction="BtoA")
     assert config.data.source_classes == 7

@@ -60,8 +60,9 @@ def test_the_page_on_data_quotes_the_table():
         if row.least_epochs == 1:
             epochs = f"up to {row.most_epochs}"
         average = f"{row.ema_decay:g}" if row.ema_decay else "none"
+        changes = "all changes" if row.diffaugment else "none"
         line = (
             f"| {row.name} | {epochs} | {row.pairs_seen:,} | {row.batch_size} | {row.schedule} "
-            f"| {average} |"
+            f"| {average} | {changes} |"
         )
         assert line in text
