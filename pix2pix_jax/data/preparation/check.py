@@ -96,6 +96,7 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
             "values that do not fit the range of their dtype",
             tuple(_wrong_values(values, layout.letters)),
         ),
+        Finding("pixels without data", tuple(_missing(good, layout.letters))),
         *_find_identical(good),
         *_find_near(good),
         *_find_misaligned(good),
@@ -122,15 +123,34 @@ def _merge_sides(seen: Sequence[Seen]) -> tuple[Values, ...]:
 
 def _wrong_values(values: Sequence[Values], letters: Sequence[str]) -> Iterator[str]:
     """Yield, for each side whose values do not fit the range of their dtype, what to set."""
-    several = len(letters) > 2
-    target = next(names for names in divide(tuple(letters)) if len(names) == 1) if several else ()
     for letter, one in zip(letters, values, strict=False):
         wrong = judge(one, 0.0, white(np.dtype(one.dtype)))
         if wrong:
             where = f"side {letter}: " if len(values) > 1 else ""
-            is_target = letter in target if several else letter == letters[1]
-            part = letter if several and not is_target else ""
-            yield f"{where}{wrong}; {way_out(one, SIDES[is_target], part)}"
+            side = _side_of(letter, letters)
+            part = letter if len(letters) > 2 and side == "source" else ""
+            yield f"{where}{wrong}; {way_out(one, side, part)}"
+
+
+def _side_of(letter: str, letters: Sequence[str]) -> str:
+    """Return which side a folder or half is, `source` or `target`, from A to B."""
+    several = len(letters) > 2
+    target = next(names for names in divide(tuple(letters)) if len(names) == 1) if several else ()
+    return SIDES[letter in target if several else letter == letters[1]]
+
+
+def _missing(seen: Sequence[Seen], letters: Sequence[str]) -> Iterator[str]:
+    """Yield, for each side that has NaN, how much of it, and the key that says what it means."""
+    for number in range(len(seen[0].values) if seen else 0):
+        shares = [float(one.values[number].not_finite.mean()) for one in seen]
+        having = [share for share in shares if share]
+        if having:
+            letter = letters[number]
+            yield (
+                f"side {letter}: {len(having)} of {len(shares)} images have NaN, "
+                f"{statistics.mean(having):.2%} of their values; training takes them with "
+                f"data.{_side_of(letter, letters)}_no_data=nan"
+            )
 
 
 def _find_mixed_kinds(seen: Sequence[Seen], letters: Sequence[str]) -> Iterator[Finding]:

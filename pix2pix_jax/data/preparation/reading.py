@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from jaxtyping import Bool
 from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
@@ -19,7 +20,7 @@ from pix2pix_jax.data.values import Values, measure
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.limits import MAX_PIXELS
 from pix2pix_jax.images.masked import read_mask_of
-from pix2pix_jax.images.pixels import Stored
+from pix2pix_jax.images.pixels import Stored, finite
 
 _TOGETHER = 64  # pairs that are read, and whose edges are compared, at a time
 
@@ -106,26 +107,59 @@ def _look(
         meanings=meanings,
         values=tuple(map(measure, sides)),
         digest=digest.digest(),
-        hashes=tuple(perceptual_hash(side) for side in sides),
+        hashes=tuple(perceptual_hash(_filled(side)) for side in sides),
     )
     if len(sides) < 2:
         return seen, (None, None)
-    return seen, (edge_field(sides[0]), edge_field(sides[-1]))
+    return seen, (edge_field(_filled(sides[0])), edge_field(_filled(sides[-1])))
+
+
+def _filled(image: Stored) -> Stored:
+    """Return an image with the mean of its other values in the place of NaN."""
+    if image.dtype != np.float32:
+        return image
+    missing = np.isnan(image)
+    return np.where(missing, image.mean(where=~missing), image) if missing.any() else image
+
+
+def _has_data(image: Stored) -> bool:
+    """Return whether a pixel has no NaN."""
+    return image.dtype != np.float32 or bool((~np.isnan(image)).all(axis=-1).any())
+
+
+def _unmasked(image: Stored, counts: Bool[np.ndarray, "h w"]) -> Stored:
+    """Return a target without NaN where its mask is black: what is there does not matter."""
+    if image.dtype != np.float32:
+        return image
+    return np.where(np.isnan(image) & ~counts[..., None], image[counts][0], image)
 
 
 def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
     """Read the sides of a pair, or a single image, and what their channels mean.
 
+    NaN is kept: it may mark pixels without data.
+
     Raises:
-        InputError: A file cannot be read, or has no two halves; or the mask is not the target's.
+        InputError: A file cannot be read, or has no two halves; all of a side is NaN; or the mask
+            is not the target's.
     """
-    pictures = [image_files.read_picture(path, max_pixels=max_pixels) for path in item.paths]
+    pictures = [
+        image_files.read_picture(path, max_pixels=max_pixels, checked=False) for path in item.paths
+    ]
+    for path, picture in zip(item.paths, pictures, strict=True):
+        with image_files.naming(path):
+            finite(picture.pixels, nan=True)
     sides = tuple(picture.pixels for picture in pictures)
     if source == "side_by_side":
         pictures *= 2
         sides = split_in_halves(sides[0], item.paths[0])
+    for side, path in zip(sides, item.paths * 2, strict=False):
+        if not _has_data(side):
+            raise InputError(f"{path}: all pixels have NaN, so none can count; remove the pair")
     if item.mask is not None:
         size = image_files.size_of(item.mask)
-        same = [side for side in sides if side.shape[:2] == size]  # either may be the target
-        read_mask_of((same or sides)[-1], item.mask, max_pixels=max_pixels)
+        same = [number for number, side in enumerate(sides) if side.shape[:2] == size]
+        target = (same or [len(sides) - 1])[-1]  # either side may be it
+        counts = read_mask_of(sides[target], item.mask, max_pixels=max_pixels)[..., 0] > 0
+        sides = (*sides[:target], _unmasked(sides[target], counts), *sides[target + 1 :])
     return sides, tuple(picture.kind for picture in pictures)

@@ -63,6 +63,8 @@ def _keys(result: CheckResult) -> Iterator[str]:
         limits = propose(values)
         if limits is not None and judge(values, 0.0, white(np.dtype(values.dtype))):
             yield f"data.{side}_range={limits[0]:g},{limits[1]:g}"
+        if values.not_finite.any():
+            yield f"data.{side}_no_data=nan"
 
 
 def _values(result: CheckResult) -> list[str]:

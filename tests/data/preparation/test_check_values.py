@@ -1,7 +1,6 @@
 """What `check` says of the values that files hold."""
 
 import numpy as np
-import pytest
 
 from pix2pix_jax.data.preparation.check import check
 from pix2pix_jax.data.preparation.table import format_result
@@ -59,10 +58,41 @@ def test_photos_of_8_bits_need_no_key_and_no_word_about_their_values(tmp_path):
     assert not unfitting(report)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_not_finite_are_counted_by_file(tmp_path, value):
+def test_nan_may_mark_pixels_without_data_and_the_key_is_proposed(tmp_path):
+    for seed in range(3):
+        values = np.random.default_rng(seed).uniform(0, 1, (32, 32, 1)).astype(np.float32)
+        values[0, :2, 0] = 0, 1
+        save(tmp_path / "A" / "train" / f"{seed}.tif", values)
+        values[24:] = np.nan
+        save(tmp_path / "B" / "train" / f"{seed}.tif", values)
+    report = check(str(tmp_path))
+    assert report.good
+    assert (
+        format_result(report, 3).splitlines()[0].endswith("_dtype=float32 data.target_no_data=nan")
+    )
+    (finding,) = [one for one in report.findings if one.title == "pixels without data"]
+    assert finding.cases == (
+        "side B: 3 of 3 images have NaN, 25.00% of their values; training takes them with "
+        "data.target_no_data=nan",
+    )
+    for seed in range(3):
+        mask = np.full((32, 32, 1), 255, np.uint8)
+        mask[24 + seed // 2 :] = 0
+        save(tmp_path / "mask" / "train" / f"{seed}.png", mask)
+    (finding,) = [one for one in check(str(tmp_path)).findings if one.title.startswith("pixels w")]
+    assert finding.cases[0].startswith("side B: 1 of 3 images have NaN, 3.12% of their values")
+
+
+def test_an_image_without_any_data_is_wrong_as_training_refuses_it(tmp_path):
+    save(tmp_path / "train" / "0.tif", np.full((32, 32, 1), np.nan, np.float32))
+    (finding,) = check(str(tmp_path), "single").findings
+    assert finding.wrong
+    assert finding.cases[0].endswith("all pixels have NaN, so none can count; remove the pair")
+
+
+def test_infinite_values_are_counted_by_file(tmp_path):
     image = np.zeros((4, 4, 1), np.float32)
-    image[0, :3] = value
+    image[0, :3] = np.inf
     save(tmp_path / "train" / "0.tif", image)
     (finding,) = check(str(tmp_path), "single").findings
     assert finding.wrong
