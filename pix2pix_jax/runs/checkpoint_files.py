@@ -15,7 +15,7 @@ import pathlib
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError, first_line, shown
@@ -201,6 +201,18 @@ def by_rank(metas: Mapping[int, Meta]) -> list[int]:
     ranks = {step: rank_of(meta) for step, meta in metas.items()}
     scored = [(rank, -step) for step, rank in ranks.items() if rank is not None]
     return [-step for _, step in sorted(scored)]
+
+
+def candidates(metas: Mapping[int, Meta], steps: Sequence[int], which: str) -> list[int]:
+    """Return the steps to try for `best` or `latest`, in this order.
+
+    Args:
+        metas: What each whole checkpoint's `meta` says, by step.
+        steps: Steps of all checkpoints, in order.
+        which: `best`: those with a score come first; `latest`.
+    """
+    scored = by_rank(metas) if which == "best" else []
+    return [*scored, *(step for step in reversed(steps) if step not in scored)]
 
 
 def superseded(metas: Mapping[int, Meta], keep: int, keep_period: int) -> list[int]:

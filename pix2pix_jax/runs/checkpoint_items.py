@@ -1,4 +1,4 @@
-"""Items of a checkpoint on disk: one tree of arrays each, read through Orbax and checked."""
+"""Items of a checkpoint on disk: one tree of arrays each, which Orbax writes and reads."""
 
 import contextlib
 import logging
@@ -14,7 +14,8 @@ from jaxtyping import PyTree
 
 from pix2pix_jax.core.devices import hold
 from pix2pix_jax.core.errors import InputError, some_of
-from pix2pix_jax.runs.checkpoint_files import damaged, reason_of
+from pix2pix_jax.core.processes import is_main
+from pix2pix_jax.runs.checkpoint_files import damaged, reason_of, remove_unfinished
 from pix2pix_jax.runs.digests import digest_of, named_leaves
 
 Arrays = dict[str, np.ndarray]
@@ -36,6 +37,25 @@ _NOT_OF_ORBAX = _NotOfOrbax()
 def silence_orbax() -> None:
     """Drop what Orbax logs through absl's logger, here and in its threads."""
     logging.getLogger("absl").addFilter(_NOT_OF_ORBAX)  # adding it again has no effect
+
+
+@contextlib.contextmanager
+def failed_writes_named(checkpoints: pathlib.Path) -> Iterator[None]:
+    """Turn what Orbax raises for a full disk and the like into one line.
+
+    Args:
+        checkpoints: Their folder; what is unfinished in it is removed.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError:
+        raise  # the device's memory is full, for example
+    except Exception as error:  # Orbax raises many kinds, bare ones among them
+        if is_main():
+            remove_unfinished(checkpoints)
+        raise InputError(
+            f"{checkpoints}: a checkpoint could not be written ({reason_of(error)})"
+        ) from error
 
 
 def read_item(item: pathlib.Path, digest: str | None) -> Arrays:

@@ -5,22 +5,26 @@ the items and their content. `meta` is JSON, see `checkpoint_files`. Orbax itsel
 changed bit: every restore compares an item with its digest in `meta`.
 """
 
-import contextlib
 import logging
 import pathlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import jax
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.processes import is_main, wait_for_all
 from pix2pix_jax.runs import checkpoint_files as files
-from pix2pix_jax.runs.checkpoint_files import META, DamagedError, Meta, reason_of
-from pix2pix_jax.runs.checkpoint_items import as_saved, read_item, restore_item, silence_orbax
+from pix2pix_jax.runs.checkpoint_files import META, DamagedError, Meta
+from pix2pix_jax.runs.checkpoint_items import (
+    as_saved,
+    failed_writes_named,
+    read_item,
+    restore_item,
+    silence_orbax,
+)
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -54,9 +58,8 @@ class Checkpoints:
         silence_orbax()
         self._folder = RunFolder(workdir).checkpoints.absolute()
         self._kept = (keep, keep_period)
-        steps = files.steps_in(self._folder)
         self._metas: dict[int, Meta | DamagedError] = {
-            step: files.try_meta(self._folder / str(step)) for step in steps
+            step: files.try_meta(self._folder / str(step)) for step in files.steps_in(self._folder)
         }
         self._writer: ocp.AsyncCheckpointer | None = None
         self._unwritten: Future[None] | None = None
@@ -101,7 +104,7 @@ class Checkpoints:
     @property
     def best(self) -> int | None:
         """Step of the checkpoint with the best score; the newest if none has a score."""
-        return next(iter(self._candidates("best")), None)
+        return next(iter(files.candidates(self.metas, self.steps, "best")), None)
 
     def choose(self, which: str, items: Collection[str] | None = None) -> int:
         """Return the step of a whole checkpoint; see `use`.
@@ -130,31 +133,23 @@ class Checkpoints:
         """
         steps = self.steps
         if not steps:
-            raise InputError(
-                f"{self._folder}: there is no checkpoint; train the run until it saves one"
-            )
-        if which not in ("best", "latest"):
-            existing = [str(step) for step in steps]
-            if which not in existing:
-                choices = ", ".join(["best", "latest", *existing])
-                raise InputError(f"checkpoint {which!r}: choose from {choices}")
+            raise InputError(f"{self._folder}: there is no checkpoint; train until one is saved")
+        choices = ["best", "latest", *map(str, steps)]
+        if which not in choices:
+            raise InputError(f"checkpoint {which!r}: choose from {', '.join(choices)}")
+        if which.isdigit():
             return int(which), attempt(int(which))
         found: list[DamagedError] = []
-        for step in self._candidates(which):
+        for step in files.candidates(self.metas, steps, which):
             try:
                 result = attempt(step)
             except DamagedError as error:
                 found.append(error)
-                continue
-            for damage in found:
-                logger.warning("%s; checkpoint %d is used instead", damage, step)
-            return step, result
+            else:
+                for damage in found:
+                    logger.warning("%s; checkpoint %d is used instead", damage, step)
+                return step, result
         raise InputError(f"{self._folder}: no checkpoint is whole: {some_of(found)}")
-
-    def _candidates(self, which: str) -> list[int]:
-        """Return the steps to try, in this order."""
-        scored = files.by_rank(self.metas) if which == "best" else []
-        return [*scored, *(step for step in self.steps[::-1] if step not in scored)]
 
     def verify(self, step: int, items: Collection[str] | None = None) -> bool:
         """Read a checkpoint, and compare it with its digests.
@@ -208,7 +203,7 @@ class Checkpoints:
         digests = {name: digest_of(item) for name, item in items.items()}
         meta = files.sealed({**meta, "digests": digests})
         args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
-        with self._failed_writes_named():
+        with failed_writes_named(self._folder):
             self._writer.save(
                 self._folder / str(step),
                 args=ocp.args.Composite(**args, **{META: ocp.args.JsonSave(meta)}),
@@ -247,22 +242,8 @@ class Checkpoints:
         """
         unwritten, self._unwritten = self._unwritten, None
         if unwritten is not None:
-            with self._failed_writes_named():
+            with failed_writes_named(self._folder):
                 unwritten.result()
-
-    @contextlib.contextmanager
-    def _failed_writes_named(self) -> Iterator[None]:
-        """Turn what Orbax raises for a full disk and the like into one line."""
-        try:
-            yield
-        except jax.errors.JaxRuntimeError:
-            raise  # the device's memory is full, for example
-        except Exception as error:  # Orbax raises many kinds, bare ones among them
-            if is_main():
-                files.remove_unfinished(self._folder)
-            raise InputError(
-                f"{self._folder}: a checkpoint could not be written ({reason_of(error)})"
-            ) from error
 
     def _sweep(self) -> None:
         """Delete what a killed process left: half a checkpoint, or one more than are kept."""
