@@ -17,7 +17,7 @@ import logging
 import pathlib
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.commands.shared_flags import add_data_flags, add_scoring_flags
+from pix2pix_jax.commands.shared_flags import add_data_flags, add_scoring_flags, choose_names
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.errors import require
 from pix2pix_jax.core.files import refuse_unwritable
@@ -69,7 +69,7 @@ def main() -> None:
 
     enable_compilation_cache(flags.compilation_cache)
     output = pathlib.Path(flags.output)
-    metrics = cli.split_names(flags.metrics)
+    metrics = choose_names(flags.metrics, expand_pattern(flags.runs[0])[0])
     code = OwnCode(given={"eval.metrics": metrics})
     wanted = choose_wanted(
         metrics, flags.palette, flags.inception_weights, flags.lpips_file, code=code

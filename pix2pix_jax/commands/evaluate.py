@@ -15,7 +15,12 @@ import pathlib
 from typing import Any
 
 from pix2pix_jax.commands import cli
-from pix2pix_jax.commands.shared_flags import add_data_flags, add_draws_flag, add_scoring_flags
+from pix2pix_jax.commands.shared_flags import (
+    add_data_flags,
+    add_draws_flag,
+    add_scoring_flags,
+    choose_names,
+)
 from pix2pix_jax.commands.terminal import say
 from pix2pix_jax.core.devices import enable_compilation_cache, out_of_memory_as
 from pix2pix_jax.core.errors import InputError, require
@@ -155,7 +160,7 @@ def main() -> None:
     """Score a run or two folders."""
     flags = parse_arguments()
     enable_compilation_cache(flags.compilation_cache)
-    names = cli.split_names(flags.metrics)
+    names = choose_names(flags.metrics, flags.workdir)
     code = OwnCode(given={"eval.metrics": names})
     wanted = choose_wanted(
         names, flags.palette, flags.inception_weights, flags.lpips_file, code=code

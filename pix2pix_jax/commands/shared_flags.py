@@ -1,9 +1,13 @@
 """Flags that several commands share: how images are translated and scored, and a run's data."""
 
 import argparse
+import pathlib
 
 from pix2pix_jax.commands import cli
 from pix2pix_jax.core.choices import EVAL_MODES, MOST_DRAWS
+
+_OF_IMAGES = "l1,psnr,ssim"  # metrics, in the absence of --metrics
+_OF_CLASSES = "class_iou,pixel_accuracy"
 
 
 def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
@@ -11,8 +15,8 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
     add_mode_flag(parser)
     parser.add_argument(
         "--metrics",
-        default="l1,psnr,ssim",
-        help="comma-separated names (default: l1,psnr,ssim), listed in docs/evaluation.md",
+        help=f"comma-separated names (default: {_OF_IMAGES}, or {_OF_CLASSES} for a run "
+        "whose targets are class indices), listed in docs/evaluation.md",
     )
     parser.add_argument(
         "--palette",
@@ -35,6 +39,24 @@ def add_scoring_flags(parser: argparse.ArgumentParser) -> None:
         help="weights of lpips_alex or lpips_vgg: a file, or a folder of the published ones",
     )
     add_batch_flag(parser)
+
+
+def choose_names(metrics: str | None, run: str | pathlib.Path | None) -> list[str]:
+    """Return the metrics that `--metrics` names, or those that suit what is scored.
+
+    Args:
+        metrics: The flag's value; None if it was not given.
+        run: Folder of a run; None: two folders of images are scored.
+
+    Raises:
+        InputError: The folder does not hold a run.
+    """
+    if metrics is None:
+        from pix2pix_jax.runs.folder import RunFolder  # needs JAX, for which --help does not wait
+
+        of_classes = run is not None and RunFolder(run).config.data.target_classes
+        metrics = _OF_CLASSES if of_classes else _OF_IMAGES
+    return cli.split_names(metrics)
 
 
 def add_mode_flag(parser: argparse.ArgumentParser) -> None:

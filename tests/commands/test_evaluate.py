@@ -11,6 +11,8 @@ import pytest
 from support.runs import tiny_run
 from support.scripts import refused, run_script
 
+from pix2pix_jax.commands.shared_flags import choose_names
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.evaluation import scorecard
 from pix2pix_jax.images import files as image_files
@@ -48,6 +50,16 @@ def test_a_run_needs_its_folder_alone(workdir, tmp_path):
         "metrics.json",
         "per_image.csv",
     }
+
+
+def test_runs_with_class_indices_are_scored_by_metrics_of_classes(tmp_path):
+    for classes, names in ((0, ["l1", "psnr", "ssim"]), (3, ["class_iou", "pixel_accuracy"])):
+        config = default_config()
+        config.data.target_classes = classes
+        save_json(config, tmp_path / "config.json")
+        assert choose_names(None, tmp_path) == names
+        assert choose_names("l1, l2", tmp_path) == ["l1", "l2"]
+    assert choose_names(None, None) == ["l1", "psnr", "ssim"]
 
 
 def test_flags_choose_split_checkpoint_mode_metrics_and_folder(workdir, tmp_path):
