@@ -26,7 +26,7 @@ from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.derive import DERIVATIONS
 from pix2pix_jax.data.layouts import find_lonely
 from pix2pix_jax.data.names import Names, build_names
-from pix2pix_jax.data.numbers import find_usual
+from pix2pix_jax.data.numbers import find_usual, read_numbers, values_of
 from pix2pix_jax.data.preparation.layout import FORMS, find_mask
 from pix2pix_jax.data.preparation.sizes import choose_size, middle_size
 from pix2pix_jax.data.preparation.survey import Survey, name_of_splits, survey
@@ -249,12 +249,20 @@ def _find_splits(finding: Finding, seen: Survey) -> dict[str, int]:
 
 
 def _count(finding: Finding) -> dict[str, int]:
-    """Return the number of pairs of each split, as training finds them."""
+    """Return the number of pairs of each split, as training finds them.
+
+    Raises:
+        InputError: A pair has no row in the table of numbers.
+    """
     settings = resolve(finding.config)
-    form = format_of(settings)
-    train = build_source(settings.data, form, "train", seed=settings.seed)
-    counts = {"train": len(train)}
+    data, form = settings.data, format_of(settings)
+    sources = {"train": build_source(data, form, "train", seed=settings.seed)}
     for split in ("val", "test"):
-        held_out = build_held_out(settings.data, form, split, seed=settings.seed)
-        counts[split] = 0 if held_out is None else len(held_out)
-    return counts
+        held_out = build_held_out(data, form, split, seed=settings.seed)
+        if held_out is not None:
+            sources[split] = held_out
+    if data.condition:
+        table = read_numbers(data)
+        for split, source in sources.items():
+            values_of(table, source, split, data)
+    return {split: len(sources.get(split, ())) for split in SPLITS}

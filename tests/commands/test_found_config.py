@@ -169,9 +169,15 @@ def test_a_table_of_numbers_is_found_by_its_name_alone(pairs):
     (pairs / "numbers.csv").write_text("name,dose\n0,1\n")
     assert "numbers" not in find(pairs)[1]
     (pairs / "conditions.csv").write_text("name,dose,age\n0,1,2\n1,1,3\n")
+    with pytest.raises(InputError, match="has no row for 8 of the train pairs"):
+        find(pairs)
+    rows = (f"{number},1,{number}\n" for number in range(12))
+    (pairs / "conditions.csv").write_text("".join(["name,dose,age\n", *rows]))
     config, lines = find(pairs)
     assert config.data.condition == "conditions.csv"
-    assert lines["numbers"].startswith("conditions.csv has dose, age for 2 names; --config.data.co")
+    assert lines["numbers"].startswith(
+        "conditions.csv has dose, age for 12 names; --config.data"
+    )
     config, lines = find(pairs, data__condition="")
     assert (config.data.condition, "numbers" in lines) == ("", False)
     (pairs / "conditions.json").write_text("{}")
