@@ -10,13 +10,14 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import MissingDataError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.loading import build_pairs
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.selection import Subset, spread_evenly
 from pix2pix_jax.data.similarity import Hashes, perceptual_hash, warn_across_splits
-from pix2pix_jax.data.sources import Source
+from pix2pix_jax.data.sources import Source, images_of
 from pix2pix_jax.data.values import say_values
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ NO_VALIDATION = (
     "newest checkpoint counts as the best, and pictures show training pairs; "
     "data.split=0.8,0.1,0.1 holds some out"
 )
+_LEAST_OF_SCALE = 0.75  # of data.target_scale, that files of targets should have
 _COMPARED = 2000  # pairs of each split that are compared, to find leaks
 
 
@@ -96,6 +98,7 @@ def load_splits(
     train = load(train_source, "train", "", training=True)
     val = None if val_source is None else load(val_source, "val", "")
     say_values(train, data.workers)
+    _warn_of_enlarged(train)
     if val is None:
         logger.warning("%s", NO_VALIDATION)
     else:
@@ -135,6 +138,21 @@ def build_held_out(
     except MissingDataError:
         return None
     return source if len(source) else None
+
+
+def _warn_of_enlarged(pairs: Pairs) -> None:
+    """Warn if targets are resized to a scale that their files do not have."""
+    scale = pairs.form.scale
+    if scale == 1:
+        return
+    first = pairs.keep[0]
+    source, *_, target = (image.shape[:2] for image in images_of(pairs.source[first]))
+    if max(target) < _LEAST_OF_SCALE * max(scaled(source, scale)):
+        logger.warning(
+            "data.target_scale=%g: the source of %s has %d x %d pixels (height, width), its target "
+            "%d x %d; targets are enlarged, so results will be as blurred as they are",
+            *(scale, pairs.source.names[first], *source, *target),
+        )
 
 
 def _spread(source: Source, count: int) -> Source:

@@ -175,9 +175,7 @@ def test_a_table_of_numbers_is_found_by_its_name_alone(pairs):
     (pairs / "conditions.csv").write_text("".join(["name,dose,age\n", *rows]))
     config, lines = find(pairs)
     assert config.data.condition == "conditions.csv"
-    assert lines["numbers"].startswith(
-        "conditions.csv has dose, age for 12 names; --config.data"
-    )
+    assert lines["numbers"].startswith("conditions.csv has dose, age for 12 names; --config.data")
     config, lines = find(pairs, data__condition="")
     assert (config.data.condition, "numbers" in lines) == ("", False)
     (pairs / "conditions.json").write_text("{}")
