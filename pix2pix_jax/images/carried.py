@@ -72,17 +72,18 @@ class Carried:
         mark: Tag = (GDAL_NODATA, _TEXT, 0, no_data, True)
         return dataclasses.replace(self, geo=(*others, mark))
 
-    def scaled(self, scale: float) -> "Carried":
+    def scaled(self, down: float, across: float) -> "Carried":
         """Return this for a result that shows the same place with more pixels, or fewer.
 
         Args:
-            scale: How many times as many pixels its sides have.
+            down: How many times as many rows it has.
+            across: How many times as many columns.
         """
-        if scale == 1 or not self.geo:
+        if down == across == 1 or not self.geo:
             return self
         # GeoTIFF counts pixels from the corner of the first one, or from its centre.
         offset = 0.5 if _counts_from_centres(self.geo) else 0.0
-        geo = tuple(_scaled_tag(tag, scale, offset) for tag in self.geo)
+        geo = tuple(_scaled_tag(tag, (across, down), offset) for tag in self.geo)
         return dataclasses.replace(self, geo=geo)
 
 
@@ -96,19 +97,19 @@ def _counts_from_centres(geo: tuple[Tag, ...]) -> bool:
     return _RASTER_IS_POINT in entries
 
 
-def _scaled_tag(tag: Tag, scale: float, offset: float) -> Tag:
-    """Return a tag of GeoTIFF for an image with more pixels, or fewer."""
+def _scaled_tag(tag: Tag, scale: tuple[float, float], offset: float) -> Tag:
+    """Return a tag of GeoTIFF for an image with more columns and rows, or fewer."""
     code, dtype, count, values, once = tag
     if code == PIXEL_SCALE:
-        values = (values[0] / scale, values[1] / scale, *values[2:])
+        values = (values[0] / scale[0], values[1] / scale[1], *values[2:])
     elif code == TIEPOINT:  # for each: column, row, depth, and where that is
         points = np.array(values, float).reshape(-1, 6)
-        points[:, :2] = (points[:, :2] + offset) * scale - offset
+        points[:, :2] = (points[:, :2] + offset) * np.array(scale) - offset
         values = tuple(points.ravel().tolist())
     elif code == TRANSFORMATION:
         matrix = np.array(values, float).reshape(4, 4)
-        matrix[:, :2] /= scale
-        matrix[:, 3] += matrix[:, :2].sum(axis=1) * offset * (1 - scale)
+        matrix[:, :2] /= np.array(scale)
+        matrix[:, 3] += matrix[:, :2] @ (offset * (1 - np.array(scale)))
         values = tuple(matrix.ravel().tolist())
     return code, dtype, count, values, once
 

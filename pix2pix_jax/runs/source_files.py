@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
@@ -124,7 +125,12 @@ def carried_by(generator: Generator, task: Task, *, derive: bool) -> Carried:
     carried = read_carried(task.source).marking(form.written.no_data)
     if task.side != "whole":
         return dataclasses.replace(carried, geo=())
-    return carried.scaled(result_scale(form, derive=derive))
+    scale = result_scale(form, derive=derive)
+    if scale == 1 or generator.fit != "resize":
+        return carried.scaled(scale, scale)
+    rows, columns = image_files.size_of(task.source)  # half of an odd side is rounded up
+    new_rows, new_columns = scaled((rows, columns), scale)
+    return carried.scaled(new_rows / rows, new_columns / columns)
 
 
 def result_scale(form: PairFormat, *, derive: bool) -> float:

@@ -155,10 +155,11 @@ def test_weights_of_pixels_without_data_have_the_size_of_targets():
 # A point of the image, by column and row: the corner of the pixel there, or its centre.
 @pytest.mark.parametrize("centres", [False, True])
 @pytest.mark.parametrize("scale", [2.0, 0.5])
-@pytest.mark.parametrize("fit", ["pad", "tile"])
+@pytest.mark.parametrize("fit", ["pad", "tile", "resize"])
 def test_a_geotiff_stays_where_it_is_on_earth(tmp_path, scale, fit, centres):
     if centres and fit == "tile":
-        pytest.skip("the tags are the same for all kinds of fit")
+        pytest.skip("the tags are the same for pad and tile")
+    size = (15, 23) if fit == "resize" else (16, 24)  # half of an odd side is rounded up
     keys = (1, 1, 0, 1, 1025, 0, 1, 2 if centres else 1)
     matrix = (0.5, 0.25, 0.0, 100.0, 0.125, -0.5, 0.0, 200.0, *(0.0,) * 4, 0.0, 0.0, 0.0, 1.0)
     tags = [
@@ -169,16 +170,17 @@ def test_a_geotiff_stays_where_it_is_on_earth(tmp_path, scale, fit, centres):
     ]
     path = tmp_path / "in" / "a.tif"
     path.parent.mkdir()
-    tifffile.imwrite(path, noise(16, 24, 3), photometric="rgb", extratags=tags)
+    tifffile.imwrite(path, noise(*size, 3), photometric="rgb", extratags=tags)
     (written,) = translate_folder(
         generator_of(scale, fit, tile=8 if fit == "tile" else 0), path.parent, tmp_path / "out"
     )
     with tifffile.TiffFile(written) as file:
         found = {code: np.array(file.pages[0].tags[code].value) for code in (33550, 33922, 34264)}
-        assert file.pages[0].shape[:2] == scaled((16, 24), scale)
+        assert file.pages[0].shape[:2] == scaled(size, scale)
     offset = 0.5 if centres else 0.0
-    new = lambda place: (np.array(place) + offset) * scale - offset  # noqa: E731
-    np.testing.assert_allclose(found[33550], [0.5 / scale, 0.25 / scale, 0])
+    times = np.divide(scaled(size, scale), size)[::-1]  # columns, rows
+    new = lambda place: (np.array(place) + offset) * times - offset  # noqa: E731
+    np.testing.assert_allclose(found[33550], [*([0.5, 0.25] / times), 0])
     np.testing.assert_allclose(found[33922], [*new([3, 4]), 0, 100, 200, 0])
     for place in ([0, 0], [5, 2]):
         before = np.reshape(matrix, (4, 4)) @ [*place, 0, 1]
