@@ -120,14 +120,21 @@ class Numbers:
 
     def warn_outside(self, values: Float[np.ndarray, "n k"]) -> None:
         """Log a warning for each number with values outside the range of the training."""
+        for line in self.outside(values):
+            logger.warning("%s", line)
+
+    def outside(self, values: Float[np.ndarray, "n k"]) -> list[str]:
+        """Return a line for each number with values outside the range of the training."""
+        lines = []
         for name, low, high, column in zip(self.names, self.low, self.high, values.T, strict=True):
-            outside = column[(column < low) | (column > high)]
-            if len(outside):
-                logger.warning(
-                    "condition %s=%g: outside the range of the training pairs, %g to %g%s",
-                    *(name, outside[0], low, high),
-                    f" ({len(outside)} of {len(column)} images)" if len(column) > 1 else "",
+            beyond = column[(column < low) | (column > high)]
+            if len(beyond):
+                share = f" ({len(beyond)} of {len(column)} images)" if len(column) > 1 else ""
+                lines.append(
+                    f"condition {name}={beyond[0]:g}: outside the range of the training pairs, "
+                    f"{low:g} to {high:g}{share}"
                 )
+        return lines
 
 
 def as_arguments(condition: Any) -> dict[str, Any]:

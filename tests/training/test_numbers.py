@@ -311,6 +311,9 @@ def test_a_server_takes_the_numbers_of_each_request(generator):
     for source, fake, numbers in zip(sources, fakes, (LOW, HIGH), strict=True):
         expected = generator.with_condition(numbers)(PHOTO, name="a")
         assert pictures.close(source, fake) == image_files.to_bytes(expected)
+    assert pictures.warnings(Options(condition="shade=1,room=7")) == []
+    (line,) = pictures.warnings(Options(condition="shade=99,room=7"))
+    assert line.startswith("condition shade=99: outside the range of the training pairs")
     for condition, message in (("", "shade, room are missing"), ("shade", "expected name=value")):
         with pytest.raises(InputError, match=message):
             pictures.open(content, Options(condition=condition))

@@ -36,6 +36,11 @@ _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'"
 
 
+def _ascii(text: str) -> str:
+    """Return a text as a header may have it."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 def make_app(service: Service) -> ASGIApp:
     """Return the application that serves a generator.
 
@@ -125,7 +130,9 @@ class _Site:
                 result = await service.translate(body.image, options, held, gone)
             finally:
                 gone.cancel()
-        return Response(result, media_type=service.pictures.media_type, headers=_HEADERS)
+        warnings = "; ".join(service.pictures.warnings(options))
+        headers = {**_HEADERS, "X-Warning": _ascii(warnings)} if warnings else _HEADERS
+        return Response(result, media_type=service.pictures.media_type, headers=headers)
 
     async def health(self, request: Request) -> Response:
         """Say whether the first program is compiled: 200, or 503 before."""

@@ -119,12 +119,22 @@ class Pictures:
 
     def _numbers(self, condition: str) -> Float[np.ndarray, " k"] | None:
         """Return the numbers of a request, normalised."""
-        numbers = self.generator.numbers
-        if numbers is None and not condition:
+        if self.generator.numbers is None and not condition:
             return None
+        return self.generator.refuse_none("condition").normalised(self._row(condition))[0]
+
+    def _row(self, condition: str) -> Float[np.ndarray, "1 k"]:
         given = parse_values([condition], "condition=") if condition else {}
-        row = self.generator.refuse_none("condition").row(given)
-        return self.generator.refuse_none("condition").normalised(row[None])[0]
+        return self.generator.refuse_none("condition").row(given)[None]
+
+    def warnings(self, options: Options) -> list[str]:
+        """Return a line for each number outside the range of the training.
+
+        Args:
+            options: As for `open`, which has taken them.
+        """
+        numbers = self.generator.numbers
+        return [] if numbers is None else numbers.outside(self._row(options.condition))
 
     def example(self) -> Source:
         """Return an image of the training's size."""
