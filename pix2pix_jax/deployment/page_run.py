@@ -18,7 +18,7 @@ from pix2pix_jax.deployment.verification import Comparison
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.palettes import Palette, load_palette
-from pix2pix_jax.images.stacked import StackedEncoding
+from pix2pix_jax.images.stacked import SourceEncoding, StackedEncoding
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
 
@@ -49,30 +49,20 @@ class PageRun:
 
 def refuse_unshowable(run: PageRun) -> None:
     """Raise InputError unless a browser can read the run's sources and show its results."""
-    form, numbers = run.generator.form, run.generator.numbers
-    if numbers is not None:
-        raise InputError(
-            f"{run.folder}: takes numbers beside the image ({', '.join(numbers.names)}), and the "
-            "page takes a picture alone; `export --format onnx` writes a file for other programs"
-        )
+    form = run.generator.form
     if isinstance(form.source, StackedEncoding):
         raise InputError(
             f"{run.folder}: has {len(form.source.parts)} sources ({', '.join(form.source.names)}), "
             "and the page takes one picture; `export --format onnx` writes a file for others"
         )
-    if form.scale != 1:
+    if form.scale != 1 and form.derives(derive=False):
         raise InputError(
-            f"{run.folder}: its results are {form.scale:g} times as large as their sources "
-            "(data.target_scale), and the page shows both at one size; serve shows single results, "
-            "and `export --format onnx` writes a file for other programs"
+            f"{run.folder}: makes gray sources of another size from pictures (derive.kind, "
+            "data.target_scale), which the page cannot; serve can, and `export --format onnx` "
+            "writes a file for other programs"
         )
     if form.is_lab:
         return
-    if form.target.classes:
-        raise InputError(
-            f"{run.folder}: its results are class indices, and the page shows pictures; "
-            "`export --format onnx` writes a file for other programs"
-        )
     for side, what in ((form.source, "sources"), (form.target, "targets")):
         if side.classes or (side.dtype == "uint8" and side.channels in _GRAY_OR_RGB):
             continue
@@ -98,9 +88,11 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
     """
     folder.mkdir(parents=True)
     found, weights = _write_model(run, folder / MODEL)
-    pairs = _held_out_pairs(run)
+    pairs, values = _held_out_pairs(run)
     form, generator = run.generator.form, run.generator
     (side,) = form.source.parts  # others are refused
+    numbers = _numbers(generator)
+    kind = f"{_kind(side)} {form.derives(derive=False)}{numbers or ''}"
     pictures = [_pictures(run, pair) for pair in pairs]
     sources, targets = [source for source, _ in pictures], [target for _, target in pictures]
     about = describe(run.folder, generator)
@@ -115,14 +107,17 @@ def write_run(run: PageRun, folder: pathlib.Path) -> tuple[dict[str, Any], Compa
         "target": _kind(form.target),
         "dtype": side.dtype,
         "derived": form.derives(derive=False),
+        "scale": form.scale,
         "classes": _class_colours(side),
+        "target_classes": _class_colours(form.target),
+        "numbers": numbers,
         # The same for runs that share their held-out sources, and for those that share targets.
-        "group": _digest(f"{_kind(side)} {form.derives(derive=False)}", sources),
+        "group": _digest(kind, sources),
         "targets": _digest(_kind(form.target), targets),
         "brushes": [dataclasses.asdict(brush) for brush in _brushes(run, sources)],
         "examples": [
-            _write_example(run, sides, folder, number)
-            for number, sides in enumerate(pictures[:_EXAMPLES])
+            _write_example(run, sides, folder, number) | {"numbers": row}
+            for number, (sides, row) in enumerate(zip(pictures[:_EXAMPLES], values, strict=False))
         ],
     }
     return shown, found
@@ -138,19 +133,33 @@ def _write_model(run: PageRun, path: pathlib.Path) -> tuple[Comparison, str]:
     return found, "float32"
 
 
-def _held_out_pairs(run: PageRun) -> list[Pair]:
-    """Return the first validation pairs as stored; none if they are not there any more."""
+def _numbers(generator: Generator) -> list[dict[str, Any]]:
+    """Return what the page has to know about the numbers beside a picture."""
+    numbers = generator.numbers
+    if numbers is None:
+        return []
+    rows = zip(numbers.names, numbers.mean, numbers.low, numbers.high, strict=True)
+    return [dict(zip(("name", "mean", "low", "high"), row, strict=True)) for row in rows]
+
+
+def _held_out_pairs(run: PageRun) -> tuple[list[Pair], list[list[float]]]:
+    """Return the first validation pairs as stored, and the numbers beside each.
+
+    There are none if they are not there any more.
+    """
     try:
         pairs = run.folder.load_pairs("val", cache=False)
-        return [pairs[number] for number in range(min(_LOOKED_AT, len(pairs)))]
+        chosen = range(min(_LOOKED_AT, len(pairs)))
+        values = [[] if pairs.values is None else pairs.values[n].tolist() for n in chosen]
+        return [pairs[number] for number in chosen], values
     except InputError as error:
         logger.warning("%s: the page has no examples, as %s", run.folder, error)
-        return []
+        return [], []
 
 
 def _write_example(
     run: PageRun, sides: tuple[Picture, Picture], folder: pathlib.Path, number: int
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Write the pictures of a pair; return their paths in the page's folder."""
     source, target = sides
     # Users give the photo to colour: the page derives the source, as sample.py does.
@@ -168,8 +177,13 @@ def _pictures(run: PageRun, pair: Pair) -> tuple[Picture, Picture]:
     form = run.generator.form
     if form.is_lab:
         return form.show(*pair)
-    source, target = pair  # not `show`, which may choose and swap channels
-    return (form.source.show(source) if form.source.parts[0].classes else source), target
+    source, target = pair[0], form.image_of(pair[1])
+    return _picture(form.source, source), _picture(form.target, target)
+
+
+def _picture(side: SourceEncoding, image: Shaped[np.ndarray, "h w _"]) -> Picture:
+    """Return a picture of a side; not by `show` alone, which may choose and swap channels."""
+    return side.show(image) if side.parts[0].classes else image
 
 
 def _place(folder: pathlib.Path) -> str:

@@ -169,6 +169,10 @@ def test_a_network_that_onnx_cannot_hold_leaves_nothing(tmp_path, run, package):
             "its targets have 1 channels of uint16",
         ),
         (PairFormat(Encoding(3, "float32", 0.0, 1.0)), "its sources have 3 channels of float32"),
+        (
+            PairFormat(derivation=Derivation("gray"), scale=2.0),
+            "makes gray sources of another size from pictures",
+        ),
     ],
 )
 def test_pixels_that_browsers_cannot_show_are_refused_before_any_work(tmp_path, run, form, message):

@@ -16,6 +16,7 @@ from support.generators import drawn_bundle
 from pix2pix_jax import load_generator
 from pix2pix_jax.deployment.page_runtime import VERSION
 from pix2pix_jax.images import color, pixels
+from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -243,6 +244,13 @@ def test_images_are_resized_to_the_same_bits(page, size, kind):
     image = noise(16, 20, 3 if kind == np.uint8 else 2).astype(kind)
     found = np.array(page.call("resize", image, *size)).reshape(*size, -1)
     np.testing.assert_array_equal(found, pixels.resize(image, size))
+
+
+@pytest.mark.parametrize("size", [(40, 25), (31, 9), (7, 20), (48, 60)])
+def test_classes_are_resized_to_the_same_pixels(page, size):
+    image = noise(32, 32, 1)
+    found = np.array(page.call("resize", image, *size, True)).reshape(*size, 1)
+    np.testing.assert_array_equal(found, Encoding(1, classes=256).resize(image, size))
 
 
 def test_images_are_padded_to_the_same_sizes(page, generator):

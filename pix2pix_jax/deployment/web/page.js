@@ -3,7 +3,8 @@
 import { Camera } from "./camera.js";
 import { Compare } from "./compare.js";
 import { Drawing } from "./drawing.js";
-import { download, pixelsOf } from "./pictures.js";
+import { Numbers } from "./numbers.js";
+import { download, inSize, pixelsOf } from "./pictures.js";
 import { SideBySide } from "./side_by_side.js";
 import { about, megabytes, summary } from "./texts.js";
 import { targetOf, viewsOf } from "./views.js";
@@ -13,6 +14,10 @@ const find = (selector) => document.querySelector(selector);
 const compare = new Compare(find("#compare"));
 const sideBySide = new SideBySide(find("#side-by-side"));
 const drawing = new Drawing(find("#drawing"), () => give({ file: drawing.image, drawn: true }));
+const numbers = new Numbers(find("#numbers"), () => {
+  const known = given.get(run.group);
+  if (known) translate({ ...known, example: undefined }); // what is expected has other numbers
+});
 const camera = new Camera(find("#video"), give);
 const given = new Map(); // the picture that was given last, by the kind of source
 let contents, worker, shown;
@@ -39,7 +44,9 @@ function give(picture) {
 }
 
 function translate(picture) {
-  next = { ...picture, view, answers: [] };
+  const values = run.examples[picture.example]?.numbers;
+  if (values) numbers.show(values);
+  next = { ...picture, view, answers: [], numbers: [...numbers.values] };
   find("#output").classList.add("busy");
   sideBySide.begin();
   if (!find("#error").hidden) find("#error").hidden = true;
@@ -49,10 +56,10 @@ function translate(picture) {
 function send() {
   if (current || !next) return;
   [current, next] = [next, null];
-  const { view: { runs }, answers, file } = current, of = runs[answers.length];
+  const { view: { runs }, answers, file, numbers } = current, of = runs[answers.length];
   const which = runs.length > 1 ? ` with ${of.name}` : "";
   slow = setTimeout(() => { find("#status").textContent = `Translating${which} ...`; }, 400);
-  worker.postMessage({ run: of, file });
+  worker.postMessage({ run: of, file, numbers });
 }
 
 function finish(answer) {
@@ -96,7 +103,7 @@ async function compareShown() {
   const { source, result } = shown;
   const target = shown.target && find("#target").checked ? await pixelsOf(shown.target, result) : null;
   find(".tag.start").textContent = target ? "expected" : "source";
-  compare.show(target ?? source, result);
+  compare.show(target ?? inSize(source, result), result);
 }
 
 function describe(answers = []) {
@@ -117,6 +124,7 @@ function choose(chosen) {
   find("#comparison").hidden = true;
   find("#side-by-side").hidden = view.runs.length === 1;
   sideBySide.prepare(view.runs);
+  numbers.prepare(run);
   describe();
   listExamples();
   find("#draw").hidden = run.brushes.length === 0;

@@ -21,6 +21,17 @@ export async function pixelsOf(address, { width, height }) {
   return context.getImageData(0, 0, width, height);
 }
 
+/** A picture in the size of another one; the pixels of a smaller one are repeated. */
+export function inSize(image, { width, height }) {
+  if (image.width === width && image.height === height) return image;
+  const from = new OffscreenCanvas(image.width, image.height);
+  from.getContext("2d").putImageData(image, 0, 0);
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.imageSmoothingEnabled = width < image.width;
+  context.drawImage(from, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
 export function download(image, name) {
   const canvas = document.createElement("canvas");
   draw(canvas, image);

@@ -45,12 +45,25 @@ function resizeAxis(data, length, wanted, place) {
   return result;
 }
 
+// The pixel for each of the `wanted` ones. Pillow adds up the places; between two pixels, the
+// rounding of the sum decides.
+function nearestOf(length, wanted) {
+  const step = length / wanted;
+  let place = 0.5 * step;
+  return Array.from({ length: wanted }, () => {
+    const pixel = Math.min(Math.floor(place), length - 1);
+    place += step;
+    return pixel;
+  });
+}
+
 function resizeNearest(image, height, width) {
   const { channels } = image, result = new image.data.constructor(height * width * channels);
+  const tops = nearestOf(image.height, height), lefts = nearestOf(image.width, width);
   for (let y = 0; y < height; y++) {
-    const top = Math.floor((y + 0.5) * image.height / height);
+    const top = tops[y];
     for (let x = 0; x < width; x++) {
-      const left = Math.floor((x + 0.5) * image.width / width);
+      const left = lefts[x];
       for (let c = 0; c < channels; c++) {
         result[(y * width + x) * channels + c] = image.data[(top * image.width + left) * channels + c];
       }

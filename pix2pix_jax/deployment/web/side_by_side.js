@@ -28,7 +28,7 @@ export class SideBySide {
     this.results.replaceChildren(...runs.map((run, number) => {
       const card = this.template.content.firstElementChild.cloneNode(true);
       const canvas = card.querySelector("canvas");
-      [canvas.height, canvas.width] = run.size;
+      [canvas.height, canvas.width] = run.size.map((side) => Math.ceil(side * run.scale));
       canvas.setAttribute("aria-label", `Result of ${run.name}`);
       card.querySelector(".name").textContent = run.name;
       const button = card.querySelector("button");

@@ -98,17 +98,20 @@ function sourceOf(run, rgb) {
 
 function fit(run, image) {
   if (run.fit === "resize") return pixels.resize(image, ...run.size, run.source === "classes");
-  if (image.height * image.width > MOST_UNRESIZED) {
-    throw new Failure(`This picture has ${(image.height * image.width / 1e6).toFixed(1)} megapixels. This model takes pictures as they are, and a browser has the memory for ${MOST_UNRESIZED / 1e6}; make it smaller.`);
+  const most = MOST_UNRESIZED / Math.max(run.scale, 1) ** 2; // a larger result needs as much memory
+  if (image.height * image.width > most) {
+    throw new Failure(`This picture has ${(image.height * image.width / 1e6).toFixed(1)} megapixels. This model takes pictures as they are, and a browser has the memory for ${Number((most / 1e6).toFixed(2))}; make it smaller.`);
   }
   return pixels.pad(image, ...pixels.paddedSize(image.height, image.width, run.multiple));
 }
 
-async function compute(session, dtype, image) {
+async function compute(session, dtype, image, numbers) {
   const shape = [1, image.height, image.width, image.channels];
+  const inputs = { source: new ort.Tensor(dtype, image.data, shape) };
+  if (numbers.length) inputs.condition = new ort.Tensor("float32", Float32Array.from(numbers), [1, numbers.length]);
   let result;
   try {
-    result = (await session.run({ source: new ort.Tensor(dtype, image.data, shape) })).fake;
+    result = (await session.run(inputs)).fake;
   } catch (error) {
     throw new Failure(`The model could not translate this picture (${error.message}). A smaller picture needs less memory.`);
   }
@@ -116,16 +119,22 @@ async function compute(session, dtype, image) {
   return { height, width, channels, data: result.data };
 }
 
-async function translate({ run, file }) {
+/** A result as a picture. */
+function resultOf(run, source, fake) {
+  if (run.target === "lab") return pixels.fromLab(source, fake);
+  return run.target === "classes" ? pixels.classColours(fake, run.target_classes) : fake;
+}
+
+async function translate({ run, file, numbers }) {
   const canvas = file instanceof ImageData ? file : await decode(file);
   const model = await modelOf(run);
   const start = performance.now();
   const [source, shown] = sourceOf(run, pixels.fromCanvas(canvas));
-  const { height, width } = source;
-  const fake = await compute(model.session, run.dtype, fit(run, source));
+  const size = [source.height, source.width].map((side) => Math.ceil(side * run.scale));
+  const fake = await compute(model.session, run.dtype, fit(run, source), numbers);
   const sized = run.fit === "resize"
-    ? pixels.resize(fake, height, width) : pixels.crop(fake, height, width);
-  const result = run.target === "lab" ? pixels.fromLab(source, sized) : sized;
+    ? pixels.resize(fake, ...size, run.target === "classes") : pixels.crop(fake, ...size);
+  const result = resultOf(run, source, sized);
   return {
     kind: "done",
     source: pixels.toCanvas(shown),
