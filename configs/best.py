@@ -1,4 +1,4 @@
-"""Your own pairs, with the settings that were better than the paper's where both were measured.
+"""Your own pairs, with the settings that were better than the paper's in most scores.
 
     python scripts/train.py --config configs/best.py --config.data.root=my/pairs
 

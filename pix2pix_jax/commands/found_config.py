@@ -6,7 +6,7 @@ The folder is looked at by `data.preparation.survey`; how long to train is in `t
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
@@ -30,7 +30,7 @@ from pix2pix_jax.data.numbers import find_usual, read_numbers, values_of
 from pix2pix_jax.data.preparation.layout import FORMS, find_mask
 from pix2pix_jax.data.preparation.sizes import choose_size, middle_size
 from pix2pix_jax.data.preparation.survey import Survey, name_of_splits, survey
-from pix2pix_jax.data.sources import SPLITS
+from pix2pix_jax.data.sources import SPLITS, Source
 from pix2pix_jax.data.splits import build_held_out
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -262,7 +262,17 @@ def _count(finding: Finding) -> dict[str, int]:
         if held_out is not None:
             sources[split] = held_out
     if data.condition:
-        table = read_numbers(data)
+        _check_rows(finding, data, sources)
+    return {split: len(sources.get(split, ())) for split in SPLITS}
+
+
+def _check_rows(finding: Finding, data: ConfigDict, sources: Mapping[str, Source]) -> None:
+    """Refuse a table of numbers that lacks the row of a pair."""
+    table = read_numbers(data)
+    try:
         for split, source in sources.items():
             values_of(table, source, split, data)
-    return {split: len(sources.get(split, ())) for split in SPLITS}
+    except InputError as error:
+        if finding.given("data.condition"):
+            raise
+        raise InputError(f"{error}; --config.data.condition='' trains without it") from None

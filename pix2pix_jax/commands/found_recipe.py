@@ -1,5 +1,6 @@
 """What `train --data` sets by the number of training pairs: the recipe of `training.recipes`."""
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from pix2pix_jax.commands.finding import Finding
@@ -19,8 +20,8 @@ def find_recipe(finding: Finding, pairs: int) -> None:
     train = finding.config.train
     chosen = {name: train[name] for name in _CHOSEN if finding.given(f"train.{name}")}
     settings = recipe_settings(recipe, pairs, **chosen)
-    if finding.config.loss.gan == "none" or finding.config.data.target_classes:
-        del settings["loss.diffaugment"]  # there is nothing to change; there are no colours
+    if finding.config.loss.gan == "none" or not _are_pictures(finding.config):
+        del settings["loss.diffaugment"]
     for key, value in settings.items():
         finding.put(key, value)
     finding.say(
@@ -31,6 +32,18 @@ def find_recipe(finding: Finding, pairs: int) -> None:
         "train.steps",
         "augment.flip",
     )
+
+
+def _are_pictures(config: ConfigDict) -> bool:
+    """Return whether both sides are gray or RGB of 8 bits: of others, colours cannot be changed.
+
+    Nor can they if numbers beside the image say how bright or red it is.
+    """
+    data = config.data
+    kinds = {data.target_dtype, *np.atleast_1d(data.source_dtype)}
+    classes = {data.target_classes, *np.atleast_1d(data.source_classes)}
+    as_pictures = kinds == {"uint8"} and classes == {0} and config.derive.kind != "lab"
+    return as_pictures and not data.condition
 
 
 def _describe(config: ConfigDict, pairs: int) -> str:
@@ -46,7 +59,9 @@ def _describe(config: ConfigDict, pairs: int) -> str:
         last = f"the last {lr.decay_epochs} epochs" if lr.decay_epochs > 1 else "the last epoch"
         rate = f"learning rate decays over {last}" if lr.decay_epochs else "constant learning rate"
     jitter = "crops and flips" if config.augment.flip else "crops"
-    changes = "; DiffAugment" if config.loss.diffaugment else ""
+    changes = ""
+    if config.loss.diffaugment:
+        changes = "; DiffAugment, which was better on 20 pairs of facades"
     average = f"moving average {train.ema_decay:g}" if train.ema_decay else "no moving average"
     return (
         f"{length} at batch size {train.batch_size} on each device; {rate}; random {jitter}"

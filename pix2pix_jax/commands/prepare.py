@@ -32,12 +32,13 @@ _LARGEST = 2**15  # pixels along one side
 _CHECK = """Read every image of a data set and print a summary, with the values of each side and
 band, and the keys that a config needs for them.
 
-Errors, with exit status 1: files that cannot be read, have an odd width (side by side), no partner
-or one of another size (folders); a side that mixes dtypes, such as 16 bits with 8 bits, or numbers
+Errors, with exit status 1: files that cannot be read, have an odd width (side by side), or no
+partner; masks that do not fit; a side that mixes dtypes, such as 16 bits with 8 bits, or numbers
 of channels that do not go together; the same pixels in two splits. Warnings, which leave the exit
 status at 0: identical images in one split; near-duplicates by perceptual hash (pairs: both sides
 look alike); pairs whose edges coincide no better than those of unrelated images, or much better
-after a shift; images in no split; what is not taken for an image; values that are beyond the range
+after a shift; partners of another size; pixels without data (NaN; for single images an error);
+images in no split; what is not taken for an image; values that are beyond the range
 of their dtype, or use little of it.
 
 Perceptual hashes find copies that were compressed, resized, darkened, cropped, or shifted by up to

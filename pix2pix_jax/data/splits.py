@@ -27,7 +27,7 @@ NO_VALIDATION = (
     "newest checkpoint counts as the best, and pictures show training pairs; "
     "data.split=0.8,0.1,0.1 holds some out"
 )
-_LEAST_OF_SCALE = 0.75  # of data.target_scale, that files of targets should have
+_LEAST_OF_SCALE = 0.75  # of the size that data.target_scale needs, which targets should have
 _COMPARED = 2000  # pairs of each split that are compared, to find leaks
 
 
@@ -141,17 +141,19 @@ def build_held_out(
 
 
 def _warn_of_enlarged(pairs: Pairs) -> None:
-    """Warn if targets are resized to a scale that their files do not have."""
+    """Warn if targets are enlarged, to a scale that their files do not have."""
     scale = pairs.form.scale
-    if scale == 1:
+    if scale == 1 or pairs.form.derivation is not None:  # derived sides have the scale
         return
     first = pairs.keep[0]
+    name = pairs.source.names[first]
     source, *_, target = (image.shape[:2] for image in images_of(pairs.source[first]))
-    if max(target) < _LEAST_OF_SCALE * max(scaled(source, scale)):
+    wanted = scaled(pairs.shaping.scaled(source, name), scale)
+    if max(target) < _LEAST_OF_SCALE * min(max(wanted), max(scaled(source, scale))):
         logger.warning(
             "data.target_scale=%g: the source of %s has %d x %d pixels (height, width), its target "
             "%d x %d; targets are enlarged, so results will be as blurred as they are",
-            *(scale, pairs.source.names[first], *source, *target),
+            *(scale, name, *source, *target),
         )
 
 

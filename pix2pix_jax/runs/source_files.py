@@ -126,7 +126,8 @@ def carried_by(generator: Generator, task: Task, *, derive: bool) -> Carried:
     if task.side != "whole":
         return dataclasses.replace(carried, geo=())
     scale = result_scale(form, derive=derive)
-    if scale == 1 or generator.fit != "resize":
+    resized = generator.fit == "resize" or derive or bool(task.others)
+    if scale == 1 or generator.fit == "tile" or not resized:
         return carried.scaled(scale, scale)
     rows, columns = image_files.size_of(task.source)  # half of an odd side is rounded up
     new_rows, new_columns = scaled((rows, columns), scale)

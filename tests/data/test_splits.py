@@ -49,11 +49,18 @@ def test_a_set_without_held_out_pairs_shows_training_pairs_and_says_what_is_miss
     assert "there are no scores of held-out pairs" in caplog.text
 
 
-@pytest.mark.parametrize(("target", "warned"), [((32, 40), True), ((60, 80), False)])
+@pytest.mark.parametrize(
+    ("source", "target", "warned"),
+    [
+        ((32, 40), (32, 40), True),
+        ((32, 40), (60, 80), False),
+        ((128, 128), (128, 128), False),  # large enough: nothing is enlarged
+    ],
+)
 def test_targets_too_small_for_their_scale_are_a_warning_as_resizing_blurs_them(
-    tmp_path, caplog, target, warned
+    tmp_path, caplog, source, target, warned
 ):
-    for folder, size in (("A", (32, 40)), ("B", target)):
+    for folder, size in (("A", source), ("B", target)):
         (tmp_path / folder / "train").mkdir(parents=True)
         image_files.write(tmp_path / folder / "train" / "0.png", np.zeros((*size, 3), np.uint8))
     config = default_config()
@@ -61,4 +68,15 @@ def test_targets_too_small_for_their_scale_are_a_warning_as_resizing_blurs_them(
     config.data.image_size, config.data.target_scale = (32,), 2
     load_splits(resolve(config).data, format_of(config), seed=0, scored_train=0, shown=1)
     message = "the source of 0.png has 32 x 40 pixels (height, width), its target 32 x 40; targets"
-    assert (message in caplog.text) == warned
+    assert (message in caplog.text) == ("targets are enlarged" in caplog.text) == warned
+
+
+def test_a_source_that_is_made_smaller_needs_no_warning_of_its_scale(tmp_path, caplog):
+    (tmp_path / "train").mkdir(parents=True)
+    image_files.write(tmp_path / "train" / "0.png", np.zeros((64, 64, 3), np.uint8))
+    config = default_config()
+    config.data.source, config.data.root = "single", str(tmp_path)
+    config.derive.kind = "small"
+    config.data.image_size, config.data.target_scale = (32,), 2
+    load_splits(resolve(config).data, format_of(config), seed=0, scored_train=0, shown=1)
+    assert "targets are enlarged" not in caplog.text

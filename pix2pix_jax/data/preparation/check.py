@@ -96,7 +96,11 @@ def check(root: str, source: str = "", *, max_pixels: int = MAX_PIXELS) -> Check
             "values that do not fit the range of their dtype",
             tuple(_wrong_values(values, layout.letters)),
         ),
-        Finding("pixels without data", tuple(_missing(good, layout.letters))),
+        Finding(
+            "pixels without data",
+            tuple(_missing(good, layout.letters, layout.source)),
+            layout.source == "single",
+        ),
         *_find_identical(good),
         *_find_near(good),
         *_find_misaligned(good),
@@ -139,18 +143,23 @@ def _side_of(letter: str, letters: Sequence[str]) -> str:
     return SIDES[letter in target if several else letter == letters[1]]
 
 
-def _missing(seen: Sequence[Seen], letters: Sequence[str]) -> Iterator[str]:
-    """Yield, for each side that has NaN, how much of it, and the key that says what it means."""
+def _missing(seen: Sequence[Seen], letters: Sequence[str], source: str) -> Iterator[str]:
+    """Yield, for each side that has NaN, how much of it, and the key that says what it means.
+
+    No key does for single images: sources are derived of them, and of NaN nothing can be.
+    """
     for number in range(len(seen[0].values) if seen else 0):
         shares = [float(one.values[number].not_finite.mean()) for one in seen]
         having = [share for share in shares if share]
         if having:
             letter = letters[number]
-            yield (
-                f"side {letter}: {len(having)} of {len(shares)} images have NaN, "
-                f"{statistics.mean(having):.2%} of their values; training takes them with "
-                f"data.{_side_of(letter, letters)}_no_data=nan"
-            )
+            text = f"{len(having)} of {len(shares)} images have NaN"
+            text += f", {statistics.mean(having):.2%} of their values"
+            if source == "single":
+                yield f"{text}; no source can be derived of them: replace NaN"
+            else:
+                key = f"data.{_side_of(letter, letters)}_no_data=nan"
+                yield f"side {letter}: {text}; training takes them with {key}"
 
 
 def _find_mixed_kinds(seen: Sequence[Seen], letters: Sequence[str]) -> Iterator[Finding]:

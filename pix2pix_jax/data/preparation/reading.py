@@ -128,10 +128,15 @@ def _has_data(image: Stored) -> bool:
 
 
 def _unmasked(image: Stored, counts: Bool[np.ndarray, "h w"]) -> Stored:
-    """Return a target without NaN where its mask is black: what is there does not matter."""
+    """Return a target with a value that counts where its mask is black: it may hold anything there.
+
+    If there is no such value, it becomes NaN.
+    """
     if image.dtype != np.float32:
         return image
-    return np.where(np.isnan(image) & ~counts[..., None], image[counts][0], image)
+    good = image[counts & np.isfinite(image).all(axis=-1)]
+    fill = good[0] if len(good) else np.float32(np.nan)
+    return np.where(counts[..., None], image, fill)
 
 
 def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
@@ -140,26 +145,26 @@ def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...],
     NaN is kept: it may mark pixels without data.
 
     Raises:
-        InputError: A file cannot be read, or has no two halves; all of a side is NaN; or the mask
-            is not the target's.
+        InputError: A file cannot be read, or has no two halves; a side has infinite values, or no
+            pixel without NaN; or the mask is not the target's.
     """
     pictures = [
         image_files.read_picture(path, max_pixels=max_pixels, checked=False) for path in item.paths
     ]
-    for path, picture in zip(item.paths, pictures, strict=True):
-        with image_files.naming(path):
-            finite(picture.pixels, nan=True)
     sides = tuple(picture.pixels for picture in pictures)
+    paths = item.paths
     if source == "side_by_side":
-        pictures *= 2
+        pictures, paths = pictures * 2, paths * 2
         sides = split_in_halves(sides[0], item.paths[0])
-    for side, path in zip(sides, item.paths * 2, strict=False):
-        if not _has_data(side):
-            raise InputError(f"{path}: all pixels have NaN, so none can count; remove the pair")
     if item.mask is not None:
         size = image_files.size_of(item.mask)
         same = [number for number, side in enumerate(sides) if side.shape[:2] == size]
         target = (same or [len(sides) - 1])[-1]  # either side may be it
         counts = read_mask_of(sides[target], item.mask, max_pixels=max_pixels)[..., 0] > 0
         sides = (*sides[:target], _unmasked(sides[target], counts), *sides[target + 1 :])
+    for side, path in zip(sides, paths, strict=True):
+        with image_files.naming(path):
+            finite(side, nan=True)
+        if not _has_data(side):
+            raise InputError(f"{path}: no pixel counts: all have NaN, or are masked; remove it")
     return sides, tuple(picture.kind for picture in pictures)

@@ -63,7 +63,7 @@ def _keys(result: CheckResult) -> Iterator[str]:
         limits = propose(values)
         if limits is not None and judge(values, 0.0, white(np.dtype(values.dtype))):
             yield f"data.{side}_range={limits[0]:g},{limits[1]:g}"
-        if values.not_finite.any():
+        if values.not_finite.any() and result.layout.source != "single":
             yield f"data.{side}_no_data=nan"
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pix2pix_jax.core.choices import EVAL_MODES
-from pix2pix_jax.core.errors import one_line, shown
+from pix2pix_jax.core.errors import one_line, shown, some_of
 from pix2pix_jax.core.whole_numbers import parse_whole
 from pix2pix_jax.deployment.server.bodies import is_unread, read_body
 from pix2pix_jax.deployment.server.limits import SpentError
@@ -27,6 +27,7 @@ _PARAMETERS = ("mode", "seed", "name", "condition")
 _LONGEST_NAME = 200  # characters
 _LINGER = 2.0  # seconds in which the rest of a refused body is thrown away
 _PAGE = pathlib.Path(__file__).with_name("page.html")
+_LONGEST_HEADER = 1000  # characters; proxies refuse answers with long ones
 _PLAINER = {
     "Not Found": "there is nothing here; POST an image to /, or GET /, /health or /metrics",
     "Method Not Allowed": "this address does not take this method; POST an image to /",
@@ -37,8 +38,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-ac
 
 
 def _ascii(text: str) -> str:
-    """Return a text as a header may have it."""
-    return text.encode("ascii", "backslashreplace").decode()
+    """Return the beginning of a text as a header may have it."""
+    return text.encode("ascii", "backslashreplace").decode()[:_LONGEST_HEADER]
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -130,7 +131,7 @@ class _Site:
                 result = await service.translate(body.image, options, held, gone)
             finally:
                 gone.cancel()
-        warnings = "; ".join(service.pictures.warnings(options))
+        warnings = some_of(service.pictures.warnings(options))
         headers = {**_HEADERS, "X-Warning": _ascii(warnings)} if warnings else _HEADERS
         return Response(result, media_type=service.pictures.media_type, headers=headers)
 

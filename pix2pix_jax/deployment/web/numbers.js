@@ -24,7 +24,10 @@ export class Numbers {
       const label = document.createElement("label"), slider = document.createElement("input");
       const { low, high } = number, digits = digitsOf(number);
       Object.assign(slider, { type: "range", min: low, max: high, step: "any", disabled: low === high });
-      slider.addEventListener("input", () => this.write(place, Number(Number(slider.value).toFixed(digits))));
+      slider.addEventListener("input", () => {
+        const rounded = Number(Number(slider.value).toFixed(digits));
+        this.write(place, Math.min(Math.max(rounded, low), high));
+      });
       slider.addEventListener("change", () => this.changed());
       label.append(number.name, slider, document.createElement("output"));
       return { label, slider, digits };
@@ -33,7 +36,7 @@ export class Numbers {
     this.show(this.values);
   }
 
-  /** Take the values of an example. */
+  /** Take the values of an example, or of a picture that was given before. */
   show(values) {
     values.forEach((value, place) => {
       this.sliders[place].slider.value = value;

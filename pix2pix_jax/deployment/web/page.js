@@ -16,7 +16,11 @@ const sideBySide = new SideBySide(find("#side-by-side"));
 const drawing = new Drawing(find("#drawing"), () => give({ file: drawing.image, drawn: true }));
 const numbers = new Numbers(find("#numbers"), () => {
   const known = given.get(run.group);
-  if (known) translate({ ...known, example: undefined }); // what is expected has other numbers
+  if (!known) return;
+  // What is expected of an example has other numbers.
+  const changed = { ...known, example: undefined, numbers: [...numbers.values] };
+  given.set(run.group, changed);
+  translate(changed);
 });
 const camera = new Camera(find("#video"), give);
 const given = new Map(); // the picture that was given last, by the kind of source
@@ -44,7 +48,7 @@ function give(picture) {
 }
 
 function translate(picture) {
-  const values = run.examples[picture.example]?.numbers;
+  const values = run.examples[picture.example]?.numbers ?? picture.numbers;
   if (values) numbers.show(values);
   next = { ...picture, view, answers: [], numbers: [...numbers.values] };
   find("#output").classList.add("busy");

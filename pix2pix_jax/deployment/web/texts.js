@@ -12,7 +12,8 @@ export const duration = (milliseconds) => (milliseconds < 1000
 export function summary(runs, answers) {
   const done = answers.filter(({ kind }) => kind === "done");
   if (done.length === 0) return "";
-  const { width, height } = done[0].result;
+  const sizes = new Set(done.map(({ result: { width, height } }) => `${width} x ${height} pixels in `));
+  const size = sizes.size > 1 ? "" : [...sizes][0];
   const loaded = done.map(({ model }) => model).filter(({ seconds }) => seconds !== null);
   const bytes = megabytes(sum(loaded.map((model) => model.bytes)));
   const load = duration(1000 * sum(loaded.map(({ seconds }) => seconds)));
@@ -21,7 +22,7 @@ export function summary(runs, answers) {
   const count = runs.length > 1 ? `${done.length}${missing} results, ` : "";
   const time = duration(sum(done.map(({ milliseconds }) => milliseconds)));
   const models = loaded.length ? ` ${what} (${bytes}) took ${load} to load.` : "";
-  return `${count}${width} x ${height} pixels in ${time} on this device.${models}`;
+  return `${count}${size}${time} on this device.${models}`;
 }
 
 /** What makes the results; the answers are those of the first runs. */
@@ -33,5 +34,5 @@ export function about(runs, answers, { version, runtime }) {
   });
   const threads = answers.find(({ kind }) => kind === "done")?.threads;
   const on = threads ? ` on ${threads} ${threads === 1 ? "thread" : "threads"}` : "";
-  return `${networks.join("; ")}. In ${runs[0].mode} mode, without dropout: the same picture always gives the same result. Made by pix2pix_jax ${version}; onnxruntime-web ${runtime} runs it as WebAssembly${on}.`;
+  return `${networks.join("; ")}. In ${runs[0].mode} mode, without dropout: the same picture${runs[0].numbers.length ? " with the same numbers" : ""} always gives the same result. Made by pix2pix_jax ${version}; onnxruntime-web ${runtime} runs it as WebAssembly${on}.`;
 }

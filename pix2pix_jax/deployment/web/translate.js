@@ -4,7 +4,7 @@ import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
 import { Kept } from "./kept.js";
 import * as pixels from "./pixels.js";
 
-const MOST_PIXELS = 1e8; // of a picture to decode
+const MOST_PIXELS = 1e8; // of a picture to decode, and of a result
 const MOST_UNRESIZED = 4e6; // of a picture that the network sees at its own size
 const MOST_MODELS = 5e8; // bytes of the files of models in memory, where they take several times that
 const MOST_THREADS = 4;
@@ -131,6 +131,9 @@ async function translate({ run, file, numbers }) {
   const start = performance.now();
   const [source, shown] = sourceOf(run, pixels.fromCanvas(canvas));
   const size = [source.height, source.width].map((side) => Math.ceil(side * run.scale));
+  if (size[0] * size[1] > MOST_PIXELS) {
+    throw new Failure(`The result would have ${Math.round(size[0] * size[1] / 1e6)} megapixels, which is too many for a page; make the picture smaller.`);
+  }
   const fake = await compute(model.session, run.dtype, fit(run, source), numbers);
   const sized = run.fit === "resize"
     ? pixels.resize(fake, ...size, run.target === "classes") : pixels.crop(fake, ...size);

@@ -6,6 +6,8 @@ from pix2pix_jax.data.preparation.check import check
 from pix2pix_jax.data.preparation.table import format_result
 from pix2pix_jax.images import files as image_files
 
+NO_PIXEL = "no pixel counts: all have NaN, or are masked; remove it"
+
 
 def save(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,38 @@ def test_an_image_without_any_data_is_wrong_as_training_refuses_it(tmp_path):
     save(tmp_path / "train" / "0.tif", np.full((32, 32, 1), np.nan, np.float32))
     (finding,) = check(str(tmp_path), "single").findings
     assert finding.wrong
-    assert finding.cases[0].endswith("all pixels have NaN, so none can count; remove the pair")
+    assert finding.cases[0].endswith(f"0.tif: {NO_PIXEL}")
+
+
+def test_what_a_target_holds_under_black_does_not_matter(tmp_path):
+    for number in range(2):
+        values = np.random.default_rng(number).uniform(0, 1, (32, 32, 1)).astype(np.float32)
+        save(tmp_path / "A" / "train" / f"{number}.tif", values)
+        if number:
+            values[:16] = np.nan  # all that counts
+        else:
+            values[0, 0], values[16:24], values[24:] = np.nan, np.inf, np.nan
+        save(tmp_path / "B" / "train" / f"{number}.tif", values)
+        mask = np.full((32, 32, 1), 255, np.uint8)
+        mask[16:] = 0
+        save(tmp_path / "mask" / "train" / f"{number}.png", mask)
+    wrong, without, *_ = check(str(tmp_path)).findings
+    assert wrong.cases == (f"{tmp_path}/B/train/1.tif: {NO_PIXEL}",)
+    assert without.cases[0].startswith("side B: 1 of 1 images have NaN, 0.10% of their values")
+
+
+def test_single_images_with_nan_are_wrong_as_no_source_can_be_derived(tmp_path):
+    for number in range(2):
+        values = np.random.default_rng(number).uniform(0, 1, (32, 32, 1)).astype(np.float32)
+        values[:8] = np.nan
+        save(tmp_path / "train" / f"{number}.tif", values)
+    report = check(str(tmp_path), "single")
+    assert not report.good
+    assert "no_data" not in format_result(report, 3).splitlines()[0]
+    assert report.findings[0].cases == (
+        "2 of 2 images have NaN, 25.00% of their values; no source can be derived of them: "
+        "replace NaN",
+    )
 
 
 def test_infinite_values_are_counted_by_file(tmp_path):

@@ -304,7 +304,7 @@ def test_unpacking_and_packing_do_not_hold_up_others(service, monkeypatch, step)
 
 
 def test_what_is_worth_a_warning_is_a_header_of_the_answer(service, monkeypatch):
-    monkeypatch.setattr(service.pictures, "warnings", lambda options: ["Größe=9: outside", "b"])
+    monkeypatch.setattr(service.pictures, "warnings", lambda options: ["Größe=9: outside", *"bcde"])
     answer = ask(service, "POST", "/", content=CONTENT)
     assert answer.status_code == 200
-    assert answer.headers["x-warning"] == r"Gr\xf6\xdfe=9: outside; b"
+    assert answer.headers["x-warning"] == r"Gr\xf6\xdfe=9: outside, b, c and 2 more"
