@@ -105,6 +105,11 @@ def test_numbers_have_a_slider_each_which_translates_again(page, runs, one_devic
     assert largest(page.pixels(".right"), ours(with_numbers(generator, 20.5), source)) <= 1
     assert largest(page.pixels(".right"), before) > 2
     assert not page.one("#with-target").is_displayed()  # that has other numbers
+    page.choose("classes")
+    page.choose("larger")  # which keeps the numbers, as it keeps the picture
+    page.wait(lambda: not page.all(".busy"))
+    assert page.one("#numbers label").text.split() == ["hour", "20.5"]
+    assert largest(page.pixels(".right"), ours(with_numbers(generator, 20.5), source)) <= 1
 
 
 def test_classes_are_shown_in_their_colours(page, runs, one_device):
