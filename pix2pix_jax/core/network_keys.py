@@ -91,6 +91,12 @@ NETWORK_KEYS = {
         Choice(choices.RECONSTRUCTION_LOSSES),
         "distance of the generator's output from the target",
     ),
+    "loss.cross_entropy_weight": Key(
+        0.0,
+        WEIGHT,
+        "weight of the cross-entropy of classes beside loss.reconstruction (data.target_classes); "
+        "0: none",
+    ),
     "loss.reconstruction_weight": Key(
         100.0, WEIGHT, "weight of loss.reconstruction: lambda of the paper's eq. 4"
     ),

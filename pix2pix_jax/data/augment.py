@@ -273,8 +273,8 @@ def build_augment(
     if section.extra and form.weighs:
         raise InputError(
             f"augment.extra={','.join(section.extra)} with pixels that do not count (data.mask, "
-            "data.source_no_data, data.target_no_data): own code may move pixels, and their "
-            "weights would stay where they are; set augment.extra=()"
+            "data.source_no_data, data.target_no_data, data.target_classes): own code may move "
+            "pixels, and their weights would stay where they are; set augment.extra=()"
         )
     own = tuple(load_own(reference, form, image_size, code) for reference in section.extra)
     return functools.partial(

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Shaped, UInt8
 
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
-from pix2pix_jax.images.encoding import PHOTO, Encoding
+from pix2pix_jax.images.encoding import PHOTO, VOID, Encoding
 from pix2pix_jax.images.masked import MaskedEncoding, TargetEncoding
 from pix2pix_jax.images.no_data import hatch
 from pix2pix_jax.images.scaling import at_size, of_one_height
@@ -95,7 +95,12 @@ class PairEncodings:
     def weighs(self) -> bool:
         """Whether some pixels may not count."""
         marks = self.source.no_data, self.target.no_data
-        return self.masked or any(mark is not None for mark in marks)
+        return self.masked or self._has_void or any(mark is not None for mark in marks)
+
+    @property
+    def _has_void(self) -> bool:
+        """Whether targets may have pixels without a class: beyond 255 classes, 255 is one."""
+        return 0 < self.target.classes <= VOID
 
     def weight(
         self,
@@ -104,8 +109,8 @@ class PairEncodings:
     ) -> Float[Any, "*n h2 w2 1"] | None:
         """Return how much each pixel counts, in [0, 1], or None if all count alike.
 
-        That is what its mask says, and 0 if one of both sides holds no data. Works under `jit`; of
-        NumPy's arrays, it returns one.
+        That is what its mask says, and 0 if one of both sides holds no data, or the target no
+        class. Works under `jit`; of NumPy's arrays, it returns one.
 
         Args:
             source: Sources as stored.
@@ -113,7 +118,10 @@ class PairEncodings:
         """
         if not self.weighs:
             return None
-        good = self.target.valid(self.image_of(target))
+        image = self.image_of(target)
+        good = self.target.valid(image)
+        if self._has_void:
+            good = good & (image != VOID)
         weight = (good & self.known(source, good.shape[-3:-1])).astype(np.float32)
         return weight * MaskedEncoding(self.target).split(target)[1] if self.masked else weight
 

@@ -32,11 +32,7 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             "that examples are judged independently; set model.discriminator_norm=instance"
         )
     _refuse_without_discriminator(config)
-    if config.loss.reconstruction == "cross_entropy" and not config.data.target_classes:
-        raise InputError(
-            "loss.reconstruction='cross_entropy' with data.target_classes=0: it compares classes; "
-            "set data.target_classes to their number, or choose another loss"
-        )
+    _refuse_entropy(config)
     tolerance = config.loss.shift_tolerance
     size = scaled(config.data.image_size, config.data.target_scale)
     if tolerance >= min(size):
@@ -63,6 +59,25 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
         raise InputError(
             f"train.accumulate={parts}: does not divide the {device_batch} pairs of a device "
             "(train.batch_size)"
+        )
+
+
+def _refuse_entropy(config: ConfigDict) -> None:
+    """Refuse a cross-entropy of what are no classes, or twice the same."""
+    loss, beside = config.loss, config.loss.cross_entropy_weight
+    instead = loss.reconstruction == "cross_entropy"
+    given = (
+        f"loss.cross_entropy_weight={beside:g}" if beside else "loss.reconstruction='cross_entropy'"
+    )
+    if (instead or beside) and not config.data.target_classes:
+        raise InputError(
+            f"{given} with data.target_classes=0: it compares classes; set data.target_classes to "
+            "their number, or choose another loss"
+        )
+    if instead and beside:
+        raise InputError(
+            f"{given} with loss.reconstruction='cross_entropy': that is the same loss twice; set "
+            "loss.cross_entropy_weight=0, or loss.reconstruction=l1"
         )
 
 

@@ -247,7 +247,7 @@ def adapt_share(
 def regression_loss(
     losses: Losses, pair: Examples, fake: Array, perceptual: PyTree = ()
 ) -> tuple[Array, Metrics]:
-    """Compare a fake with its target: reconstruction, perceptual distance and own losses.
+    """Compare a fake with its target: reconstruction, cross-entropy, perceptual and own losses.
 
     Args:
         losses: The objective.
@@ -263,6 +263,10 @@ def regression_loss(
     reconstruction = losses.reconstruction(fake, target, pair.weight)
     metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
     loss = losses.reconstruction_weight * reconstruction
+    if losses.cross_entropy_weight:
+        entropy = losses.cross_entropy(fake, target, pair.weight)
+        metrics["g_loss_cross_entropy"] = entropy
+        loss += losses.cross_entropy_weight * entropy
     if losses.perceptual is not None:
         distance = jnp.mean(losses.perceptual(perceptual, *kept[::-1]))
         metrics["g_loss_perceptual"] = distance

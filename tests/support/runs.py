@@ -38,7 +38,8 @@ def assert_bit_equal(ours, theirs):
 
 def assert_same_but_for_sums(ours, theirs):
     """Compare the generators of two states whose gradients were summed in another order."""
-    for a, b in zip(*(jax.tree.leaves(each.g_params) for each in (ours, theirs)), strict=True):
+    leaves = (jax.tree.leaves((each.g_params, each.g_ema)) for each in (ours, theirs))
+    for a, b in zip(*leaves, strict=True):
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 

@@ -5,18 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from support import tiny
-from support.runs import assert_bit_equal, final_state
+from support.runs import assert_bit_equal, assert_same_but_for_sums, final_state
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.core.config import default_config
+from pix2pix_jax.data.augment import Examples
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.deployment.export import export
 from pix2pix_jax.evaluation.metrics.labels import confusion_of_classes, pixel_accuracy
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.models.blocks import ClassShares
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.training.judging import regression_loss
 from pix2pix_jax.training.losses import cross_entropy_loss
+from pix2pix_jax.training.objectives import build_losses
 from pix2pix_jax.training.run import prepare_run
-
-pytestmark = pytest.mark.usefixtures("one_device")
 
 
 def test_shares_add_up_to_one():
@@ -56,7 +60,7 @@ def test_pixels_without_a_class_are_void():
 def config(tmp_path):
     """Four blobs of colour, and their classes; 9 is no class."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 4), ("val", 2)):
+    for split, count in (("train", 8), ("val", 2)):
         for number in range(count):
             classes = rng.integers(0, 3, (4, 4, 1), np.uint8).repeat(8, 0).repeat(8, 1)
             photo = np.concatenate([classes * 100, 255 - classes * 100, classes * 50], -1)
@@ -79,6 +83,7 @@ def config(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("one_device")
 def test_a_run_trains_goes_on_and_answers_with_classes(config, tmp_path):
     for name, lengths in (("parts", (2, 4)), ("whole", (4,))):
         for steps in lengths:
@@ -96,13 +101,51 @@ def test_a_run_trains_goes_on_and_answers_with_classes(config, tmp_path):
         assert compared.difference <= 1e-3
 
 
+def test_one_device_sees_what_eight_see(config, tmp_path, monkeypatch):
+    config.loss.reconstruction, config.loss.cross_entropy_weight = "l1", 10.0
+    config.train.global_batch_size = 8
+    config.train.steps = 2
+    train_and_evaluate(config, tmp_path / "eight")
+    tiny.see_one_device(monkeypatch)
+    train_and_evaluate(config, tmp_path / "one")
+    assert_same_but_for_sums(final_state(tmp_path / "one"), final_state(tmp_path / "eight"))
+
+
+def test_pixels_of_no_class_do_not_count():
+    target = np.array([[[0], [2]], [[255], [1]]], np.uint8)
+    form = PairFormat(target=Encoding(1, classes=3))
+    source = np.zeros((2, 2, 3), np.uint8)
+    np.testing.assert_array_equal(form.weight(source, target)[..., 0], [[1, 1], [0, 1]])
+    many = PairFormat(target=Encoding(1, "uint16", classes=300))  # 255 is one of them
+    assert many.weight(source, target.astype(np.uint16)) is None
+
+
+def test_cross_entropy_can_stand_beside_l1():
+    settings = {"reconstruction_weight": 3.0, "cross_entropy_weight": 10.0}
+    losses = build_losses(**{**default_config().loss, **settings})
+    fake = 2 * jnp.array([[[[0.25, 0.75], [0.5, 0.5]]]]) - 1
+    target = jnp.array([[[[-1.0, 1.0], [-1.0, -1.0]]]])
+    weight = jnp.array([[[[1.0], [0.0]]]])
+    loss, metrics = regression_loss(losses, Examples(fake, target, weight), fake)
+    l1, entropy = 0.5 / 2, -np.log(0.75) / 2
+    np.testing.assert_allclose(metrics["g_loss_l1"], l1, rtol=1e-5)
+    np.testing.assert_allclose(metrics["g_loss_cross_entropy"], entropy, rtol=1e-5)
+    np.testing.assert_allclose(loss, 3 * l1 + 10 * entropy, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"data.target_classes": 0}, "loss.reconstruction='cross_entropy' with data.target_cl"),
+        (
+            {"data.target_classes": 0, "loss.reconstruction": "l1", "loss.cross_entropy_weight": 1},
+            "loss.cross_entropy_weight=1 with data.target_classes=0: it compares classes",
+        ),
+        ({"loss.cross_entropy_weight": 2}, "cross_entropy_weight=2 with .* the same loss twice"),
         ({"data.target_classes": 2}, r"holds class 2; data.target_classes=2 has 0 to 1"),
     ],
 )
+@pytest.mark.usefixtures("one_device")
 def test_what_does_not_fit_is_one_line(config, tmp_path, changes, message):
     config.update_from_flattened_dict(changes)
     with pytest.raises(InputError, match=message):

@@ -113,6 +113,7 @@ def test_a_run_goes_on_with_the_share_that_it_has_reached(tiny_config, tmp_path)
     tiny_config.loss.diffaugment_target = 0.01
     tiny_config.loss.diffaugment_images = 10
     tiny_config.loss.r1_weight = 1.0
+    tiny_config.loss.r1_every = 2  # before the stop, and after it
     tiny_config.lr.schedule = "constant"
     tiny_config.train.steps = 2
     train_and_evaluate(tiny_config, tmp_path / "parts")

@@ -51,6 +51,9 @@ def config_of(root, **changes):
             "data.image_size": SIDE,
             "data.load_size": SIDE,  # or values beside the border would be mixed
             "augment.affine": (10.0, 0.1, 0.0, 0.1),
+            "augment.elastic": (1.0, 4.0),
+            "loss.shift_tolerance": 1,
+            "train.ema_decay": 0.5,
             "train.global_batch_size": 8,
             **{f"data.{side}_channels": 1 for side in both},
             **{f"data.{side}_dtype": "float32" for side in both},

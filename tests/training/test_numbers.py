@@ -1,13 +1,14 @@
 """A run with numbers beside its images, from its table to what comes out of it."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
 import pytest
 from jax.tree_util import keystr
 from support import tiny
-from support.runs import final_state
+from support.runs import assert_bit_equal, final_state
 from support.scripts import refused, run_script
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
@@ -15,7 +16,6 @@ from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.data.resident import place_pairs
 from pix2pix_jax.deployment import torch_file
 from pix2pix_jax.deployment.export import FORMATS, export
-from pix2pix_jax.deployment.page_run import PageRun, refuse_unshowable
 from pix2pix_jax.deployment.server.pictures import Options, Pictures
 from pix2pix_jax.evaluation.metrics.table import choose_metrics
 from pix2pix_jax.evaluation.scoring import evaluate
@@ -104,6 +104,16 @@ def test_an_output_depends_on_its_numbers(whole):
     ]
     assert np.abs(results[0] - results[1]).max() > 0
     np.testing.assert_array_equal(results[1], results[2])
+
+
+def test_a_run_with_numbers_and_an_average_goes_on_to_the_bit(whole, root, tmp_path):
+    parts = shutil.copytree(whole, tmp_path / "parts", copy_function=shutil.copy2)
+    shutil.rmtree(parts / "checkpoints" / str(2 * TRAINING))
+    (parts / "summary.json").unlink()
+    assert train_and_evaluate(config_of(root), parts).step == 2 * TRAINING
+    state = final_state(whole)
+    assert_bit_equal(final_state(parts), state)
+    assert jax.tree.leaves(state.g_ema)
 
 
 LOW, HIGH = ({"shade": shade, "room": 7} for shade in (0, 6))
@@ -324,8 +334,3 @@ def test_a_server_takes_the_numbers_of_each_request(generator):
 def test_a_file_for_pytorch_refuses_networks_with_numbers(network, whole, tmp_path):
     with pytest.raises(InputError, match="the reference's networks take no numbers beside"):
         torch_file.write(RunFolder(whole), "latest", network, tmp_path / "net.npz")
-
-
-def test_a_page_in_the_browser_refuses_a_run_with_numbers(generator, whole):
-    with pytest.raises(InputError, match=r"takes numbers beside the image \(shade, room\), and"):
-        refuse_unshowable(PageRun("run", RunFolder(whole), generator))

@@ -58,14 +58,17 @@ def networks(norm, axis_name, losses=LOSSES):
 
 def make_parts(norm="instance", axis_name=None, d_tx=SGD, losses=LOSSES):
     both = networks(norm, axis_name, losses)
-    return StepParts(*both, SGD, d_tx, losses, AUGMENT, axis_name=axis_name)
+    decay = 0.5 if losses is ADDITIONS else 0.0
+    return StepParts(*both, SGD, d_tx, losses, AUGMENT, axis_name=axis_name, ema_decay=decay)
 
 
 def new_state(norm="instance", seed=1, losses=LOSSES):
     shape = (SIZE, SIZE, 3)
     both = Networks(*networks(norm, None, losses), shape, shape)
-    state = create_train_state(both, SGD, SGD, seed=seed, adaptive=losses.diffaugment.adaptive)
-    return state if losses.perceptual is None else state.replace(perceptual=alexnet())
+    if losses is not ADDITIONS:
+        return create_train_state(both, SGD, SGD, seed=seed)
+    state = create_train_state(both, SGD, SGD, seed=seed, adaptive=True, with_ema=True)
+    return state.replace(perceptual=alexnet())
 
 
 @functools.cache
@@ -126,6 +129,8 @@ def parts(states, metrics):
             yield state.d_batch_stats
         if not isinstance(state.diffaugment_share, tuple):
             yield state.diffaugment_share
+        if state.g_ema:
+            yield state.g_ema
     yield metrics
 
 
