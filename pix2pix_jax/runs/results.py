@@ -82,7 +82,7 @@ class Results:
         check_draws(generator, draws, mode)
         if generator.fit == "tile" and blend:
             raise InputError(f"blend={blend} with fit='tile': choose --fit resize or pad")
-        self._blend = Blend(blend)
+        self._blend = Blend(blend, generator.form.written)
         if blend and draws > 1:
             raise InputError(f"draws={draws} with blend={blend}: choose one of them")
         self._generator, self._mode, self._batch_size = generator, mode, batch_size

@@ -70,7 +70,7 @@ def translate_video(
     check_mode(mode)
     if on_error not in ON_FAULT:
         raise InputError(f"on_error={shown(on_error)}: choose from {', '.join(ON_FAULT)}")
-    blending, output = Blend(blend), pathlib.Path(output)
+    blending, output = Blend(blend, generator.form.written), pathlib.Path(output)
     check_format(generator.form)
     container = container_of(output)
     refuse_unwritable(output.parent)

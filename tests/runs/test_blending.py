@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.runs.blending import Blend
 
 
@@ -29,6 +30,25 @@ def test_a_blend_of_nothing_changes_nothing_and_another_size_begins_again():
     depth = Blend(0.5)
     depth(frame(0.0, np.float32))
     assert depth(frame(3.0, np.float32)).dtype == np.float32
+
+
+def test_pixels_without_data_stay_so_and_are_mixed_into_no_later_frame():
+    for mark, dtype in (("nan", np.float32), ("0", np.uint8)):
+        blend = Blend(0.5, Encoding(3, np.dtype(dtype).name, 0.0, 255.0, no_data=mark))
+        first, second = frame(80, dtype), frame(40, dtype)
+        first[0, 0] = second[1, 1] = float(mark)
+        blend(first)
+        expected = frame(60, dtype)
+        expected[0, 0], expected[1, 1] = 40, float(mark)
+        np.testing.assert_array_equal(blend(second), expected)
+        expected[:] = 50
+        expected[0, 0], expected[1, 1] = 40, 40
+        np.testing.assert_array_equal(blend(frame(40, dtype)), expected)
+
+
+def test_class_indices_are_not_blended():
+    with pytest.raises(InputError, match=r"blend=0.5 of class indices: they cannot be mixed"):
+        Blend(0.5, Encoding(1, classes=3))
 
 
 @pytest.mark.parametrize("share", [1.0, -0.1, float("nan")])
