@@ -9,6 +9,7 @@ from support import tiny
 from support.runs import assert_bit_equal, assert_same_but_for_sums, final_state
 
 from pix2pix_jax import InputError, load_generator, train_and_evaluate, translate
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.models.own_networks import check_generator
 from pix2pix_jax.runs.folder import RunFolder
 
@@ -74,3 +75,13 @@ def test_an_own_network_of_another_scale_is_told_what_is_expected(run):
     shapes = {"source_shape": networks.source_shape, "target_shape": (SIDE, SIDE, 3)}
     with pytest.raises(InputError, match=r"gives \(2, 32, 32, 3\), expected \(2, 16, 16, 3\)"):
         check_generator(networks.generator, "own.py:Net", folder.code, **shapes)
+
+
+@pytest.mark.usefixtures("one_device")
+@pytest.mark.parametrize("scale", [0.5, 3.0, 4.0])
+def test_every_scale_trains(tmp_path, scale):
+    changes = {"data.target_scale": scale, "train.global_batch_size": 0, "train.steps": 1}
+    result = train_and_evaluate(config_of(**changes), tmp_path)
+    assert np.isfinite(result.summary["val"]["l1"])
+    (fake,) = translate(result.generator(), [np.zeros((SIDE, SIDE, 3), np.uint8)])
+    assert fake.shape == (*scaled((SIDE, SIDE), scale), 3)
