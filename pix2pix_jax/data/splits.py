@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import MissingDataError
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode
-from pix2pix_jax.core.scales import scaled
+from pix2pix_jax.core.scales import TARGET_SCALES, scaled
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.loading import build_pairs
 from pix2pix_jax.data.pair_format import PairFormat
@@ -98,7 +98,7 @@ def load_splits(
     train = load(train_source, "train", "", training=True)
     val = None if val_source is None else load(val_source, "val", "")
     say_values(train, data.workers)
-    _warn_of_enlarged(train)
+    _warn_of_scale(train)
     if val is None:
         logger.warning("%s", NO_VALIDATION)
     else:
@@ -140,8 +140,8 @@ def build_held_out(
     return source if len(source) else None
 
 
-def _warn_of_enlarged(pairs: Pairs) -> None:
-    """Warn if targets are enlarged, to a scale that their files do not have."""
+def _warn_of_scale(pairs: Pairs) -> None:
+    """Warn if files have another scale than the one that they are resized to."""
     scale = pairs.form.scale
     if scale == 1 or pairs.form.derivation is not None:  # derived sides have the scale
         return
@@ -149,11 +149,18 @@ def _warn_of_enlarged(pairs: Pairs) -> None:
     name = pairs.source.names[first]
     source, *_, target = (image.shape[:2] for image in images_of(pairs.source[first]))
     wanted = scaled(pairs.shaping.scaled(source, name), scale)
+    sizes = f"the source of {name} has {source[0]} x {source[1]} pixels (height, width), its target"
+    sizes += f" {target[0]} x {target[1]}"
+    larger = [each for each in TARGET_SCALES if each > scale and scaled(source, each) == target]
+    if larger:
+        logger.warning(
+            "data.target_scale=%g: %s; data.target_scale=%g fits the files", scale, sizes, larger[0]
+        )
     if max(target) < _LEAST_OF_SCALE * min(max(wanted), max(scaled(source, scale))):
         logger.warning(
-            "data.target_scale=%g: the source of %s has %d x %d pixels (height, width), its target "
-            "%d x %d; targets are enlarged, so results will be as blurred as they are",
-            *(scale, name, *source, *target),
+            "data.target_scale=%g: %s; targets are enlarged, so results will be as blurred as they "
+            "are",
+            *(scale, sizes),
         )
 
 

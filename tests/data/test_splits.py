@@ -54,6 +54,7 @@ def test_a_set_without_held_out_pairs_shows_training_pairs_and_says_what_is_miss
     [
         ((32, 40), (32, 40), True),
         ((32, 40), (60, 80), False),
+        ((32, 40), (96, 120), False),
         ((128, 128), (128, 128), False),  # large enough: nothing is enlarged
     ],
 )
@@ -69,6 +70,7 @@ def test_targets_too_small_for_their_scale_are_a_warning_as_resizing_blurs_them(
     load_splits(resolve(config).data, format_of(config), seed=0, scored_train=0, shown=1)
     message = "the source of 0.png has 32 x 40 pixels (height, width), its target 32 x 40; targets"
     assert (message in caplog.text) == ("targets are enlarged" in caplog.text) == warned
+    assert ("data.target_scale=3 fits the files" in caplog.text) == (target == (96, 120))
 
 
 def test_a_source_that_is_made_smaller_needs_no_warning_of_its_scale(tmp_path, caplog):
