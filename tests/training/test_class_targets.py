@@ -16,6 +16,7 @@ from pix2pix_jax.evaluation.metrics.labels import confusion_of_classes, pixel_ac
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.models.blocks import ClassShares
+from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.training.judging import regression_loss
 from pix2pix_jax.training.losses import cross_entropy_loss
@@ -46,6 +47,12 @@ def test_the_gradient_of_the_logits_is_share_minus_label():
     gradient = jax.grad(lambda x: cross_entropy_loss(ClassShares().apply({}, x), target))(logits)
     expected = (jax.nn.softmax(logits) - (target + 1) / 2) / 4
     np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+def test_the_class_with_the_largest_share_is_written():
+    shares = jnp.array([[[0.1, 0.7, 0.2], [0.4, 0.3, 0.3]]]) * 2 - 1
+    found = Encoding(1, classes=3).from_network(shares)
+    np.testing.assert_array_equal(found, [[[1], [0]]])
 
 
 def test_pixels_without_a_class_are_void():
@@ -89,7 +96,10 @@ def test_a_run_trains_goes_on_and_answers_with_classes(config, tmp_path):
         for steps in lengths:
             config.train.steps = steps
             result = train_and_evaluate(config, tmp_path / name)
-    assert 0 <= result.summary["val"]["class_iou"] <= 1
+    iou = result.summary["val"]["class_iou"]
+    assert 0 <= iou <= 1
+    with Checkpoints(tmp_path / "whole", read_only=True) as kept:
+        assert kept.metas[4]["metrics"]["score"] == pytest.approx(-iou)  # the least is the best
     assert_bit_equal(final_state(tmp_path / "parts"), final_state(tmp_path / "whole"))
     generator = load_generator(tmp_path / "whole")
     (found,) = translate(generator, [np.zeros((40, 24, 3), np.uint8)])
