@@ -3,10 +3,11 @@
 The folder is looked at by `data.preparation.survey`; how long to train is in `training.recipes`.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
@@ -137,7 +138,8 @@ def _find_table(finding: Finding, root: str) -> None:
     if usual is None:
         return
     finding.put("data.condition", usual)
-    table = read_table(pathlib.Path(root, usual))
+    with _way_out_of_table(finding):
+        table = read_table(pathlib.Path(root, usual))
     finding.say(
         "numbers",
         f"{usual} has {', '.join(table.names)} for {counted(len(table.rows), 'name')}; "
@@ -269,9 +271,16 @@ def _count(finding: Finding) -> dict[str, int]:
 def _check_rows(finding: Finding, data: ConfigDict, sources: Mapping[str, Source]) -> None:
     """Refuse a table of numbers that lacks the row of a pair."""
     table = read_numbers(data)
-    try:
+    with _way_out_of_table(finding):
         for split, source in sources.items():
             values_of(table, source, split, data)
+
+
+@contextlib.contextmanager
+def _way_out_of_table(finding: Finding) -> Iterator[None]:
+    """Add to an error of a table that was found, not given, how to train without it."""
+    try:
+        yield
     except InputError as error:
         if finding.given("data.condition"):
             raise

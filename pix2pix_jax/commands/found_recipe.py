@@ -41,9 +41,10 @@ def _are_pictures(config: ConfigDict) -> bool:
     """
     data = config.data
     kinds = {data.target_dtype, *np.atleast_1d(data.source_dtype)}
+    channels = {data.target_channels, *np.atleast_1d(data.source_channels)}
     classes = {data.target_classes, *np.atleast_1d(data.source_classes)}
-    as_pictures = kinds == {"uint8"} and classes == {0} and config.derive.kind != "lab"
-    return as_pictures and not data.condition
+    colours = kinds == {"uint8"} and channels <= {1, 3} and classes == {0}
+    return colours and config.derive.kind != "lab" and not data.condition
 
 
 def _describe(config: ConfigDict, pairs: int) -> str:

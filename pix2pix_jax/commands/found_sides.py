@@ -110,9 +110,12 @@ def _find_classes(finding: Finding, name: str, text: str, classes: int) -> None:
     finding.put(keys[0], classes)
     text += as_classes(classes)
     if name == "target":
-        for key, value in _OF_CLASSES.items():
+        suiting = dict(_OF_CLASSES)
+        if finding.config.loss.cross_entropy_weight:  # beside another loss
+            del suiting["loss.reconstruction"]
+        for key, value in suiting.items():
             finding.put(key, value)
-        keys += _OF_CLASSES
+        keys += suiting
         text += "; their shares are learned, and the best checkpoint has the best IoU"
     finding.say(name, text, *keys)
 

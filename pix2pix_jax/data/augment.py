@@ -147,6 +147,7 @@ def augment(
     coloured: tuple[tuple[int, bool], ...] = (),
     own: tuple[Callable[[Array, Array, Array], tuple[Array, Array]], ...] = (),
     weigh: Callable[[Array, Array], Array | None] = lambda source, target: None,
+    weigh_classes: Callable[[Array], Array | None] = lambda target: None,
     blank: Callable[[Array, Array], Array] = lambda stored, source: source,
 ) -> Examples:
     """Crop, mirror and rotate pairs, encode them, then jitter colours and cut a hole.
@@ -166,7 +167,8 @@ def augment(
         coloured: For each of several sources, how many channels the networks see of it, and whether
             these are colours that `color_jitter` may change; (): one source, which has colours.
         own: Own augmentations of one example, `(key, source, target)`, applied last.
-        weigh: Says how much each pixel of stored pairs counts, see `PairFormat.weight`.
+        weigh: Says how much each pixel of stored pairs counts, see `PairFormat.data_weight`.
+        weigh_classes: Says the same of targets in [-1, 1], see `PairFormat.class_weight`.
         blank: Sets sources to 0 where their stored pixels hold no data, see `Encoding.blank`.
 
     Returns:
@@ -190,6 +192,9 @@ def augment(
         source = jax.vmap(functools.partial(cut_out, share=options.cutout))(keys, source)
     for number, function in enumerate(own):
         source, target = apply_own(number, function, keys, source, target)
+    classed = weigh_classes(target)
+    if classed is not None:
+        weight = classed if weight is None else weight * classed
     return Examples(source, target, weight)
 
 
@@ -270,11 +275,11 @@ def build_augment(
             f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "
             "saturation are defined for RGB; set no jitter, or derive.kind=gray"
         )
-    if section.extra and form.weighs:
+    if section.extra and form.lacks_data:
         raise InputError(
             f"augment.extra={','.join(section.extra)} with pixels that do not count (data.mask, "
-            "data.source_no_data, data.target_no_data, data.target_classes): own code may move "
-            "pixels, and their weights would stay where they are; set augment.extra=()"
+            "data.source_no_data, data.target_no_data): own code may move pixels, and their "
+            "weights would stay where they are; set augment.extra=()"
         )
     own = tuple(load_own(reference, form, image_size, code) for reference in section.extra)
     return functools.partial(
@@ -285,6 +290,7 @@ def build_augment(
         crisp=(crisp_channels(parts), form.masked or crisp_channels((form.target,))),
         coloured=coloured_parts(parts) if len(parts) > 1 else (),
         own=own,
-        weigh=form.weight,
+        weigh=form.data_weight,
+        weigh_classes=form.class_weight,
         blank=form.source.blank,
     )

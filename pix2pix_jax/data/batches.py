@@ -179,8 +179,9 @@ def _weighted_mean_target(pairs: Pairs, workers: int, most: int) -> np.ndarray:
     """Return at each pixel the mean of the targets that count there; 0 where none does."""
     form, total, count = pairs.form, np.zeros(()), np.zeros(())
     for source, target in stream(Chosen(pairs, _some(pairs, most)), 8, workers):
-        weight = np.asarray(form.weight(source, target), np.float64)
+        weight = np.asarray(form.weight(source, target))
         values = np.asarray(form.compared_target(source, target))
-        total, count = total + (values * weight).sum(axis=0), count + weight.sum(axis=0)
+        total = total + (values * weight).sum(axis=0, dtype=np.float64)
+        count = count + weight.sum(axis=0, dtype=np.float64)
     mean = total / np.where(count > 0, count, 1)
     return images.resize(mean.astype(np.float32), pairs.target_size)

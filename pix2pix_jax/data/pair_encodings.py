@@ -94,8 +94,13 @@ class PairEncodings:
     @property
     def weighs(self) -> bool:
         """Whether some pixels may not count."""
+        return self.lacks_data or self._has_void
+
+    @property
+    def lacks_data(self) -> bool:
+        """Whether some pixels may hold no data, or be masked."""
         marks = self.source.no_data, self.target.no_data
-        return self.masked or self._has_void or any(mark is not None for mark in marks)
+        return self.masked or any(mark is not None for mark in marks)
 
     @property
     def _has_void(self) -> bool:
@@ -109,21 +114,60 @@ class PairEncodings:
     ) -> Float[Any, "*n h2 w2 1"] | None:
         """Return how much each pixel counts, in [0, 1], or None if all count alike.
 
-        That is what its mask says, and 0 if one of both sides holds no data, or the target no
-        class. Works under `jit`; of NumPy's arrays, it returns one.
+        As `data_weight`, and 0 where a target has no class. Works under `jit`; of NumPy's arrays,
+        it returns one.
 
         Args:
             source: Sources as stored.
             target: Targets as stored.
         """
-        if not self.weighs:
+        weight = self.data_weight(source, target)
+        if not self._has_void:
+            return weight
+        classed = (self.image_of(target) != VOID).astype(np.float32)
+        return classed if weight is None else weight * classed
+
+    def data_weight(
+        self,
+        source: Shaped[Array | np.ndarray, "*n h w _"],
+        target: Shaped[Array | np.ndarray, "*n h2 w2 _"],
+    ) -> Float[Any, "*n h2 w2 1"] | None:
+        """Return what the mask of each pixel says, and 0 if one of both sides holds no data.
+
+        Args:
+            source: Sources as stored.
+            target: Targets as stored.
+        """
+        if not self.lacks_data:
             return None
-        image = self.image_of(target)
-        good = self.target.valid(image)
-        if self._has_void:
-            good = good & (image != VOID)
+        good = self.target.valid(self.image_of(target))
         weight = (good & self.known(source, good.shape[-3:-1])).astype(np.float32)
         return weight * MaskedEncoding(self.target).split(target)[1] if self.masked else weight
+
+    def class_weight(self, target: Float[Array, "*n h w d"]) -> Float[Array, "*n h w 1"] | None:
+        """Return 0 where a target as the networks see it has no class, 1 elsewhere; or None."""
+        if not self._has_void:
+            return None
+        return (target > 0).any(axis=-1, keepdims=True).astype(jnp.float32)
+
+    def scored_weight(
+        self,
+        source: Shaped[Array | np.ndarray, "n h w _"],
+        target: Shaped[Array | np.ndarray, "n h2 w2 _"],
+    ) -> Float[Any, "n h2 w2 1"] | None:
+        """Return `weight` for scores: 1 for all of an image of which no pixel has a class.
+
+        Metrics of pixels need some; those of classes leave such an image out by themselves.
+
+        Args:
+            source: Sources as stored.
+            target: Targets as stored.
+        """
+        weight = self.weight(source, target)
+        if weight is None:
+            return None
+        nothing = weight.sum(axis=(1, 2, 3), keepdims=True) == 0
+        return (np if isinstance(weight, np.ndarray) else jnp).where(nothing, 1.0, weight)
 
     def known(
         self, source: Shaped[Array | np.ndarray, "*n h w _"], size: tuple[int, ...]

@@ -127,7 +127,7 @@ def read_pair(source: Source, index: int, form: PairFormat, shaping: Shaping) ->
     pair = form.shape(source[index], shaping, source.names[index])
     if not shaping.training and not shaping.uniform:
         pair = _centre(pair, shaping.image_size, form.scale)
-    weight = form.weight(*pair)
+    weight = form.data_weight(*pair)
     if weight is not None and not weight.any():
         height, width = weight.shape[:2]
         raise InputError(

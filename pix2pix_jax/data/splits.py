@@ -151,7 +151,7 @@ def _warn_of_scale(pairs: Pairs) -> None:
     wanted = scaled(pairs.shaping.scaled(source, name), scale)
     sizes = f"the source of {name} has {source[0]} x {source[1]} pixels (height, width), its target"
     sizes += f" {target[0]} x {target[1]}"
-    larger = [each for each in TARGET_SCALES if each > scale and scaled(source, each) == target]
+    larger = [each for each in TARGET_SCALES if each > scale > 1 and scaled(source, each) == target]
     if larger:
         logger.warning(
             "data.target_scale=%g: %s; data.target_scale=%g fits the files", scale, sizes, larger[0]

@@ -192,7 +192,7 @@ def _measure(
 ) -> tuple[Array, tuple[Array, ...], Compared | None]:
     """Check and measure fakes; return also what was compared if it is to be fetched."""
     images = form.compared(source, fake), form.compared_target(source, target)
-    compared = Compared(*images, form.weight(source, target))
+    compared = Compared(*images, form.scored_weight(source, target))
     measured = tuple(metric.measured(*compared) for metric in metrics)
     return count_not_finite(fake), measured, compared if keep else None
 

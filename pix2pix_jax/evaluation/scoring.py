@@ -170,7 +170,7 @@ def evaluate_baselines(
     Returns:
         `mean_target_l1`: the per-pixel mean of the training targets, for every pair;
         `copy_source_l1`: the source itself, at the target's size by bicubic interpolation, if both
-        sides have the same number of channels and the source has no classes. In units of [-1, 1].
+        sides have the same number of channels and no classes. In units of [-1, 1].
     """
     mean, form = mean_target(train_pairs, workers=workers), pairs.form
     count = min(len(pairs), max_images or len(pairs))
@@ -181,13 +181,14 @@ def evaluate_baselines(
                 interpolated(form.source.to_network(source), pairs.target_size) if copy else mean
             )
             fake = form.compared(source, jnp.broadcast_to(answer, (len(source), *mean.shape)))
-            truth, weight = form.compared_target(source, target), form.weight(source, target)
+            truth, weight = form.compared_target(source, target), form.scored_weight(source, target)
             yield Compared(fake, truth, weight), names
 
     metrics = choose_metrics(["l1"])
     scores = {"mean_target_l1": tally(answers(copy=False), metrics).scores["l1"]}
     first, *others = form.source.parts
-    if first.channels == form.target.channels and not first.classes and not others:
+    alike = first.channels == form.target.channels
+    if alike and not (first.classes or form.target.classes or others):
         scores["copy_source_l1"] = tally(answers(copy=True), metrics).scores["l1"]
     return scores
 

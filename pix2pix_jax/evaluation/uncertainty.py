@@ -85,7 +85,7 @@ def measure_uncertainty(
         mean, deviation = mean_and_deviation(drawn)
         wanted = pairs.form.compared_target(source[None], target[None])[0]
         difference = mean - np.asarray(wanted)
-        weight = pairs.form.weight(source, target)
+        weight = pairs.form.scored_weight(source, target)
         if weight is not None:
             counts = weight[..., 0] > 0
             difference, deviation = difference[counts][None], deviation[counts][None]

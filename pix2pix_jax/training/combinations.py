@@ -74,6 +74,11 @@ def _refuse_entropy(config: ConfigDict) -> None:
             f"{given} with data.target_classes=0: it compares classes; set data.target_classes to "
             "their number, or choose another loss"
         )
+    if beside and loss.shift_tolerance:
+        raise InputError(
+            f"{given} with loss.shift_tolerance={loss.shift_tolerance}: each loss would choose "
+            "another shift of the target; set one of them to 0"
+        )
     if instead and beside:
         raise InputError(
             f"{given} with loss.reconstruction='cross_entropy': that is the same loss twice; set "

@@ -12,7 +12,12 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from pix2pix_jax.data.augment import Examples
 from pix2pix_jax.data.numbers import as_arguments
-from pix2pix_jax.training.losses import Scales, feature_matching_loss, mean_over_scales
+from pix2pix_jax.training.losses import (
+    Scales,
+    cross_entropy_loss,
+    feature_matching_loss,
+    mean_over_scales,
+)
 from pix2pix_jax.training.objectives import Losses, Metrics
 from pix2pix_jax.training.penalties import critic_value, gradient_penalty, r1_penalty
 from pix2pix_jax.training.state import TrainState
@@ -264,7 +269,7 @@ def regression_loss(
     metrics = {f"g_loss_{losses.reconstruction_name}": reconstruction}
     loss = losses.reconstruction_weight * reconstruction
     if losses.cross_entropy_weight:
-        entropy = losses.cross_entropy(fake, target, pair.weight)
+        entropy = cross_entropy_loss(fake, target, pair.weight)
         metrics["g_loss_cross_entropy"] = entropy
         loss += losses.cross_entropy_weight * entropy
     if losses.perceptual is not None:

@@ -21,7 +21,6 @@ from pix2pix_jax.training.losses import (
     UNLABELLED_GAN_LOSSES,
     GanLoss,
     Reconstruction,
-    cross_entropy_loss,
     l1_loss,
     with_labels,
 )
@@ -61,8 +60,8 @@ class Losses:
             relative to the generator (section 3.3).
         feature_matching_weight: Weight of `feature_matching_loss`; 0: it is not computed.
         gradient_penalty_weight: Weight of `gradient_penalty`, if the GAN's objective has one.
-        cross_entropy: Cross-entropy of classes beside `reconstruction`.
-        cross_entropy_weight: Its weight; 0: it is not computed.
+        cross_entropy_weight: Weight of the cross-entropy of classes beside `reconstruction`; 0: it
+            is not computed.
         perceptual: A perceptual distance; its network's weights are in the state. None: none.
         perceptual_weight: Its weight.
         r1_weight: Weight of `r1_penalty`; 0: it is not computed.
@@ -78,7 +77,6 @@ class Losses:
     discriminator_weight: float = 0.5
     feature_matching_weight: float = 0.0
     gradient_penalty_weight: float = 10.0
-    cross_entropy: Reconstruction = cross_entropy_loss
     cross_entropy_weight: float = 0.0
     perceptual: Distance | None = None
     perceptual_weight: float = 0.0
@@ -144,17 +142,17 @@ def build_losses(
             f"loss.label_smoothing={label_smoothing}: loss.gan={gan!r} has no labels; "
             f"choose {' or '.join(sorted(labelled))}, or 0"
         )
-    own = _build_extra(extra, extra_weights or [1.0] * len(extra), reconstruction, code)
+    names = {"gan", "features", "perceptual", reconstruction}
+    if weights.get("cross_entropy_weight"):
+        names.add("cross_entropy")
+    own = _build_extra(extra, extra_weights or [1.0] * len(extra), names, code)
     distance = RECONSTRUCTION_LOSSES[reconstruction]
-    cross_entropy = RECONSTRUCTION_LOSSES["cross_entropy"]
     if shift_tolerance:
         distance = tolerate_shifts(distance, shift_tolerance)
-        cross_entropy = tolerate_shifts(cross_entropy, shift_tolerance)
     return Losses(
         gan_losses[gan],
         distance,
         reconstruction,
-        cross_entropy=cross_entropy,
         perceptual=DISTANCES[perceptual] if perceptual_weight else None,
         perceptual_weight=perceptual_weight,
         diffaugment=DiffAugment(
@@ -166,10 +164,10 @@ def build_losses(
 
 
 def _build_extra(
-    references: Sequence[str], weights: Sequence[int | float], reconstruction: str, code: OwnCode
+    references: Sequence[str], weights: Sequence[int | float], taken: set[str], code: OwnCode
 ) -> tuple[ExtraLoss, ...]:
-    """Load own losses, and check that each has a name of its own."""
-    taken, found = {"gan", "features", "perceptual", "cross_entropy", reconstruction}, []
+    """Load own losses, and check that each has a name that is not taken."""
+    found = []
     for reference, weight in zip(references, weights, strict=True):
         name = reference.rpartition(":")[2]
         if name in taken:

@@ -180,6 +180,11 @@ def test_a_table_of_numbers_is_found_by_its_name_alone(pairs):
     assert lines["numbers"].startswith("conditions.csv has dose, age for 12 names; --config.data")
     config, lines = find(pairs, data__condition="")
     assert (config.data.condition, "numbers" in lines) == ("", False)
+    (pairs / "conditions.csv").write_text("name,weather\n0,sunny\n")
+    with pytest.raises(
+        InputError, match=r"'sunny' is not a finite number; --config.data.condition=''"
+    ):
+        find(pairs)
     (pairs / "conditions.json").write_text("{}")
     with pytest.raises(InputError, match=r"conditions.csv and conditions.json; say which"):
         find(pairs)
@@ -245,6 +250,8 @@ def test_few_whole_values_are_class_indices(tmp_path):
     assert (config.data.target_classes, config.loss.reconstruction) == (7, "cross_entropy")
     assert config.checkpoint.best_metric == "class_iou"
     assert config.loss.diffaugment == ()  # there are no colours to change
+    beside = find(tmp_path, loss__cross_entropy_weight="10")[0]
+    assert beside.loss.reconstruction == "l1"
     assert "class indices, 7 classes" in lines["target"]
     config, lines = find(tmp_path, data__direction="BtoA")
     assert config.data.source_classes == 7

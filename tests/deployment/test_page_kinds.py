@@ -105,6 +105,7 @@ def test_numbers_have_a_slider_each_which_translates_again(page, runs, one_devic
     assert largest(page.pixels(".right"), ours(with_numbers(generator, 20.5), source)) <= 1
     assert largest(page.pixels(".right"), before) > 2
     assert not page.one("#with-target").is_displayed()  # that has other numbers
+    page.drop(png(source))  # at the numbers that are set
     page.choose("classes")
     page.choose("larger")  # which keeps the numbers, as it keeps the picture
     page.wait(lambda: not page.all(".busy"))

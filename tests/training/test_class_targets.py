@@ -65,13 +65,13 @@ def test_pixels_without_a_class_are_void():
 
 @pytest.fixture
 def config(tmp_path):
-    """Four blobs of colour, and their classes; 9 is no class."""
+    """Four blobs of colour, and their classes; 255 is no class."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 2)):
         for number in range(count):
             classes = rng.integers(0, 3, (4, 4, 1), np.uint8).repeat(8, 0).repeat(8, 1)
             photo = np.concatenate([classes * 100, 255 - classes * 100, classes * 50], -1)
-            classes[:4] = 255  # no class
+            classes[: 4 * (number % 3)] = 255  # no class
             for side, pixels in (("A", photo), ("B", classes)):
                 folder = tmp_path / "data" / side / split
                 folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +126,11 @@ def test_pixels_of_no_class_do_not_count():
     form = PairFormat(target=Encoding(1, classes=3))
     source = np.zeros((2, 2, 3), np.uint8)
     np.testing.assert_array_equal(form.weight(source, target)[..., 0], [[1, 1], [0, 1]])
+    seen = jnp.asarray(form.target.to_network(target))
+    np.testing.assert_array_equal(form.class_weight(seen)[..., 0], [[1, 1], [0, 1]])
+    void = np.full((1, 2, 2, 1), 255, np.uint8)  # scores of pixels need some
+    np.testing.assert_array_equal(form.scored_weight(source[None], void), np.ones((1, 2, 2, 1)))
+    assert form.data_weight(source, void[0]) is None  # such a pair is no error
     many = PairFormat(target=Encoding(1, "uint16", classes=300))  # 255 is one of them
     assert many.weight(source, target.astype(np.uint16)) is None
 
@@ -152,6 +157,14 @@ def test_cross_entropy_can_stand_beside_l1():
             "loss.cross_entropy_weight=1 with data.target_classes=0: it compares classes",
         ),
         ({"loss.cross_entropy_weight": 2}, "cross_entropy_weight=2 with .* the same loss twice"),
+        (
+            {
+                "loss.reconstruction": "l1",
+                "loss.cross_entropy_weight": 2,
+                "loss.shift_tolerance": 1,
+            },
+            "cross_entropy_weight=2 with loss.shift_tolerance=1: each loss would choose another",
+        ),
         ({"data.target_classes": 2}, r"holds class 2; data.target_classes=2 has 0 to 1"),
     ],
 )

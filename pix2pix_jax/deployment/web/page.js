@@ -42,9 +42,9 @@ function fail(text) {
 function give(picture) {
   asked = null;
   if (!picture.then) find("#live").checked = false;
-  given.set(run.group, picture);
   markExample(picture.example);
   translate(picture);
+  given.set(run.group, { ...picture, numbers: [...numbers.values] });
 }
 
 function translate(picture) {

@@ -58,6 +58,7 @@ class Metric:
         weighted: Whether `measure` also takes `weight`: how much each pixel counts, in [0, 1], of
             shape (n, h, w, 1), or None. If it does not, pixels that do not count are made equal to
             the target's before it is called.
+        whole: Whether all pixels of a fake are measured, also those that do not count.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Metric:
     score: Callable[..., Any] | None = None
     on_device: bool = False
     weighted: bool = False
+    whole: bool = False
 
     @property
     def per(self) -> Literal["image", "set"]:
@@ -88,7 +90,7 @@ class Metric:
             weight: How much each pixel counts, in [0, 1]; None: all count alike.
         """
         assert self.measure is not None  # it is a metric of images
-        if weight is None:
+        if weight is None or self.whole:
             return self.measure(fake, target)
         fake = (jnp if self.on_device else np).where(weight > 0, fake, target)
         return self.measure(fake, target, **({"weight": weight} if self.weighted else {}))

@@ -42,5 +42,8 @@ def _ratio(moments: Float[np.ndarray, "*n 5 size"]) -> Float[np.ndarray, "*n"]:
 
 
 # Deviation of outputs over deviation of targets, from image to image: 1 if outputs differ as much
-# as targets do, 0 if they are the same for every source. A single image has no value.
-VARIATION = Metric("output_variation", "pixel", "high", "", _moments, _ratio, on_device=True)
+# as targets do, 0 if they are the same for every source. A single image has no value. With the
+# target's pixels where they do not count, outputs would differ from image to image by these.
+VARIATION = Metric(
+    "output_variation", "pixel", "high", "", _moments, _ratio, on_device=True, whole=True
+)
