@@ -152,9 +152,9 @@ class PairEncodings:
 
     def scored_weight(
         self,
-        source: Shaped[Array | np.ndarray, "n h w _"],
-        target: Shaped[Array | np.ndarray, "n h2 w2 _"],
-    ) -> Float[Any, "n h2 w2 1"] | None:
+        source: Shaped[Array | np.ndarray, "*n h w _"],
+        target: Shaped[Array | np.ndarray, "*n h2 w2 _"],
+    ) -> Float[Any, "*n h2 w2 1"] | None:
         """Return `weight` for scores: 1 for all of an image of which no pixel has a class.
 
         Metrics of pixels need some; those of classes leave such an image out by themselves.
@@ -166,7 +166,7 @@ class PairEncodings:
         weight = self.weight(source, target)
         if weight is None:
             return None
-        nothing = weight.sum(axis=(1, 2, 3), keepdims=True) == 0
+        nothing = weight.sum(axis=(-3, -2, -1), keepdims=True) == 0
         return (np if isinstance(weight, np.ndarray) else jnp).where(nothing, 1.0, weight)
 
     def known(

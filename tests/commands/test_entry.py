@@ -15,7 +15,7 @@ ROOT = SCRIPTS.parent
 _SHARED = {
     *("__init__", "cli", "config_help", "ending", "entry", "foreign_flags"),
     *("interrupts", "shared_flags", "surroundings", "terminal", "unknown_flags"),
-    *("finding", "found_config", "found_scale", "found_sides", "found_sources"),
+    *("finding", "found_config", "found_recipe", "found_scale", "found_sides", "found_sources"),
 }
 
 
