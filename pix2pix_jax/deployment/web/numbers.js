@@ -17,7 +17,6 @@ export class Numbers {
 
   /** A slider for each number of a run, over its range in training. */
   prepare({ numbers }) {
-    this.numbers = numbers;
     this.values = numbers.map(({ mean }) => mean);
     this.element.hidden = numbers.length === 0;
     this.sliders = numbers.map((number, place) => {
