@@ -227,11 +227,14 @@ def _find_splits(finding: Finding, seen: Survey) -> dict[str, int]:
     if not divided and (not there or (there == ("train",) and total >= _FEW)):
         finding.put("data.split", _SHARES if total >= _FEW else (1.0, 0.0, 0.0))
         divided = True
-    counts = _count(finding)
+    sources = _split_sources(finding)
+    counts = _count(sources)
     if divided and total >= _FEW and not (counts["val"] and counts["test"]):
         held = max(total // 10, 1)
         finding.put("data.split", (total - 2 * held, held, held))
-        counts = _count(finding)
+        sources = _split_sources(finding)
+        counts = _count(sources)
+    _check_rows(finding, sources)
     text = ", ".join(f"{split} {counts[split]}" for split in SPLITS)
     if divided:
         split = plain(finding.config.data.split)
@@ -250,12 +253,8 @@ def _find_splits(finding: Finding, seen: Survey) -> dict[str, int]:
     return counts
 
 
-def _count(finding: Finding) -> dict[str, int]:
-    """Return the number of pairs of each split, as training finds them.
-
-    Raises:
-        InputError: A pair has no row in the table of numbers.
-    """
+def _split_sources(finding: Finding) -> dict[str, Source]:
+    """Return the pairs of each split that has any, as training finds them."""
     settings = resolve(finding.config)
     data, form = settings.data, format_of(settings)
     sources = {"train": build_source(data, form, "train", seed=settings.seed)}
@@ -263,13 +262,19 @@ def _count(finding: Finding) -> dict[str, int]:
         held_out = build_held_out(data, form, split, seed=settings.seed)
         if held_out is not None:
             sources[split] = held_out
-    if data.condition:
-        _check_rows(finding, data, sources)
+    return sources
+
+
+def _count(sources: Mapping[str, Source]) -> dict[str, int]:
+    """Return the number of pairs of each split."""
     return {split: len(sources.get(split, ())) for split in SPLITS}
 
 
-def _check_rows(finding: Finding, data: ConfigDict, sources: Mapping[str, Source]) -> None:
+def _check_rows(finding: Finding, sources: Mapping[str, Source]) -> None:
     """Refuse a table of numbers that lacks the row of a pair."""
+    data = resolve(finding.config).data
+    if not data.condition:
+        return
     table = read_numbers(data)
     with _way_out_of_table(finding):
         for split, source in sources.items():

@@ -92,6 +92,24 @@ def read_mask_of(
     return mask
 
 
+def fill_masked(image: Image, counts: Bool[np.ndarray, "h w 1"]) -> Image:
+    """Return a target with the value of a pixel that counts in all pixels that do not.
+
+    They may hold anything, which says nothing about the data.
+
+    Args:
+        image: The target.
+        counts: Whether each pixel counts.
+
+    Returns:
+        If no pixel that counts is finite, what does not count is NaN in float32, 0 otherwise.
+    """
+    known = counts[..., 0] & np.isfinite(image).all(axis=-1)
+    nothing = np.nan if image.dtype == np.float32 else 0
+    value = image[known][0] if known.any() else np.array(nothing, image.dtype)
+    return np.where(counts, image, value)
+
+
 @dataclasses.dataclass(frozen=True)
 class MaskedEncoding:
     """How targets are stored with their masks: as one more channel, the last, in their dtype.

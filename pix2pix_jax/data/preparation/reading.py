@@ -8,7 +8,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from jaxtyping import Bool
 from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError
@@ -19,7 +18,7 @@ from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.data.values import Values, measure
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.limits import MAX_PIXELS
-from pix2pix_jax.images.masked import read_mask_of
+from pix2pix_jax.images.masked import fill_masked, read_mask_of
 from pix2pix_jax.images.pixels import Stored, finite
 
 _TOGETHER = 64  # pairs that are read, and whose edges are compared, at a time
@@ -127,18 +126,6 @@ def _has_data(image: Stored) -> bool:
     return image.dtype != np.float32 or bool((~np.isnan(image)).all(axis=-1).any())
 
 
-def _unmasked(image: Stored, counts: Bool[np.ndarray, "h w"]) -> Stored:
-    """Return a target with a value that counts where its mask is black: it may hold anything there.
-
-    If there is no such value, it becomes NaN.
-    """
-    if image.dtype != np.float32:
-        return image
-    good = image[counts & np.isfinite(image).all(axis=-1)]
-    fill = good[0] if len(good) else np.float32(np.nan)
-    return np.where(counts[..., None], image, fill)
-
-
 def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
     """Read the sides of a pair, or a single image, and what their channels mean.
 
@@ -160,8 +147,10 @@ def _read(item: Item, source: str, max_pixels: int) -> tuple[tuple[Stored, ...],
         size = image_files.size_of(item.mask)
         same = [number for number, side in enumerate(sides) if side.shape[:2] == size]
         target = (same or [len(sides) - 1])[-1]  # either side may be it
-        counts = read_mask_of(sides[target], item.mask, max_pixels=max_pixels)[..., 0] > 0
-        sides = (*sides[:target], _unmasked(sides[target], counts), *sides[target + 1 :])
+        counts = read_mask_of(sides[target], item.mask, max_pixels=max_pixels) > 0
+        if sides[target].dtype == np.float32:  # other values are no error, whatever they are
+            filled = fill_masked(sides[target], counts)
+            sides = (*sides[:target], filled, *sides[target + 1 :])
     for side, path in zip(sides, paths, strict=True):
         with image_files.naming(path):
             finite(side, nan=True)

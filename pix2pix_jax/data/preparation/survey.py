@@ -5,8 +5,6 @@ import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.data.layouts import find_twins
 from pix2pix_jax.data.names import Names
@@ -22,7 +20,7 @@ from pix2pix_jax.data.preparation.layout import (
 from pix2pix_jax.data.preparation.side import LOOKED_AT, Side, describe_side
 from pix2pix_jax.data.sources import split_in_halves
 from pix2pix_jax.images import files as image_files
-from pix2pix_jax.images.masked import read_mask_of
+from pix2pix_jax.images.masked import fill_masked, read_mask_of
 from pix2pix_jax.images.opening import naming
 from pix2pix_jax.images.pixels import Picture, finite
 
@@ -170,13 +168,12 @@ def _look(layout: Layout, max_pixels: int, target: int) -> list[tuple[Picture, .
 def _read(path: pathlib.Path, mask: pathlib.Path | None, max_pixels: int) -> Picture:
     """Read an image, which may mark pixels without data by NaN.
 
-    What it has under the black of its mask is replaced by the value of a pixel that counts.
+    What it has under the black of its mask does not count.
     """
     picture = image_files.read_picture(path, max_pixels=max_pixels, checked=False)
     if mask is not None:
         counts = read_mask_of(picture.pixels, mask, max_pixels=max_pixels) > 0
-        kept = picture.pixels[counts[..., 0]][0]
-        picture = Picture(np.where(counts, picture.pixels, kept), picture.kind)
+        picture = Picture(fill_masked(picture.pixels, counts), picture.kind)
     with naming(path):
         finite(picture.pixels, nan=True)
     return picture
