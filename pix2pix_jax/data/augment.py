@@ -135,6 +135,9 @@ class Examples(NamedTuple):
         return image if self.weight is None else image * self.weight
 
 
+Augment = Callable[[Array, Array, Array], Examples]
+
+
 def augment(
     keys: Key[Array, " n"],
     source: Real[Array, "n h w c"],
@@ -235,9 +238,6 @@ def _move(
     return image
 
 
-Augment = Callable[[Array, Array, Array], Examples]
-
-
 def build_augment(
     section: ConfigDict,
     form: PairFormat,
@@ -263,13 +263,13 @@ def build_augment(
     warp = Warp(section.affine, section.elastic)
     options = Augmentation(image_size=image_size, warp=warp, scale=form.scale, **chosen)
     parts = form.source.parts
-    if options.jitters("source") and not any(map(has_colours, parts)):
-        classes = ",".join(str(part.classes) for part in parts)
-        raise InputError(
-            f"augment.color_jitter={options.color_jitter} with "
-            f"data.source_classes={classes}: classes have no colours; set "
-            "augment.jitter_side=target, or no jitter"
-        )
+    for side, other, kinds in (("source", "target", parts), ("target", "source", (form.target,))):
+        if options.jitters(side) and not any(map(has_colours, kinds)):
+            classes = ",".join(str(part.classes) for part in kinds)
+            raise InputError(
+                f"augment.color_jitter={options.color_jitter} with data.{side}_classes={classes}: "
+                f"classes have no colours; set augment.jitter_side={other}, or no jitter"
+            )
     if any(options.color_jitter) and form.is_lab:
         raise InputError(
             f"augment.color_jitter={options.color_jitter} with derive.kind='lab': brightness and "

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped, UInt8
 
 from pix2pix_jax.data.derive import Derivation
+from pix2pix_jax.images import no_data
 from pix2pix_jax.images.color import lab_to_rgb, lab_to_rgb_on_device
 from pix2pix_jax.images.encoding import PHOTO, VOID, Encoding
 from pix2pix_jax.images.masked import MaskedEncoding, TargetEncoding
-from pix2pix_jax.images.no_data import hatch
 from pix2pix_jax.images.scaling import at_size, of_one_height
 from pix2pix_jax.images.stacked import SourceEncoding
 
@@ -71,8 +71,8 @@ class PairEncodings:
     def finish(self, source: Image, fake: Image) -> Image:
         """Return the image to write for a translated source: the target, or for Lab its RGB.
 
-        If targets have a mark for pixels without data, they get it where the source has none:
-        for results of half the size, where one of the four pixels has none.
+        If targets have a mark for pixels without data, they get it where the source has none, and
+        nowhere else: for results of half the size, where one of the four pixels has none.
 
         Args:
             source: The source as stored.
@@ -80,6 +80,7 @@ class PairEncodings:
         """
         if self.is_lab:
             return lab_to_rgb(source, fake)
+        fake = no_data.unmarked(fake, self.target.no_data)
         if self.target.no_data is None or self.source.no_data is None:
             return fake
         mark = np.array(float(self.target.no_data)).astype(fake.dtype)
@@ -237,4 +238,4 @@ class PairEncodings:
         picture = side.show(self.image_of(target), self.bands)
         if counts is None and target.shape[-1] > side.channels:
             counts = MaskedEncoding(side).split(target)[1] > 0
-        return of_one_height(shown, picture if counts is None else hatch(picture, counts))
+        return of_one_height(shown, picture if counts is None else no_data.hatch(picture, counts))

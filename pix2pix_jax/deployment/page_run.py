@@ -61,6 +61,12 @@ def refuse_unshowable(run: PageRun) -> None:
             "data.target_scale), which the page cannot; serve can, and `export --format onnx` "
             "writes a file for other programs"
         )
+    if form.source.no_data is not None or form.target.no_data is not None:
+        raise InputError(
+            f"{run.folder}: marks pixels without data (data.source_no_data, data.target_no_data), "
+            "which the page does not know; serve does, and `export --format onnx` writes a file "
+            "for other programs"
+        )
     if form.is_lab:
         return
     for side, what in ((form.source, "sources"), (form.target, "targets")):

@@ -12,8 +12,9 @@ from pix2pix_jax.evaluation.metrics.table import Metric
 from pix2pix_jax.evaluation.scorecard import Scorecard
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.sheets import Picture, SheetRow, draw_sheet, grid
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import choose_batch_size, translate_batch
+from pix2pix_jax.runs.translation import translate_batch
 
 SHEET_FILE = "contact_sheet.png"
 

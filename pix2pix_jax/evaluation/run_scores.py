@@ -21,12 +21,12 @@ from pix2pix_jax.evaluation.scorecard import (
 from pix2pix_jax.evaluation.scoring import evaluate
 from pix2pix_jax.evaluation.uncertainty import measure_uncertainty
 from pix2pix_jax.images.sheets import Picture
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.checkpoint_files import DamagedError
 from pix2pix_jax.runs.draws import check_draws
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator, generator_of
 from pix2pix_jax.runs.kept import open_kept
-from pix2pix_jax.runs.translation import choose_batch_size
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +132,7 @@ def score_checkpoint(
             or the run has no dropout to draw.
     """
     generator = generator_of(folder, step)
+    wanted.refuse_unsuited(pairs.form, pairs.target_size)
     check_draws(generator, options.draws, options.mode)
     batch_size = choose_batch_size(options.batch_size, pairs.size)
     inception = wanted.gather(batch_size)

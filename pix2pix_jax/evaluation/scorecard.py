@@ -16,6 +16,7 @@ from pix2pix_jax.core.cells import guard
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import atomic_path, write_json
 from pix2pix_jax.core.own_code import NO_OWN_CODE, OwnCode, is_own
+from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.evaluation.metrics.distribution import InceptionMetrics, SetScore
 from pix2pix_jax.evaluation.metrics.inception import Variables, features
 from pix2pix_jax.evaluation.metrics.inception_weights import load_inception
@@ -26,6 +27,7 @@ from pix2pix_jax.evaluation.metrics.table import (
     choose_metrics,
     digests_of,
     names_per,
+    refuse_unsuited,
 )
 from pix2pix_jax.evaluation.scored_batches import Compared
 from pix2pix_jax.evaluation.scoring import Evaluation
@@ -34,6 +36,7 @@ from pix2pix_jax.images import pixels
 
 METRICS_FILE = "metrics.json"
 TABLE_FILE = "per_image.csv"
+_WAY_OUT = "leave them out of --metrics"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,19 @@ class Wanted:
     def names(self) -> tuple[str, ...]:
         """Names of all metrics."""
         return (*self.metrics, *self.distributions)
+
+    def refuse_unsuited(self, form: PairFormat, size: tuple[int, ...]) -> None:
+        """Raise InputError if a metric cannot compare images of this kind, before any is made.
+
+        Args:
+            form: The format of the pairs.
+            size: Height and width of what is compared.
+        """
+        refuse_unsuited(self.metrics, form, size)
+        if self.distributions and form.written.classes:
+            raise InputError(f"{_sets()}: class indices, and they need gray or RGB: {_WAY_OUT}")
+        if self.distributions:
+            _refuse_channels(form.written.channels)
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
@@ -216,15 +232,21 @@ def observe_with(inception: InceptionMetrics | None) -> Callable[[Compared], Non
 
 
 def _as_photos(side: Float[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
-    if side.shape[-1] > 4:
-        names = ", ".join(names_per("set"))
-        raise InputError(
-            f"{names}: images of {side.shape[-1]} channels; they need gray or RGB: leave them out "
-            "of --metrics"
-        )
-    kind = {2: "gray+alpha", 4: "RGBA"}.get(side.shape[-1], "")
+    _refuse_channels(side.shape[-1])
     levels = pixels.to_uint8(side)
-    return np.stack([pixels.as_channels(image, 3, "image", kind=kind) for image in levels])
+    return np.stack([pixels.as_channels(image, 3, "image") for image in levels])
+
+
+def _refuse_channels(channels: int) -> None:
+    """Raise InputError unless images are gray or RGB; a fourth channel may mean anything."""
+    if channels not in (1, 3):
+        raise InputError(
+            f"{_sets()}: images of {channels} channels, and they need gray or RGB: {_WAY_OUT}"
+        )
+
+
+def _sets() -> str:
+    return ", ".join(names_per("set"))
 
 
 def compute_distributions(

@@ -1,18 +1,16 @@
 """Score a generator on held-out pairs."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from pix2pix_jax.core.devices import calls_ahead
-from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.batches import eval_batches, mean_target, prefetch
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.resident import ResidentPairs
-from pix2pix_jax.evaluation.metrics.pixel import Images, Weight
 from pix2pix_jax.evaluation.metrics.table import (
     Measure,
     Measured,
@@ -21,11 +19,10 @@ from pix2pix_jax.evaluation.metrics.table import (
     measure_of,
 )
 from pix2pix_jax.evaluation.scored_batches import Compared, score_batches
+from pix2pix_jax.evaluation.tally import Scores, Tally, check_measured, measure_all
 from pix2pix_jax.images.scaling import interpolated
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.translation import BatchTranslator
-
-Scores = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,108 +188,3 @@ def evaluate_baselines(
     if alike and not (first.classes or form.target.classes or others):
         scores["copy_source_l1"] = tally(answers(copy=True), metrics).scores["l1"]
     return scores
-
-
-class Tally:
-    """Scores of a set of images, gathered batch by batch.
-
-    What several metrics share, such as a confusion matrix, is measured once.
-    """
-
-    def __init__(self, metrics: Mapping[str, Metric]) -> None:
-        self._metrics = metrics
-        self._images = 0
-        self._totals: dict[Measure, Measured] = {}
-
-    def add(self, fake: Images, target: Images) -> dict[str, Float[np.ndarray, " n"]]:
-        """Add a batch.
-
-        Args:
-            fake: Images in [-1, 1].
-            target: Their ground truth.
-
-        Returns:
-            One value per image, by metric.
-
-        Raises:
-            InputError: A metric does not return one entry per image.
-        """
-        return self.add_measured(measure_all(self._metrics.values(), fake, target), len(fake))
-
-    def add_measured(
-        self, measured: Mapping[Measure, Measured], count: int
-    ) -> dict[str, Float[np.ndarray, " n"]]:
-        """Add a batch by what was measured in it.
-
-        Args:
-            measured: What each metric's `measure` has returned.
-            count: Number of images.
-
-        Returns:
-            One value per image, by metric.
-        """
-        for measure, batch in measured.items():
-            # Wider than float32: a sum over many images keeps its digits.
-            total = batch.sum(axis=0, dtype=np.result_type(batch, np.int64))
-            self._totals[measure] = self._totals.get(measure, 0) + total
-        self._images += count
-        return {
-            name: np.asarray(metric.value(measured[measure_of(metric)]), np.float64)
-            for name, metric in self._metrics.items()
-        }
-
-    def scores(self) -> Scores:
-        """Return each metric's score of all images so far.
-
-        Raises:
-            InputError: There were none.
-        """
-        if not self._images:
-            raise InputError("no images were compared, so there is no score; add at least one pair")
-        return {name: self._score(metric) for name, metric in self._metrics.items()}
-
-    def _score(self, metric: Metric) -> float:
-        total = self._totals[measure_of(metric)]
-        return float(total / self._images if metric.score is None else metric.score(total))
-
-
-def measure_all(
-    metrics: Iterable[Metric], fake: Images, target: Images, weight: Weight = None
-) -> dict[Measure, np.ndarray]:
-    """Measure a batch on the host; what several metrics share is measured once.
-
-    Args:
-        metrics: Metrics of images.
-        fake: Images in [-1, 1].
-        target: Their ground truth.
-        weight: How much each pixel counts; None: all count alike.
-
-    Returns:
-        What each metric's `measure` returns.
-
-    Raises:
-        InputError: A metric does not return one entry per image.
-    """
-    measured: dict[Measure, np.ndarray] = {}
-    for metric in metrics:
-        measure = measure_of(metric)
-        if measure not in measured:
-            measured[measure] = np.asarray(metric.measured(fake, target, weight))
-            check_measured(metric, measured[measure], len(fake))
-    return measured
-
-
-def check_measured(metric: Metric, measured: np.ndarray, count: int) -> None:
-    """Raise InputError if a metric, which may be the user's own, has not one entry per image.
-
-    Args:
-        metric: The metric.
-        measured: What it has measured.
-        count: Number of images.
-    """
-    shape = measured.shape if metric.score is None else measured.shape[:1]
-    if shape != (count,):
-        raise InputError(
-            f"metric {metric.name!r}: measures an array of shape {measured.shape} in {count} "
-            "images; expected one value per image"
-        )

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from tqdm.auto import tqdm
 
 from pix2pix_jax.data.pairs import Pairs
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.draws import (
     check_draws,
     iterate_draws,
@@ -14,7 +15,6 @@ from pix2pix_jax.runs.draws import (
     over_channels,
 )
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import choose_batch_size
 
 Pixels = Float[np.ndarray, " n"]
 
@@ -82,7 +82,8 @@ def measure_uncertainty(
         source, target = pairs[number]
         at = generator if pairs.condition is None else generator.at(pairs.condition[number])
         drawn = iterate_draws(at, source, pairs.names[number], draws, rows)
-        mean, deviation = mean_and_deviation(drawn)
+        compared = (np.asarray(pairs.form.compared(source[None], one[None]))[0] for one in drawn)
+        mean, deviation = mean_and_deviation(compared)
         wanted = pairs.form.compared_target(source[None], target[None])[0]
         difference = mean - np.asarray(wanted)
         weight = pairs.form.scored_weight(source, target)

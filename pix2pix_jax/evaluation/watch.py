@@ -120,8 +120,11 @@ class Patience:
         return self._sign * self._least
 
     def add(self, score: float) -> bool:
-        """Take the next score; return whether patience is at an end, and then count again."""
-        lowered = self._sign * score
+        """Take the next score; return whether patience is at an end, and then count again.
+
+        nan is never better.
+        """
+        lowered = math.inf if math.isnan(score) else self._sign * score
         needed = abs(self._least) * _BETTER_SHARE if math.isfinite(self._least) else 0.0
         if lowered < self._least - needed or self._least == math.inf:
             self._least, self.since = lowered, 0

@@ -240,15 +240,19 @@ def write(
         _save(temporary, image, kind, carried, in_tiff=in_tiff)
 
 
-def to_bytes(image: Stored, kind: str = "") -> bytes:
+def to_bytes(
+    image: Stored, kind: str = "", *, carried: Carried = NOTHING, in_tiff: bool = False
+) -> bytes:
     """Return the content of the file that `write` writes.
 
     Args:
         image: Pixels.
         kind: As for `suffix_of`.
+        carried: As for `write`.
+        in_tiff: Whether the file is a TIFF, although a PNG could hold the image.
     """
     memory = io.BytesIO()
-    _save(memory, image, kind)
+    _save(memory, image, kind, carried, in_tiff=in_tiff)
     return memory.getvalue()
 
 

@@ -197,6 +197,7 @@ class MaskedEncoding:
             return pixels.resize(stored, size, nearest=True)
         image, mask = self.split(stored)
         means, enough = no_data.average(image, self.valid(stored), size)
+        means = no_data.unmarked(means, self.image.no_data)
         weight = np.where(enough, pixels.resize(mask, size).clip(0, 1), 0)
         return self._join(self._emptied(means, enough), weight)
 

@@ -26,6 +26,26 @@ def valid(image: Shaped[Any, "*n h w c"], no_data: str | None) -> Bool[Any, "*n 
     return (image.astype(np.float32) != np.float32(value)).any(axis=-1, keepdims=True)
 
 
+def unmarked(
+    image: Shaped[np.ndarray, "*n h w c"], no_data: str | None
+) -> Shaped[np.ndarray, "*n h w c"]:
+    """Return pixels that all hold data: what happens to equal the mark takes the next value.
+
+    Args:
+        image: Pixels as stored.
+        no_data: See `valid`.
+    """
+    good = valid(image, no_data)
+    if no_data is None or good.all() or np.isnan(float(no_data)):
+        return image
+    mark = np.array(float(no_data)).astype(image.dtype)
+    if image.dtype == np.float32:
+        other = np.nextafter(mark, np.float32(0) if mark else np.float32(1))
+    else:
+        other = mark + 1 if mark < pixels.white(image.dtype) else mark - 1
+    return np.where(good, image, other.astype(image.dtype))
+
+
 def resize(
     image: Shaped[np.ndarray, "h w c"], size: tuple[int, int], no_data: str
 ) -> Shaped[np.ndarray, "h2 w2 c"]:
@@ -43,7 +63,7 @@ def resize(
     if image.shape[:2] == tuple(size):
         return image
     means, enough = average(image, good, size)
-    return np.where(enough, means, np.array(float(no_data)).astype(image.dtype))
+    return np.where(enough, unmarked(means, no_data), np.array(float(no_data)).astype(image.dtype))
 
 
 def average(

@@ -24,10 +24,10 @@ def at_size(
     *first, height, width, channels = image.shape
     if (height, width) == tuple(size):
         return image
-    if height < size[0]:
-        factor = size[0] // height
+    if height < size[0] or width < size[1]:
+        factor = max(size[0] // height, size[1] // width)
         return image.repeat(factor, -3).repeat(factor, -2)
-    factor = -(-height // size[0])
+    factor = max(-(-height // size[0]), -(-width // size[1]))
     if (height, width) != (factor * size[0], factor * size[1]):
         ends = zip(size, (height, width), strict=True)
         rows, columns = (np.arange(factor * side).clip(max=end - 1) for side, end in ends)

@@ -19,6 +19,11 @@ from pix2pix_jax.models.sizes import unet_levels
 
 _GENERATORS = ("unet", "resnet")
 _LEAST_LEVELS = 5  # of the reference's U-Net
+_OTHERS = "onnx, stablehlo or bundle"  # formats that hold any network
+_UNKNOWN = {
+    "numbers": "data.condition: the reference's networks take no numbers beside the image",
+    "of_classes": "data.target_classes: the reference's generators end in tanh",
+}
 _SHOWN = 3  # names in an error, of each kind
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -210,13 +215,11 @@ def configure(
         model.discriminator_layers = discriminator.depth
 
 
-def _refuse_numbers(network: nn.Module) -> None:
-    """Raise InputError if a network takes numbers beside the image."""
-    if getattr(network, "numbers", 0):
-        raise InputError(
-            "data.condition: the reference's networks take no numbers beside the image; --format "
-            "onnx, stablehlo and bundle hold such networks"
-        )
+def _refuse_unknown(network: nn.Module) -> None:
+    """Raise InputError if a network takes numbers beside the image, or answers with classes."""
+    for attribute, why in _UNKNOWN.items():
+        if getattr(network, attribute, 0):
+            raise InputError(f"{why}; choose --format {_OTHERS}")
 
 
 def generator_architecture(model: ConfigDict, networks: Networks) -> Architecture:
@@ -229,7 +232,7 @@ def generator_architecture(model: ConfigDict, networks: Networks) -> Architectur
     Raises:
         InputError: The reference has no such network; the message has the key that differs.
     """
-    _refuse_numbers(networks.generator)
+    _refuse_unknown(networks.generator)
     _require(
         model,
         generator=_GENERATORS,
@@ -241,7 +244,7 @@ def generator_architecture(model: ConfigDict, networks: Networks) -> Architectur
     if networks.target_shape[:2] != tuple(size):
         raise InputError(
             "data.target_scale is not 1: the reference's generators keep the size of their images; "
-            "choose --format onnx, stablehlo or bundle"
+            f"choose --format {_OTHERS}"
         )
     shared = (model.base_features, in_channels, networks.target_shape[-1])
     if model.generator == "resnet":
@@ -268,7 +271,7 @@ def discriminator_architecture(model: ConfigDict, networks: Networks) -> Archite
     """
     if networks.discriminator is None:
         raise InputError("loss.gan='none': this run has no discriminator")
-    _refuse_numbers(networks.discriminator)
+    _refuse_unknown(networks.discriminator)
     _require(
         model,
         discriminator=("patch", "pixel"),

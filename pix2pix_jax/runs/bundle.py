@@ -34,8 +34,10 @@ _PRIVATE = (
     "data.root",
     "data.archive",
     "data.condition",
+    "eval.lpips_file",
     "eval.palette",
     "log.wandb_project",
+    "loss.perceptual_file",
     "train.init_from",
 )
 
@@ -83,7 +85,7 @@ def _public(config: ConfigDict) -> ConfigDict:
     for key in changed:
         config_files.set_value(public, key, get(default, key))
     if "data.source" in changed:  # the default would be data that is not the run's
-        public.data.source = "side_by_side"
+        public.data.source = "folders"
     return public
 
 

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 import re
@@ -179,8 +180,9 @@ class Rank:
     """How good a checkpoint is; of two, the smaller is the better one.
 
     Attributes:
-        part: Step at which the run's data was last changed: scores before and after do not compare.
-        score: The score by which the run chooses; lower is better.
+        part: Step at which the data, or how it is scored, last changed: scores before and after do
+            not compare.
+        score: The score by which the run chooses; lower is better. inf: there is none.
     """
 
     part: float
@@ -191,9 +193,15 @@ class Rank:
 
 
 def rank_of(meta: Mapping[str, Any]) -> Rank | None:
-    """Return the rank of a checkpoint; None if it has no scores."""
+    """Return the rank of a checkpoint; None if it has no scores.
+
+    A score that is nan, as an own metric may give it, is worse than all others.
+    """
     metrics = meta.get("metrics")
-    return metrics and Rank(float(metrics["part"]), float(metrics["score"]))
+    if not metrics:
+        return None
+    score = float(metrics["score"])
+    return Rank(float(metrics["part"]), math.inf if math.isnan(score) else score)
 
 
 def by_rank(metas: Mapping[int, Meta]) -> list[int]:

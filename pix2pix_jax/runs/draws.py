@@ -20,10 +20,11 @@ from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images import pixels
 from pix2pix_jax.models.initial import abstract_variables
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
-from pix2pix_jax.runs.translation import check_mode, choose_batch_size, translate_batch
+from pix2pix_jax.runs.translation import check_mode, translate_batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +34,10 @@ class Drawn:
     Attributes:
         mean: The mean of the draws, as `translate` returns a result.
         deviation: Standard deviation of the draws in each pixel, as the root of the mean square
-            over the channels, in the units of stored targets: levels from 0 to 255 for 8 bits. The
-            divisor is the number of draws less one. A result that was resized has the deviations of
-            the network's pixels, interpolated.
+            over the channels, in the units of stored targets: levels from 0 to 255 for 8 bits. For
+            class indices it is that of the shares of the classes, from 0 to 1. The divisor is the
+            number of draws less one. A result that was resized has the deviations of the network's
+            pixels, interpolated.
     """
 
     mean: Shaped[np.ndarray, "h w c"]
@@ -173,7 +175,8 @@ def _translate_one(
     rows = choose_batch_size(batch_size, size)
     drawn = iterate_draws(generator, fit(generator, image), name, draws, rows)
     mean, deviation = mean_and_deviation(drawn)
-    spread = over_channels(deviation) * np.float32(generator.form.target.half)
+    target = generator.form.target
+    spread = over_channels(deviation) * np.float32(0.5 if target.classes else target.half)
     if generator.fit == "resize":
         spread = resize_deviation(spread, (height, width))
     return Drawn(unfit(generator, image, mean), spread[:height, :width].copy())

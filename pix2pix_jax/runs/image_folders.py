@@ -13,6 +13,7 @@ from pix2pix_jax.core.files import refuse_unwritable
 from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.runs.batch_sizes import batches_of_one_size
 from pix2pix_jax.runs.file_numbers import read_rows
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import Generator
@@ -30,7 +31,7 @@ from pix2pix_jax.runs.source_files import (
     size_in_network,
 )
 from pix2pix_jax.runs.tiled_files import translate_files
-from pix2pix_jax.runs.translation import batches_of_one_size, check_mode
+from pix2pix_jax.runs.translation import check_mode
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def _translate_whole(
 ) -> None:
     """Translate each image at once."""
     sizes = [size_in_network(generator, task) for task in tasks]
-    for numbers in _batches(sizes, batch_size):
+    for numbers in _batches(sizes, batch_size, in_order=results.blends):
         some = [tasks[number] for number in numbers]
         read, failure = read_sources(generator, some, derive=derive, on_error=on_error)
         results.add([_given(generator, task, image, derive) for task, image in read])
@@ -171,10 +172,12 @@ def _given(generator: Generator, task: Task, image: Image, derive: bool) -> Give
     return Given(image, task.source.name, task.target, size, carried, task.numbers)
 
 
-def _batches(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
+def _batches(
+    sizes: Sequence[tuple[int, int]], batch_size: int, *, in_order: bool = False
+) -> Iterator[list[int]]:
     """Yield the numbers of the images that a program translates at once, with a progress bar."""
     with tqdm(total=len(sizes), unit="image", disable=None) as bar:
-        for numbers in batches_of_one_size(sizes, batch_size):
+        for numbers in batches_of_one_size(sizes, batch_size, in_order=in_order):
             yield numbers
             bar.update(len(numbers))
 

@@ -53,6 +53,7 @@ class Results:
 
     Attributes:
         written: The files of the results so far, in order; not those of deviations.
+        blends: Whether results are mixed with those before them, so that their order counts.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Results:
         check_draws(generator, draws, mode)
         if generator.fit == "tile" and blend:
             raise InputError(f"blend={blend} with fit='tile': choose --fit resize or pad")
-        self._blend = Blend(blend, generator.form.written)
+        self._blend, self.blends = Blend(blend, generator.form.written), blend > 0
         if blend and draws > 1:
             raise InputError(f"draws={draws} with blend={blend}: choose one of them")
         self._generator, self._mode, self._batch_size = generator, mode, batch_size

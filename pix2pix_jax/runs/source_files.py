@@ -121,17 +121,38 @@ def carried_by(generator: Generator, task: Task, *, derive: bool) -> Carried:
         task: The task.
         derive: As for `judge`.
     """
-    form = generator.form
-    carried = read_carried(task.source).marking(form.written.no_data)
+    carried = read_carried(task.source)
     if task.side != "whole":
-        return dataclasses.replace(carried, geo=())
-    scale = result_scale(form, derive=derive)
-    resized = generator.fit == "resize" or derive or bool(task.others)
-    if scale == 1 or generator.fit == "tile" or not resized:
+        carried = dataclasses.replace(carried, geo=())
+    scale = result_scale(generator.form, derive=derive)
+    resized = derive or bool(task.others)
+    size = image_files.size_of(task.source)
+    return carry_over(generator, carried, size, scale, resized=resized)
+
+
+def carry_over(
+    generator: Generator,
+    carried: Carried,
+    size: tuple[int, int],
+    scale: float,
+    *,
+    resized: bool = False,
+) -> Carried:
+    """Return what a result keeps of a file.
+
+    Args:
+        generator: The generator.
+        carried: What the file says.
+        size: Height and width of the file's image.
+        scale: How many times as large the result is.
+        resized: Whether the result is brought to its size, also if `generator.fit` is not `resize`.
+    """
+    carried = carried.marking(generator.form.written.no_data)
+    resized = generator.fit == "resize" or (resized and generator.fit != "tile")
+    if scale == 1 or not resized:
         return carried.scaled(scale, scale)
-    rows, columns = image_files.size_of(task.source)  # half of an odd side is rounded up
-    new_rows, new_columns = scaled((rows, columns), scale)
-    return carried.scaled(new_rows / rows, new_columns / columns)
+    new = scaled(size, scale)  # half of an odd side is rounded up
+    return carried.scaled(new[0] / size[0], new[1] / size[1])
 
 
 def result_scale(form: PairFormat, *, derive: bool) -> float:

@@ -13,9 +13,10 @@ from pix2pix_jax.core.files import no_empty_folders
 from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.source_rows import open_source
 from pix2pix_jax.data.sources import split_in_halves
+from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.rows import Rows, Strip, write_rows
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.source_files import Task, carried_by
+from pix2pix_jax.runs.source_files import Task, carried_by, result_scale
 from pix2pix_jax.runs.tiled_images import ImageTiler
 from pix2pix_jax.runs.translation import name_hashes
 
@@ -85,14 +86,29 @@ class _FileTiler:
         (name_hash,) = name_hashes(["" if self._same else task.source.name])
         stored = self._generator.form.written
         with self._open(task) as source, no_empty_folders(task.target.parent):
+            size = scaled(source.size, self._generator.form.scale)
+            self._refuse_other_size(task, size)
             task.target.parent.mkdir(parents=True, exist_ok=True)
             write_rows(
                 task.target,
                 tiler(source, task.source.name, int(name_hash)),
-                scaled(source.size, self._generator.form.scale),
+                size,
                 dtype=stored.dtype,
                 channels=stored.channels,
                 carried=carried_by(self._generator, task, derive=self._derive),
+            )
+
+    def _refuse_other_size(self, task: Task, size: tuple[int, int]) -> None:
+        """Raise InputError if the result would not have the size of the file it is derived from."""
+        if not self._derive or task.side != "whole":
+            return
+        scale = result_scale(self._generator.form, derive=True)
+        given = image_files.size_of(task.source)
+        if size != scaled(given, scale):
+            raise InputError(
+                f"{task.source}: {given[0]} x {given[1]} pixels (height, width), of which the "
+                f"result would have {size[0]} x {size[1]} (data.target_scale); crop it to that "
+                "size, or choose --fit resize or pad"
             )
 
     @contextlib.contextmanager

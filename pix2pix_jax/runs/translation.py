@@ -4,7 +4,7 @@ import functools
 import os
 import pathlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree, Shaped, UInt32
 
-from pix2pix_jax.core.devices import by_first_axis, everywhere, on_cpu
+from pix2pix_jax.core.devices import by_first_axis, everywhere
 from pix2pix_jax.core.errors import InputError, shown
 from pix2pix_jax.core.exactness import Exactness
 from pix2pix_jax.data.numbers import as_arguments
 from pix2pix_jax.images.stacked import SourceEncoding
+from pix2pix_jax.runs.batch_sizes import batches_of_one_size, choose_batch_size
 from pix2pix_jax.runs.fitting import fit, fitted_size, unfit
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.given_images import as_images, check_names
@@ -25,8 +26,6 @@ from pix2pix_jax.runs.image_memory import refuse_too_large
 from pix2pix_jax.runs.tiled_images import translate_in_tiles
 
 MODES = ("paper", "deterministic")
-_MOST_IN_BATCH = 128  # images of a device, if their number is left open
-_PIXELS_IN_BATCH = 32 * 256 * 256
 _PROGRAMS = 16  # compiled programs that are kept; one more and the one unused for longest goes
 
 
@@ -34,53 +33,6 @@ def check_mode(mode: str) -> None:
     """Raise InputError unless `mode` is one of `MODES`."""
     if mode not in MODES:
         raise InputError(f"mode {shown(mode)}: choose from {', '.join(MODES)}")
-
-
-def choose_batch_size(wanted: int, image_size: tuple[int, int]) -> int:
-    """Return how many images a program translates at once.
-
-    The number of images that are given plays no part: an image is always translated by the same
-    program, so its result does not depend on the others, to the bit.
-
-    Args:
-        wanted: The number that was asked for, which the CPU ignores; 0: choose one.
-        image_size: Height and width of the images.
-
-    Returns:
-        1 for each device on the CPU, where more would take as long per image, and more memory.
-        Elsewhere the wanted number, or for each device as many as have the pixels of 32 images of
-        256x256, from 1 to 128.
-
-    Raises:
-        InputError: The wanted number is negative, or not a whole number.
-    """
-    if not isinstance(wanted, int) or wanted < 0:
-        raise InputError(f"batch_size={shown(wanted)}: expected a whole number from 0 on")
-    if on_cpu():
-        return jax.local_device_count()
-    fitting = _PIXELS_IN_BATCH // (image_size[0] * image_size[1])
-    return wanted or jax.local_device_count() * min(max(fitting, 1), _MOST_IN_BATCH)
-
-
-def batches_of_one_size(sizes: Sequence[tuple[int, int]], batch_size: int) -> Iterator[list[int]]:
-    """Divide images into batches for one program each.
-
-    Images of one size follow each other, so that their program is needed once.
-
-    Args:
-        sizes: Height and width at which the network sees each image, see `fitting.fitted_size`.
-        batch_size: The number of images that was asked for, see `choose_batch_size`.
-
-    Yields:
-        Numbers of the images of a batch, in order.
-    """
-    groups: dict[tuple[int, int], list[int]] = {}
-    for number, size in enumerate(sizes):
-        groups.setdefault(size, []).append(number)
-    for size, numbers in groups.items():
-        rows = choose_batch_size(batch_size, size)
-        for start in range(0, len(numbers), rows):
-            yield numbers[start : start + rows]
 
 
 def name_hashes(names: Sequence[str]) -> UInt32[np.ndarray, " n"]:

@@ -19,11 +19,12 @@ from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.stacked import StackedEncoding
 from pix2pix_jax.images.video_files import CONTAINERS, Moment, VideoReader, sound_name
 from pix2pix_jax.images.video_writing import VideoWriter
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.blending import Blend
 from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.generator import Generator
 from pix2pix_jax.runs.source_files import Image, result_scale
-from pix2pix_jax.runs.translation import check_mode, choose_batch_size, translate
+from pix2pix_jax.runs.translation import check_mode, translate
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,12 @@ from pix2pix_jax.core.processes import is_main
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.evaluation.metrics.variation import LEAST_PAIRS, VARIATION
 from pix2pix_jax.evaluation.pictures import sample_grid
-from pix2pix_jax.evaluation.scoring import Scores, evaluate, evaluate_baselines
+from pix2pix_jax.evaluation.scoring import evaluate, evaluate_baselines
+from pix2pix_jax.evaluation.tally import Scores
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.sheets import grid
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import choose_batch_size
 from pix2pix_jax.runs.writers import Writer
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.run import Run
@@ -213,7 +214,7 @@ def checkpoint_metrics(run: Run, step: int, scores: Scores) -> Scores:
     else:
         score = scores[f"val_{name}"] * (1 if run.metrics[name].best == "low" else -1)
     # Scores before and after a change of the data cannot be compared.
-    part = float(run.timeline.first_step)
+    part = float(run.scored_from)
     return {"score": score, "epoch": float(run.timeline.epochs_done(step)), "part": part}
 
 

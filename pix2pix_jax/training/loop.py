@@ -27,7 +27,7 @@ from pix2pix_jax.core.errors import InputError, NonFiniteError
 from pix2pix_jax.core.files import read_json_object, write_json
 from pix2pix_jax.core.processes import Agreement, is_main
 from pix2pix_jax.core.signals import StopRequest
-from pix2pix_jax.evaluation.scoring import Scores
+from pix2pix_jax.evaluation.tally import Scores
 from pix2pix_jax.reports.run_page import write_report
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder

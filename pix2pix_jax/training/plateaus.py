@@ -27,7 +27,7 @@ class Plateaus:
         self._stop = run.halts.stop
         config, metric = run.config, run.config.checkpoint.best_metric
         best = run.metrics[metric].best
-        self._column, self._first = f"val_{metric}", run.timeline.first_step
+        self._column, self._first = f"val_{metric}", run.scored_from
         self._to_end = Patience(config.train.patience, best)
         self._to_drop = Patience(config.lr.plateau_patience, best)
         self._ends = config.train.stop_when == "plateau"

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from pix2pix_jax.core.config import flatten, get
+from pix2pix_jax.core.config import flatten
 from pix2pix_jax.core.config_files import from_values
 from pix2pix_jax.core.devices import DEVICES, fits_on_device
 from pix2pix_jax.core.errors import InputError
@@ -23,7 +23,7 @@ from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.data.pairs import Pairs
 from pix2pix_jax.data.resident import ResidentPairs, Storage, choose_storage, place_those_that_fit
 from pix2pix_jax.data.splits import Splits, load_splits
-from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics, digests_of, refuse_unsuited
+from pix2pix_jax.evaluation.metrics.table import Metric, build_metrics, refuse_unsuited
 from pix2pix_jax.models.build import Networks, build_networks
 from pix2pix_jax.models.perceptual_weights import PerceptualWeights
 from pix2pix_jax.runs.bundle import is_bundle
@@ -39,15 +39,17 @@ from pix2pix_jax.training.fitting import refuse_too_large
 from pix2pix_jax.training.halts import Halts, build_halts
 from pix2pix_jax.training.objectives import Losses, build_losses, check_extra
 from pix2pix_jax.training.optimizers import Schedule, build_optimizer, build_schedules
-from pix2pix_jax.training.perceptual import PERCEPTUAL_DIGEST, load_weights
+from pix2pix_jax.training.perceptual import load_weights
 from pix2pix_jax.training.start import adopt_levels, find_start, refuse_going_back, resume_timeline
 from pix2pix_jax.training.start_numbers import adopt_numbers
+from pix2pix_jax.training.start_settings import (
+    describe_scoring,
+    find_scored_from,
+    fixed_settings,
+)
 from pix2pix_jax.training.state import TrainState, create_train_state
 from pix2pix_jax.training.step import make_step
 from pix2pix_jax.training.step_parts import StepParts, TrainStep
-
-# Keys that must stay the same when a run goes on, besides its timeline.
-_FIXED = ("data.direction", "checkpoint.best_metric")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Run:
         first_step: Step of the checkpoint that the run goes on from; 0 for a new run.
         unfinished: What the run had not written yet when it was stopped, see `Progress.unfinished`.
         given: The configuration as the user gave it.
+        scored_from: Step after which scores compare with those to come.
         perceptual: Weights of the perceptual loss; None if there is none.
         callbacks: Functions of the calling program.
     """
@@ -83,6 +86,7 @@ class Run:
     first_step: int
     unfinished: Mapping[str, Any]
     given: ConfigDict
+    scored_from: int = 0
     perceptual: PerceptualWeights | None = None
     callbacks: Callbacks = dataclasses.field(default_factory=Callbacks)
 
@@ -143,8 +147,10 @@ class Run:
         """Return what a checkpoint must hold besides the state."""
         return {
             **dataclasses.asdict(self.timeline),
-            **_fixed(self.config, self.metrics, self.perceptual),
+            **fixed_settings(self.config, self.metrics, self.perceptual),
             "names": self.splits.train.digest,
+            "scoring": describe_scoring(self.config, self.splits),
+            "scored_from": self.scored_from,
             "config": flatten(self.given),
         }
 
@@ -204,7 +210,7 @@ def prepare_run(
     refuse_plateaus_without_scores(config, splits.counts["val"])
     timeline = Timeline(len(splits.train), global_batch, config.seed)
     if meta is not None:
-        fixed = _fixed(config, metrics, perceptual)
+        fixed = fixed_settings(config, metrics, perceptual)
         names = splits.train.digest
         timeline = resume_timeline(timeline, meta, step, fixed, names, allow_change=allow_change)
     stop = config.train.steps or timeline.end_of(config.train.epochs)
@@ -225,6 +231,7 @@ def prepare_run(
         unfinished=(meta or {}).get("unfinished", {}),
         perceptual=perceptual,
         given=given,
+        scored_from=find_scored_from(timeline, meta, step, describe_scoring(config, splits)),
     )
 
 
@@ -241,15 +248,6 @@ def _load_splits(config: ConfigDict, form: PairFormat, code: OwnCode) -> Splits:
         shown=config.log.grid_images,
         code=code,
     )
-
-
-def _fixed(
-    config: ConfigDict, metrics: Mapping[str, Metric], perceptual: PerceptualWeights | None
-) -> dict[str, Any]:
-    """Return what must stay the same when a run goes on, besides its timeline."""
-    fixed = {key: get(config, key) for key in _FIXED}
-    fixed |= {f"weights of metric {name}": each for name, each in digests_of(metrics).items()}
-    return fixed if perceptual is None else {**fixed, PERCEPTUAL_DIGEST: perceptual.digest}
 
 
 def create_state(config: ConfigDict, networks: Networks, parts: StepParts) -> TrainState:

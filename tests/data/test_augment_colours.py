@@ -127,7 +127,7 @@ def test_strong_jitter_stays_within_black_and_white():
             {"source_channels": 1, "target_channels": 2},
             r"color_jitter=\(0.5, 0.0, 0.0\) with derive.kind='lab'",
         ),
-        ("", {"source_classes": 3}, r"data\.source_classes=3"),
+        ("", {"source_classes": 3}, r"data\.source_classes=3.*set augment.jitter_side=target"),
     ],
 )
 def test_jitter_of_lab_or_of_classes_is_an_error(derive, data, message):
@@ -137,3 +137,15 @@ def test_jitter_of_lab_or_of_classes_is_an_error(derive, data, message):
     config.data.update(data)
     with pytest.raises(InputError, match=message):
         build_augment(config.augment, format_of(config), (256, 256))
+
+
+@pytest.mark.parametrize("side", ["target", "both"])
+def test_jitter_of_target_classes_is_an_error(side):
+    config = default_config()
+    config.augment.color_jitter, config.augment.jitter_side = (0.5, 0.0, 0.0), side
+    config.data.target_classes = 4
+    message = r"data\.target_classes=4: classes have no colours; set augment.jitter_side=source"
+    with pytest.raises(InputError, match=message):
+        build_augment(config.augment, format_of(config), (256, 256))
+    config.augment.jitter_side = "source"
+    build_augment(config.augment, format_of(config), (256, 256))

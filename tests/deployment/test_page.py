@@ -163,6 +163,7 @@ def test_a_network_that_onnx_cannot_hold_leaves_nothing(tmp_path, run, package):
 @pytest.mark.parametrize(
     ("form", "message"),
     [
+        (PairFormat(Encoding(no_data="0")), "marks pixels without data"),
         (PairFormat(Encoding(5)), "its sources have 5 channels of uint8, and browsers show gray"),
         (
             PairFormat(Encoding(), Encoding(1, "uint16", 0.0, 9.0)),

@@ -8,8 +8,10 @@ import pytest
 from support.runs import tiny_run
 
 from pix2pix_jax import InputError
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.config_files import save_json
 from pix2pix_jax.core.own_code import OwnCode
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.evaluation.metrics.table import METRICS, Metric
 from pix2pix_jax.evaluation.pictures import picture_rows
 from pix2pix_jax.evaluation.run_scores import (
@@ -191,3 +193,17 @@ def test_a_damaged_checkpoint_is_left_out_unless_it_is_asked_for(tmp_path, damag
     assert choose_step(run, "latest") == {3: 6, 6: 3}[damaged]
     with pytest.raises(DamagedError):
         choose_step(run, str(damaged))
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric", "message"),
+    [
+        ({"target_classes": 3}, "fid", "class indices, and they need gray or RGB"),
+        ({"target_channels": 4}, "kid", "images of 4 channels, and they need gray or RGB"),
+    ],
+)
+def test_metrics_of_photos_refuse_other_images_before_any_is_made(changes, metric, message):
+    config = default_config()
+    config.data.update(changes)
+    with pytest.raises(InputError, match=message):
+        choose_wanted(["l1", metric]).refuse_unsuited(format_of(config), (64, 64))

@@ -67,3 +67,15 @@ def test_a_metric_without_one_entry_per_image_is_refused(measured, score):
 def test_a_set_without_images_has_no_score():
     with pytest.raises(InputError, match="no images"):
         Tally(choose_metrics(["l1"])).scores()
+
+
+def test_an_image_without_a_value_is_left_out_of_the_mean():
+    measure = lambda fake, target: np.asarray(fake)[:, 0, 0, 0]  # noqa: E731
+    tally = Tally({"own": Metric("own", "own", "low", "", measure)})
+    values = np.array([0.5, np.nan, 0.25], np.float32).reshape(3, 1, 1, 1)
+    tally.add(values[:2], values[:2])
+    tally.add(values[2:], values[2:])
+    assert tally.scores() == {"own": 0.375}
+    nothing = Tally({"own": Metric("own", "own", "low", "", measure)})
+    nothing.add(values[1:2], values[1:2])
+    assert np.isnan(nothing.scores()["own"])

@@ -2,15 +2,18 @@ import json
 
 import numpy as np
 import pytest
+from support.generators import drawn_bundle
 from support.runs import tiny_run
 from support.scripts import refused, run_script
 
+from pix2pix_jax import load_generator
 from pix2pix_jax.core.config_files import load_json, save_json
 from pix2pix_jax.evaluation.uncertainty import (
     measure_uncertainty,
     rank_correlation,
     sparsification,
 )
+from pix2pix_jax.images import files as image_files
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import generator_of
 
@@ -73,3 +76,22 @@ def test_evaluate_says_how_deviation_and_error_go_together(workdir, tmp_path):
 def test_evaluations_without_draws_are_one_line(workdir, tmp_path, flags, message):
     flags = [workdir if flag == "RUN" else flag for flag in flags]
     assert refused(run_script("evaluate", *flags, "--draws", 2, folder=tmp_path), message)
+
+
+def test_draws_of_lab_are_compared_as_rgb(tmp_path):
+    for number in range(2):
+        path = tmp_path / "photos" / "val" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image_files.write(path, RNG.integers(0, 256, (16, 16, 3), np.uint8))
+    changes = {
+        "derive__kind": "lab",
+        "data__source": "single",
+        "data__source_channels": 1,
+        "data__target_channels": 2,
+        "model__dropout_placement": "paper",
+    }
+    bundle = drawn_bundle(tmp_path / "run", **changes)
+    folder = RunFolder(bundle, data_root=str(tmp_path / "photos"))
+    found = measure_uncertainty(load_generator(bundle), folder.load_pairs("val"), 3)
+    assert found.draws == 3
+    assert 0 < found.l1 < 2

@@ -1,5 +1,7 @@
 """What is found in rows, by hand values."""
 
+import math
+
 import pytest
 
 from pix2pix_jax.core.config import default_config, flatten
@@ -144,3 +146,10 @@ def test_settings_are_read_from_what_a_run_has_kept():
     assert (psnr.metric, psnr.best) == ("psnr", "high")
     own = settings_of({"checkpoint.best_metric": "mine"})  # who knows which way is better
     assert (own.metric, own.best) == ("l1", "low")
+
+
+def test_a_score_that_is_nan_is_no_better_one():
+    patience = Patience(2, "high")
+    scores = (math.nan, math.nan, 1.0, math.nan, math.nan)
+    assert [patience.add(score) for score in scores] == [False, False, False, False, True]
+    assert patience.best == 1

@@ -1,10 +1,14 @@
 """Pixels without data: NaN, or a number that stands for missing values."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.pair_format import PairFormat
+from pix2pix_jax.images import no_data
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.images.stacked import StackedEncoding
 
@@ -61,3 +65,28 @@ def test_values_count_only_where_there_is_data():
     message = r"a\.npy: holds values that are not finite \(1 of 2 are nan\); .*target_no_data=nan"
     with pytest.raises(InputError, match=message):
         deep.convert(np.array([[[NAN], [-9999]]], np.float32), "a.npy")
+
+
+def test_resizing_makes_no_pixel_equal_to_the_mark():
+    image = np.full((20, 20, 3), 3, np.uint8)
+    image[:, :10] = 250
+    plain = Encoding(3, "uint8").resize(image, (33, 33))
+    assert not BYTES.valid(plain).all()  # bicubic interpolation goes below what is there
+    found = BYTES.resize(image, (33, 33))
+    assert BYTES.valid(found).all()
+    assert np.abs(found.astype(int) - plain).max() == 1
+    white = np.full((1, 2, 1), 255, np.uint8)
+    assert no_data.unmarked(white, "255").ravel().tolist() == [254, 254]
+    below = no_data.unmarked(np.full((1, 1, 1), -9999, np.float32), "-9999")
+    assert below != -9999
+    assert below == pytest.approx(-9999, abs=0.01)
+
+
+def test_a_result_is_missing_only_where_its_source_is():
+    form = PairFormat(BYTES, dataclasses.replace(BYTES, side="target"))
+    source = np.full((1, 3, 3), 9, np.uint8)
+    source[0, 0] = 0
+    black = np.zeros((1, 3, 3), np.uint8)
+    found = form.finish(source, black)
+    assert BYTES.valid(found)[..., 0].tolist() == [[False, True, True]]
+    assert found.max() == 1

@@ -10,10 +10,15 @@ from support.scripts import refused, run_script
 
 from pix2pix_jax import InputError, load_generator
 from pix2pix_jax.core.config_files import load_json, save_json
+from pix2pix_jax.core.keys import KEYS
+from pix2pix_jax.core.rules import Text
 from pix2pix_jax.evaluation.run_scores import choose_step, find_checkpoints
 from pix2pix_jax.runs.bundle import WEIGHTS_FILE, write_bundle
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
+
+# Texts of the configuration that name a part of the data, or a metric.
+NO_PATHS = {"data.mask", "data.tfds_source", "data.tfds_target", "checkpoint.best_metric"}
 
 
 @pytest.fixture
@@ -33,14 +38,18 @@ def test_a_bundle_gives_back_every_bit_of_the_generator(tmp_path, bundle):
 
 
 def test_a_bundle_says_nothing_of_the_machine_and_refers_to_no_own_code(tmp_path):
+    texts = {key for key, entry in KEYS.items() if type(entry.rule) is Text}
     private = {
+        **{key: f"/home/me/{key}" for key in texts - NO_PATHS},
         "compilation_cache": "/home/me/cache",
         "data.root": "/home/me/data",
         "data.source": "/home/me/code.py:source",
+        "eval.lpips_file": "/home/me/alex.npz",
         "eval.palette": "/home/me/palette.json",
         "log.wandb_project": "me",
         "loss.extra": ("/home/me/code.py:loss",),
         "loss.extra_weights": (2.0,),
+        "loss.perceptual_file": "/home/me/vgg.npz",
         "train.init_from": "/home/me/run",
     }
     drawn = drawn_bundle(tmp_path / "drawn")
@@ -52,7 +61,18 @@ def test_a_bundle_says_nothing_of_the_machine_and_refers_to_no_own_code(tmp_path
     text = (tmp_path / "bundle" / "config.json").read_text()
     assert "/home" not in text
     assert '"me"' not in text
-    assert json.loads(text)["data.source"] == "side_by_side"
+    assert json.loads(text)["data.source"] == "folders"
+
+
+def test_own_data_with_masks_or_several_sources_leaves_a_bundle_that_can_be_read(tmp_path):
+    for name, changes in {
+        "masks": {"data.mask": "own"},
+        "several": {"data.source_channels": (3, 1)},
+    }.items():
+        config = tiny.tiny_config({"data.source": "pairs.py:source", **changes})
+        (tmp_path / name).mkdir()
+        write_bundle(tmp_path / name, config, {"params": {}}, {})
+        assert RunFolder(tmp_path / name).form.masked == (name == "masks")
 
 
 def test_a_bundle_whose_generator_is_own_code_is_refused(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import math
 import resource
 import shutil
 import signal
@@ -10,7 +11,7 @@ import optax
 import pytest
 
 from pix2pix_jax import InputError
-from pix2pix_jax.runs.checkpoint_files import DamagedError, sealed
+from pix2pix_jax.runs.checkpoint_files import DamagedError, by_rank, sealed, superseded
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.state import TrainState
 
@@ -397,3 +398,13 @@ def test_what_has_the_name_of_a_coming_checkpoint_is_named_at_the_start(tmp_path
     with pytest.raises(InputError, match="checkpoints/9: is not a checkpoint, but has the name"):
         Checkpoints(tmp_path)
     assert Checkpoints(tmp_path, read_only=True).steps == [1]
+
+
+def test_a_score_that_is_nan_is_never_the_best():
+    scores = {1: -0.3, 2: math.nan, 3: -0.9, 4: -0.5, 5: -0.4}
+    metas = {
+        step: {"metrics": {"part": 0.0, "score": score, "epoch": float(step)}}
+        for step, score in scores.items()
+    }
+    assert by_rank(metas) == [3, 4, 5, 1, 2]
+    assert superseded(metas, keep=1, keep_period=0) == [1, 2, 4]

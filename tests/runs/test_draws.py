@@ -123,3 +123,9 @@ def test_a_run_without_dropout_says_so_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match=r"draws=2 with blend=0\.5: choose one"):
         translate_folder(make_generator(), tmp_path / "a.png", tmp_path / "out", draws=2, blend=0.5)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_deviation_of_classes_is_that_of_their_shares():
+    form = PairFormat(PHOTO, Encoding(1, "uint8", classes=3))
+    (drawn,) = translate_draws(make_generator(form), [PHOTO_PIXELS], draws=4)
+    assert 0 < drawn.deviation.max() <= 1

@@ -276,3 +276,15 @@ def test_an_unknown_mode_is_refused_before_anything_is_read(generator, tmp_path)
         translate_folder(generator, tmp_path / "nowhere", tmp_path, mode="papr")
     with pytest.raises(InputError, match="mode 'papr'"):
         translate_split(generator, RunFolder(tmp_path), "val", tmp_path, mode="papr")
+
+
+def test_frames_are_blended_in_the_order_of_their_names_whatever_their_size(tmp_path):
+    generator = make_generator(fit="pad")
+    images = [photo((16, 16), seed=1), photo((32, 16), seed=2), photo((16, 16), seed=3)]
+    for number, image in enumerate(images):
+        save(tmp_path / "in" / f"{number}.png", image)
+    options = {"same_dropout": True, "mode": "deterministic"}
+    paths = translate_folder(generator, tmp_path / "in", tmp_path / "out", blend=0.5, **options)
+    plain = translate_folder(generator, tmp_path / "in", tmp_path / "plain", **options)
+    for ours, theirs in zip(paths, plain, strict=True):  # another size begins again
+        assert ours.read_bytes() == theirs.read_bytes()

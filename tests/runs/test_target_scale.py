@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 from support.networks import variables_of
 
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.scales import TARGET_SCALES, scaled
 from pix2pix_jax.data.derive import Derivation
 from pix2pix_jax.data.pair_format import PHOTOS, PairFormat
@@ -210,6 +211,23 @@ def test_a_derived_source_is_made_smaller_and_its_result_has_the_size_of_the_fil
                 )
             )
             np.testing.assert_array_equal(np.asarray(Image.open(back)), nearest(small, (24, 20)))
+
+
+def test_in_tiles_a_derived_source_must_be_a_whole_part_of_its_file(tmp_path):
+    Image.fromarray(noise(25, 20, 3)).save(tmp_path / "a.png")
+    generator = generator_of(2.0, "tile")
+    form = dataclasses.replace(generator.form, derivation=Derivation("small"))
+    generator = dataclasses.replace(generator, form=form)
+    message = r"a\.png: 25 x 20 pixels .* of which the result would have 24 x 20 .*--fit resize"
+    with pytest.raises(InputError, match=message):
+        translate_folder(generator, tmp_path / "a.png", tmp_path / "out", derive=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("given", "size"), [((1, 7), (1, 4)), ((7, 1), (4, 1))])
+def test_a_strip_of_one_pixel_has_its_factor_from_its_length(given, size):
+    image = np.arange(7, dtype=np.float32).reshape(*given, 1)
+    assert at_size(image, size).ravel().tolist() == [0.5, 2.5, 4.5, 6]
 
 
 def test_the_frames_of_a_video_get_the_scale_too(tmp_path):

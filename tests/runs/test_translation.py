@@ -12,9 +12,10 @@ from support.runs import tiny_run
 
 from pix2pix_jax import InputError, load_generator, translate
 from pix2pix_jax.images import pixels as images
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.fitting import fitted_size
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import BatchTranslator, choose_batch_size
+from pix2pix_jax.runs.translation import BatchTranslator
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, (5, 64, 64, 3), np.uint8)

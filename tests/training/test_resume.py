@@ -19,6 +19,7 @@ from pix2pix_jax.runs.translation import BatchTranslator
 from pix2pix_jax.runs.writers import CsvWriter
 from pix2pix_jax.training.progress import Progress
 from pix2pix_jax.training.start import resume_timeline
+from pix2pix_jax.training.start_settings import find_scored_from
 
 pytestmark = pytest.mark.usefixtures("one_device")
 
@@ -224,3 +225,27 @@ def test_what_a_killed_process_left_half_written_is_swept(tiny_config, trained):
     train_and_evaluate(tiny_config, trained)
     assert not any((trained / name).exists() for name in names)
     assert all((trained / name).exists() for name in foreign)
+
+
+def test_scores_of_another_kind_are_not_compared_with_those_before():
+    timeline = Timeline(3, 1, seed=0)
+    now = {"eval.mode": "paper", "pairs": "ab"}
+    assert find_scored_from(timeline, None, 0, now) == 0
+    for meta, expected in (
+        ({}, 0),  # as in earlier versions
+        ({"scoring": now, "scored_from": 4}, 4),
+        ({"scoring": now | {"eval.mode": "deterministic"}, "scored_from": 4}, 6),
+        ({"scoring": now | {"pairs": "abc"}, "scored_from": 0}, 6),
+    ):
+        assert find_scored_from(timeline, meta, 6, now) == expected
+    later = dataclasses.replace(timeline, first_step=6)
+    assert find_scored_from(later, {"scoring": now, "scored_from": 4}, 6, now) == 6
+
+
+def test_the_best_checkpoint_is_chosen_anew_after_a_change_of_what_is_scored(tiny_config, trained):
+    tiny_config.eval.max_images, tiny_config.train.epochs = 1, 3
+    train_and_evaluate(tiny_config, trained)
+    with Checkpoints(trained, read_only=True) as checkpoints:
+        metas = checkpoints.metas
+    assert [meta["metrics"]["part"] for meta in metas.values()] == [0, 0, 6]
+    assert load_generator(trained).step == 9

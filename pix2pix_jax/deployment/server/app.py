@@ -133,7 +133,7 @@ class _Site:
                 gone.cancel()
         warnings = some_of(service.pictures.warnings(options))
         headers = {**_HEADERS, "X-Warning": _ascii(warnings)} if warnings else _HEADERS
-        return Response(result, media_type=service.pictures.media_type, headers=headers)
+        return Response(result, media_type=service.pictures.media_type(result), headers=headers)
 
     async def health(self, request: Request) -> Response:
         """Say whether the first program is compiled: 200, or 503 before."""

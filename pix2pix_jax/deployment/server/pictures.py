@@ -12,11 +12,14 @@ from jaxtyping import Float, Shaped
 from pix2pix_jax.core.devices import out_of_memory_as, release_free_memory
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
+from pix2pix_jax.images.carried import NOTHING, Carried, read_carried
 from pix2pix_jax.images.stacked import StackedEncoding
+from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.file_numbers import parse_values
 from pix2pix_jax.runs.fitting import fit, unfit
 from pix2pix_jax.runs.generator import Generator
-from pix2pix_jax.runs.translation import choose_batch_size, translate, translate_batch
+from pix2pix_jax.runs.source_files import carry_over
+from pix2pix_jax.runs.translation import translate, translate_batch
 
 Key = tuple[tuple[int, int], str, int | None]  # size inside the network, mode, seed
 Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
@@ -53,12 +56,14 @@ class Source:
         fitted: The same at the size that the network sees; if images are tiled, the same.
         name: See `Options`.
         numbers: Normalised numbers beside the image; None: the generator takes none.
+        carried: What the result keeps of the image's file.
     """
 
     pixels: Image
     fitted: Image
     name: str
     numbers: Float[np.ndarray, " k"] | None = None
+    carried: Carried = NOTHING
 
 
 class Pictures:
@@ -87,10 +92,10 @@ class Pictures:
         self._batch_size = batch_size
         self._programs: set[tuple[tuple[int, int], str]] = set()  # size and mode of each
 
-    @property
-    def media_type(self) -> str:
-        """The media type of results."""
-        return "image/png" if self.generator.form.written.suffix == ".png" else "image/tiff"
+    @staticmethod
+    def media_type(result: bytes) -> str:
+        """Return the media type of a result from `close`."""
+        return "image/png" if result.startswith(b"\x89PNG") else "image/tiff"
 
     @staticmethod
     def size(content: bytes) -> tuple[int, int]:
@@ -113,9 +118,12 @@ class Pictures:
                 those of this run.
         """
         numbers = self._numbers(options.condition)
-        pixels = self.generator.form.read_source(io.BytesIO(content), name=_NAME)
+        form = self.generator.form
+        pixels = form.read_source(io.BytesIO(content), name=_NAME)
         fitted = pixels if self._tiles else fit(self.generator, pixels)
-        return Source(pixels, fitted, options.name, numbers)
+        carried = read_carried(io.BytesIO(content), name=_NAME)
+        carried = carry_over(self.generator, carried, pixels.shape[:2], form.scale)
+        return Source(pixels, fitted, options.name, numbers, carried)
 
     def _numbers(self, condition: str) -> Float[np.ndarray, " k"] | None:
         """Return the numbers of a request, normalised."""
@@ -189,7 +197,9 @@ class Pictures:
             fake: Its translation.
         """
         image = fake if self._tiles else unfit(self.generator, source.pixels, fake)
-        return image_files.to_bytes(image)
+        carried = source.carried
+        # What lies somewhere on Earth stays a GeoTIFF.
+        return image_files.to_bytes(image, carried=carried, in_tiff=bool(carried.geo))
 
     def _bound_programs(self, key: Key) -> None:
         """Forget all compiled programs before there are too many.

@@ -158,7 +158,7 @@ def choose_metrics(
     *,
     code: OwnCode = NO_OWN_CODE,
 ) -> dict[str, Metric]:
-    """Return metrics of images by name, ready for `Metric.function` and `scoring.Tally`.
+    """Return metrics of images by name, ready for `Metric.function` and `tally.Tally`.
 
     Args:
         names: Metrics of images in `METRICS`, or references to own ones.

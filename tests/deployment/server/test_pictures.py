@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image, ImageCms
 from support.generators import SIDE, drawn_generator
 
 from pix2pix_jax.data.pair_format import PairFormat
@@ -12,6 +13,7 @@ from pix2pix_jax.deployment.server.pictures import Options, Pictures, Source
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.encoding import Encoding
 from pix2pix_jax.models.unet import UNet
+from pix2pix_jax.runs.image_folders import translate_folder
 from pix2pix_jax.runs.translation import translate
 
 RNG = np.random.default_rng(0)
@@ -72,7 +74,7 @@ def test_what_png_cannot_hold_is_answered_as_tiff(generator):
     deep = Encoding(3, "uint16", 0.0, 65535.0)
     pictures = Pictures(dataclasses.replace(generator, form=PairFormat(target=deep)), 1)
     (found,) = answers(pictures, {"a": image_files.to_bytes(PHOTOS[0])})
-    assert pictures.media_type == "image/tiff"
+    assert pictures.media_type(found) == "image/tiff"
     array = tifffile.imread(io.BytesIO(found))
     assert (array.shape, array.dtype) == ((SIDE, SIDE, 3), np.uint16)
 
@@ -99,3 +101,22 @@ def test_the_example_is_an_image_of_the_training(generator):
     assert example.pixels.shape == (SIDE, SIDE, 3)
     (fake,) = pictures.translate(pictures.key(example, Options()), [example])
     assert fake.shape == (SIDE, SIDE, 3)
+
+
+def test_results_keep_what_those_of_sample_keep(generator, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tags = [
+        (33550, "d", 3, (0.5, 0.5, 0.0), True),
+        (33922, "d", 6, (0.0, 0.0, 0.0, 440720.0, 3751320.0, 0.0), True),
+        (34735, "H", 8, (1, 1, 0, 1, 3072, 0, 1, 26711), True),
+    ]
+    Image.fromarray(PHOTOS[0]).save(tmp_path / "a.png", icc_profile=profile)
+    tifffile.imwrite(tmp_path / "b.tif", PHOTOS[1], photometric="rgb", extratags=tags)
+    pictures = Pictures(generator, 1)
+    for name in ("a.png", "b.tif"):
+        content = (tmp_path / name).read_bytes()
+        (found,) = answers(pictures, {name: content})
+        (path,) = translate_folder(generator, tmp_path / name, tmp_path / "out", side="whole")
+        assert path.read_bytes() == found
+        assert pictures.media_type(found) == f"image/{'png' if name == 'a.png' else 'tiff'}"
+    assert Image.open(tmp_path / "out" / "a.png").info["icc_profile"] == profile

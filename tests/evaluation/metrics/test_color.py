@@ -5,7 +5,7 @@ from support.pictures import real, smooth, spoiled
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.evaluation.metrics.color import AXES, intersection, lab_histograms
 from pix2pix_jax.evaluation.metrics.table import choose_metrics
-from pix2pix_jax.evaluation.scoring import Tally
+from pix2pix_jax.evaluation.tally import Tally
 
 
 def scores(fake, target):

@@ -16,7 +16,7 @@ from pix2pix_jax.evaluation.metrics.labels import (
     pixel_accuracy,
 )
 from pix2pix_jax.evaluation.metrics.table import METRICS, choose_metrics
-from pix2pix_jax.evaluation.scoring import Tally
+from pix2pix_jax.evaluation.tally import Tally
 from pix2pix_jax.images.palettes import CITYSCAPES, load_palette
 
 SCORES = (pixel_accuracy, class_accuracy, class_iou)
