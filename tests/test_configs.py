@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from support.networks import small_alexnet
 
 from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax.core.config_files import load_config
@@ -85,14 +86,15 @@ def shrink(config, cache, root):
     config.train.batch_size = 1
     config.train.steps = 1
     config.lr.decay_epochs = 0  # the schedule is a part of the compiled step
-    config.loss.perceptual_weight = 0.0  # it needs weights that may not be here
     config.eval.batch_size = 2
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.usefixtures("one_device")
-def test_a_config_takes_a_step(path, tmp_path, tiny_config):
+def test_a_config_takes_a_step(path, tmp_path, tiny_config, monkeypatch):
     config = load_config(str(path))
+    if config.loss.perceptual_weight:
+        config.loss.perceptual_file = str(small_alexnet(monkeypatch, tmp_path / "alex.npz"))
     validate(config)
     if config.data.source != "synthetic":
         write_files(config, tmp_path / "data")

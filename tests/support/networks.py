@@ -17,6 +17,23 @@ SMALL_ALEXNET = tuple(
 )
 
 
+def small_alexnet(monkeypatch, path):
+    """Make AlexNet have four features in each layer, and write weights of it to a file."""
+    monkeypatch.setitem(perceptual.BLOCKS, "alex", SMALL_ALEXNET)
+    images = jnp.zeros((1, 32, 32, 3))
+    params = perceptual.Features("alex").init(jax.random.key(0), images)["params"]
+    rng, arrays = np.random.default_rng(0), {}
+    for name, layer in params.items():
+        name = name.replace("_", ".")
+        shape = layer["kernel"].transpose(3, 2, 0, 1).shape
+        arrays[f"{name}.weight"] = rng.normal(0, 0.5, shape).astype(np.float32)
+        arrays[f"{name}.bias"] = np.zeros(shape[0], np.float32)
+    for number in range(5):
+        arrays[f"lin{number}.model.1.weight"] = rng.uniform(0, 1, (1, 4, 1, 1)).astype(np.float32)
+    np.savez(path, **arrays)
+    return path
+
+
 def count(tree):
     """Return the number of values in a tree of arrays or shapes."""
     return sum(leaf.size for leaf in jax.tree.leaves(tree))

@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.networks import SMALL_ALEXNET
+from support.networks import small_alexnet
 from support.runs import assert_bit_equal, final_state
 
 from pix2pix_jax import InputError, train_and_evaluate
 from pix2pix_jax.core.config import default_config
 from pix2pix_jax.data.augment import Examples
-from pix2pix_jax.models import perceptual
-from pix2pix_jax.models.perceptual import DISTANCES, Features
+from pix2pix_jax.models.perceptual import DISTANCES
 from pix2pix_jax.models.perceptual_weights import load_perceptual
 from pix2pix_jax.training.judging import regression_loss
 from pix2pix_jax.training.objectives import build_losses
@@ -21,20 +20,7 @@ from pix2pix_jax.training.run import prepare_run
 @pytest.fixture
 def weights(monkeypatch, tmp_path):
     """Weights of an AlexNet of four features, in a file."""
-    monkeypatch.setitem(perceptual.BLOCKS, "alex", SMALL_ALEXNET)
-    images = jnp.zeros((1, 32, 32, 3))
-    params = Features("alex").init(jax.random.key(0), images)["params"]
-    rng, arrays = np.random.default_rng(0), {}
-    for name, layer in params.items():
-        name = name.replace("_", ".")
-        shape = layer["kernel"].transpose(3, 2, 0, 1).shape
-        arrays[f"{name}.weight"] = rng.normal(0, 0.5, shape).astype(np.float32)
-        arrays[f"{name}.bias"] = np.zeros(shape[0], np.float32)
-    for number in range(5):
-        arrays[f"lin{number}.model.1.weight"] = rng.uniform(0, 1, (1, 4, 1, 1)).astype(np.float32)
-    path = tmp_path / "weights.npz"
-    np.savez(path, **arrays)
-    return path
+    return small_alexnet(monkeypatch, tmp_path / "weights.npz")
 
 
 @pytest.fixture
