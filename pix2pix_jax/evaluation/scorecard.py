@@ -71,7 +71,7 @@ class Wanted:
         """
         refuse_unsuited(self.metrics, form, size)
         if self.distributions and form.written.classes:
-            raise InputError(f"{_sets()}: class indices, and they need gray or RGB: {_WAY_OUT}")
+            raise InputError(f"{_sets()}: class indices; they need gray or RGB: {_WAY_OUT}")
         if self.distributions:
             _refuse_channels(form.written.channels)
 
@@ -241,7 +241,7 @@ def _refuse_channels(channels: int) -> None:
     """Raise InputError unless images are gray or RGB; a fourth channel may mean anything."""
     if channels not in (1, 3):
         raise InputError(
-            f"{_sets()}: images of {channels} channels, and they need gray or RGB: {_WAY_OUT}"
+            f"{_sets()}: images of {channels} channels; they need gray or RGB: {_WAY_OUT}"
         )
 
 

@@ -198,8 +198,8 @@ def test_a_damaged_checkpoint_is_left_out_unless_it_is_asked_for(tmp_path, damag
 @pytest.mark.parametrize(
     ("changes", "metric", "message"),
     [
-        ({"target_classes": 3}, "fid", "class indices, and they need gray or RGB"),
-        ({"target_channels": 4}, "kid", "images of 4 channels, and they need gray or RGB"),
+        ({"target_classes": 3}, "fid", "class indices; they need gray or RGB"),
+        ({"target_channels": 4}, "kid", "images of 4 channels; they need gray or RGB"),
     ],
 )
 def test_metrics_of_photos_refuse_other_images_before_any_is_made(changes, metric, message):
