@@ -229,7 +229,7 @@ class PairEncodings:
             source: The source.
             target: The target, or an answer.
             counts: Which pixels of the target count, the others are hatched; None: its own mask
-                and mark decide.
+                and mark decide, and whether they have a class.
         """
         if self.is_lab:
             return self.source.show(source), lab_to_rgb(source, target)
@@ -238,4 +238,7 @@ class PairEncodings:
         picture = side.show(self.image_of(target), self.bands)
         if counts is None and target.shape[-1] > side.channels:
             counts = MaskedEncoding(side).split(target)[1] > 0
+        if self._has_void:
+            classed = self.image_of(target) != VOID
+            counts = classed if counts is None else counts & classed
         return of_one_height(shown, picture if counts is None else no_data.hatch(picture, counts))

@@ -173,3 +173,14 @@ def test_what_does_not_fit_is_one_line(config, tmp_path, changes, message):
     config.update_from_flattened_dict(changes)
     with pytest.raises(InputError, match=message):
         prepare_run(config, tmp_path / "run")
+
+
+def test_pixels_of_no_class_are_hatched():
+    form = PairFormat(target=Encoding(1, "uint8", classes=3))
+    source = np.zeros((8, 8, 3), np.uint8)
+    target = np.zeros((8, 8, 1), np.uint8)
+    plain = form.show(source, target)[1]
+    target[:, 4:] = 255
+    shown = form.show(source, target)[1]
+    np.testing.assert_array_equal(shown[:, :4], plain[:, :4])
+    assert {64, 192} == set(np.unique(shown[:, 4:]))
