@@ -21,11 +21,11 @@ from pix2pix_jax.core.errors import InputError, counted, some_of
 from pix2pix_jax.core.files import real_path, refuse_inside
 from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.core.validation import resolve
+from pix2pix_jax.data import layouts
 from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.conditions import read_table
 from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.derive import DERIVATIONS
-from pix2pix_jax.data.layouts import find_lonely
 from pix2pix_jax.data.names import Names, build_names
 from pix2pix_jax.data.numbers import find_usual, read_numbers, values_of
 from pix2pix_jax.data.preparation.layout import FORMS, find_mask
@@ -121,7 +121,11 @@ def find_config(root: str, overrides: Sequence[tuple[str, str]]) -> tuple[Config
     _find_table(finding, root)
     names = _with_masks(finding, root, source)
     options = {key: data[key] for key in ("max_pixels", "unpaired", "on_error", "direction")}
-    seen = survey(root, source, names, **options)
+    if finding.config.derive.kind and not source and not layouts.find_sides(root, names):
+        seen = survey(root, "single", names, **options)  # however wide the images are
+        seen = dataclasses.replace(seen, reason="as derive.kind makes the other side")
+    else:
+        seen = survey(root, source, names, **options)
     finding.put("data.source", seen.layout.source)
     _say_layout(finding, root, seen)
     find_sides(finding, seen)
@@ -177,7 +181,7 @@ def _say_layout(finding: Finding, root: str, seen: Survey) -> None:
         text += f"; not used: {len(layout.elsewhere)} images ({some_of(layout.elsewhere)})"
     finding.say("layout", text, "data.folder_a", "data.folder_b", "data.pair_by")
     if layout.source == "single" and not finding.config.derive.kind:
-        lonely = find_lonely(root, build_names(finding.config.data))
+        lonely = layouts.find_lonely(root, build_names(finding.config.data))
         hint = f" ({lonely[0]} could be one side, but there is no {lonely[1]})" if lonely else ""
         raise InputError(
             f"{root}: {text}; say how to make the other side with --derive "

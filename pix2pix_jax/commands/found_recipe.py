@@ -1,12 +1,18 @@
 """What `train --data` sets by the number of training pairs: the recipe of `training.recipes`."""
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from pix2pix_jax.commands.finding import Finding
 from pix2pix_jax.training.recipes import choose_recipe, recipe_settings
 
-_CHOSEN = ("epochs", "steps", "batch_size")  # keys of `train` that decide others
+_CHOSEN = (
+    "epochs",
+    "steps",
+    "batch_size",
+    "global_batch_size",
+)  # keys of `train` that decide others
 
 
 def find_recipe(finding: Finding, pairs: int) -> None:
@@ -19,7 +25,7 @@ def find_recipe(finding: Finding, pairs: int) -> None:
     recipe = choose_recipe(pairs)
     train = finding.config.train
     chosen = {name: train[name] for name in _CHOSEN if finding.given(f"train.{name}")}
-    settings = recipe_settings(recipe, pairs, **chosen)
+    settings = recipe_settings(recipe, pairs, **chosen, devices=jax.device_count())
     if finding.config.loss.gan == "none" or not _are_pictures(finding.config):
         del settings["loss.diffaugment"]
     for key, value in settings.items():
@@ -50,7 +56,8 @@ def _are_pictures(config: ConfigDict) -> bool:
 def _describe(config: ConfigDict, pairs: int) -> str:
     """Return how a run trains, in words."""
     train, lr = config.train, config.lr
-    steps = max(pairs // train.batch_size, 1)
+    in_step = train.global_batch_size or train.batch_size * jax.device_count()
+    steps = max(pairs // in_step, 1)
     of_steps = f"{steps} step{'s' if steps > 1 else ''}"
     length = f"{train.epochs} epochs of {of_steps}, {train.epochs * steps} in all,"
     if train.steps:
@@ -63,8 +70,8 @@ def _describe(config: ConfigDict, pairs: int) -> str:
     changes = ""
     if config.loss.diffaugment:
         changes = "; DiffAugment, which was better on 20 pairs of facades"
+    batch = f"{train.batch_size} on each device"
+    if train.global_batch_size:
+        batch = f"{train.global_batch_size} over all devices"
     average = f"moving average {train.ema_decay:g}" if train.ema_decay else "no moving average"
-    return (
-        f"{length} at batch size {train.batch_size} on each device; {rate}; random {jitter}"
-        f"{changes}; {average}"
-    )
+    return f"{length} at batch size {batch}; {rate}; random {jitter}{changes}; {average}"

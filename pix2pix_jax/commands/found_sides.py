@@ -1,5 +1,6 @@
 """What is found on the two sides of pairs: which is which, channels, bits, range, classes."""
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from pix2pix_jax.commands.found_sources import (
     find_several,
     limits_of,
 )
+from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.data.preparation.side import Side
 from pix2pix_jax.data.preparation.survey import Survey
 from pix2pix_jax.data.values import judge
@@ -121,11 +123,27 @@ def _find_classes(finding: Finding, name: str, text: str, classes: int) -> None:
 
 
 def _find_derived(finding: Finding, side: Side) -> None:
-    """Set the keys of both sides where one is made from the other."""
+    """Set the keys of both sides where one is made from the other.
+
+    Raises:
+        InputError: It cannot be made from such images.
+    """
     kind = finding.config.derive.kind
     made, kept = ("source", "target")
     if finding.config.data.direction == "BtoA":
         made, kept = kept, made
+    if kind in ("edges", "lab") and side.values.dtype != "uint8":
+        raise InputError(
+            f"the images, {contents(side)}: --derive {kind} needs 8 bits; convert them, or choose "
+            "another --derive"
+        )
+    if kind in ("edges", "gray"):
+        if side.channels not in (1, 3, 4):
+            raise InputError(
+                f"the images, {contents(side)}: --derive {kind} needs gray or RGB; convert them, "
+                "or choose another --derive"
+            )
+        side = dataclasses.replace(side, channels=min(side.channels, 3))  # over white
     if kind == "lab":
         finding.put("data.source_channels", 1)
         finding.put("data.target_channels", 2)

@@ -1,5 +1,7 @@
 """The format of a run's pairs, from the keys of its configuration."""
 
+import math
+
 from ml_collections import ConfigDict
 
 from pix2pix_jax.core.errors import InputError
@@ -56,7 +58,12 @@ def build_format(
         )
     derived, image = (source, target) if direction == "AtoB" else (target, source)
     any_channels = kind in ("gray", "edges")
-    derivation = Derivation(**derive, seed=seed, channels=derived.channels if any_channels else 3)
+    derivation = Derivation(
+        **derive,
+        seed=seed,
+        channels=derived.channels if any_channels else 3,
+        middle=math.floor(derived.low + derived.half + 0.5),
+    )
     differ = not any_channels and derived.channels != image.channels
     if kind != "lab" and (differ or derived.dtype != image.dtype):
         raise InputError(

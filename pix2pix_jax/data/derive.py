@@ -46,6 +46,8 @@ class Derivation:
         seed: Seed of the holes' places and shapes.
         channels: Channels of the source for kinds `gray` and `edges`: 1, or 3 equal ones. The other
             kinds ignore it.
+        middle: What fills the hole of integer images: the middle of the range that networks see.
+            None: the middle of the dtype's, 128 or 32768.
 
     Raises:
         InputError: A value is out of its range.
@@ -60,6 +62,7 @@ class Derivation:
     mask_share: float = 0.25
     seed: int = 0
     channels: int = 3
+    middle: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in DERIVATIONS:
@@ -157,13 +160,14 @@ def _downscale(derivation: Derivation, image: Stored, name: str) -> Pair:
 def _mask(derivation: Derivation, image: Stored, name: str) -> Pair:
     """Cut a hole, filled with gray.
 
-    Integer images are filled with the middle of their range, 128 or 32768. The range of float32 is
-    not known here: it is filled with the mean of each channel outside the hole.
+    Integer images are filled with the middle of their range, float32 with the mean of each channel
+    outside the hole.
     """
     hole = _draw_hole(derivation.seed, name, image.shape[:2], derivation.mask_share)
     source = image.copy()
     if np.issubdtype(image.dtype, np.integer):
-        source[hole] = (np.iinfo(image.dtype).max + 1) // 2
+        middle = (np.iinfo(image.dtype).max + 1) // 2
+        source[hole] = middle if derivation.middle is None else derivation.middle
     else:
         outside = np.ones(image.shape[:2], bool)
         outside[hole] = False

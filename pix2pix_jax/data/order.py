@@ -62,7 +62,8 @@ class Timeline:
         if self.pairs < self.global_batch:
             raise InputError(
                 f"the training set has {self.pairs} pairs, fewer than the global batch of "
-                f"{self.global_batch}: lower train.batch_size or train.global_batch_size"
+                f"{self.global_batch}: lower train.batch_size or train.global_batch_size; or, if "
+                "each device has one pair, use fewer devices, as with CUDA_VISIBLE_DEVICES=0"
             )
 
     @property

@@ -95,7 +95,8 @@ def bootstrap_interval(
     """Return the ends of the 95 % interval of the mean difference, by a bootstrap of two levels.
 
     10,000 times, the images are drawn again (with both values of each), and the seeds of each
-    setting that has several; the interval holds the middle 95 % of the means so found. Of few
+    setting that has several; the interval holds the middle 95 % of the means so found. The seeds of
+    both settings are taken to deviate alike: each draws among the deviations of all. Of few
     images or seeds, such an interval is too short: with two of them, half of these intervals miss
     the true value. So the deviations of the drawn means are enlarged by `sqrt(n / (n - 1))` and by
     the ratio of Student's t to the normal distribution, which serves the same end as the expanded
@@ -113,35 +114,43 @@ def bootstrap_interval(
         return -high, -low
     draw = np.random.default_rng(_SEED)
     differences = values.mean(axis=0) - reference.mean(axis=0)
-    found = differences.mean() + _draw_means(draw, differences, len(differences) - 1)
-    freedom = len(reference) + len(values) - 2
-    for runs, sign in ((values, 1), (reference, -1)):
-        if len(runs) > 1:
-            found += sign * _draw_means(draw, runs.mean(axis=1), freedom)
+    count = len(differences)
+    found = differences.mean() + _draw_means(draw, _deviations(differences), count - 1, count)
+    several = [runs.mean(axis=1) for runs in (values, reference) if len(runs) > 1]
+    if several:
+        freedom = len(reference) + len(values) - 2
+        pooled = np.concatenate([_deviations(means) for means in several])
+        for runs, sign in ((values, 1), (reference, -1)):
+            if len(runs) > 1:
+                found += sign * _draw_means(draw, pooled, freedom, len(runs))
     low, high = np.quantile(found, [_OUTSIDE, 1 - _OUTSIDE])
     return float(low), float(high)
 
 
+def _deviations(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Return the deviations of at least two values, as large as their standard deviation says."""
+    return (values - values.mean()) * math.sqrt(len(values) / (len(values) - 1))
+
+
 def _draw_means(
-    draw: np.random.Generator, values: Float[np.ndarray, " n"], freedom: int
+    draw: np.random.Generator, deviations: Float[np.ndarray, " n"], freedom: int, count: int
 ) -> Float[np.ndarray, " resamples"]:
-    """Return the enlarged deviations of resampled means from the mean.
+    """Return the enlarged means of resampled deviations.
 
     Args:
         draw: Where random numbers come from.
-        values: At least two values.
+        deviations: From `_deviations`.
         freedom: Degrees of freedom of their standard deviation.
+        count: How many are drawn for each mean.
     """
     from scipy.stats import norm, t  # takes half a second to import
 
-    count = len(values)
-    deviations = values - values.mean()
     rows = max(1, _AT_ONCE // count)
     means = []
     for start in range(0, _RESAMPLES, rows):
         shape = (min(rows, _RESAMPLES - start), count)
-        means.append(deviations[draw.integers(count, size=shape)].mean(axis=1))
-    wider = t.ppf(_OUTSIDE, freedom) / norm.ppf(_OUTSIDE) * math.sqrt(count / (count - 1))
+        means.append(deviations[draw.integers(len(deviations), size=shape)].mean(axis=1))
+    wider = t.ppf(_OUTSIDE, freedom) / norm.ppf(_OUTSIDE)
     return wider * np.concatenate(means)
 
 

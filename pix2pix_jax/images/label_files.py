@@ -6,7 +6,25 @@ from jaxtyping import Integer
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images.files import decode
 from pix2pix_jax.images.limits import MAX_PIXELS
-from pix2pix_jax.images.opening import File, naming
+from pix2pix_jax.images.opening import File, identify, naming, open_file, reader
+
+
+def read_colours(file: File) -> dict[int, tuple[int, ...]]:
+    """Return the colours of a palette image's indices, as far as its pixels have them.
+
+    Args:
+        file: A path, or a binary file.
+
+    Returns:
+        The colours by index; empty if the image has no palette.
+    """
+    with open_file(file) as opened, reader():
+        image = identify(opened)
+        if image.mode != "P":
+            return {}
+        palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        used = np.unique(np.asarray(image)).tolist()
+    return {index: tuple(palette[index].tolist()) for index in used if index < len(palette)}
 
 
 def read_labels(

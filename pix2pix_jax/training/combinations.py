@@ -45,6 +45,12 @@ def refuse_impossible(config: ConfigDict, device_batch: int) -> None:
             f"augment.mosaic={config.augment.mosaic} with data.condition: a mosaic shows four "
             "pairs, and has numbers for one; set augment.mosaic=0"
         )
+    if config.loss.gan == "wgangp" and config.loss.diffaugment_target:
+        raise InputError(
+            f"loss.diffaugment_target={config.loss.diffaugment_target:g} with loss.gan='wgangp': "
+            "it goes by whether targets are judged real, and a critic judges only differences; set "
+            "loss.diffaugment_target=0, or choose another loss.gan"
+        )
     parts = config.train.accumulate
     if parts == 1:
         return
@@ -124,6 +130,7 @@ def choose_global_batch(train: ConfigDict, device_count: int) -> int:
         near = max(total // device_count, 1) * device_count
         raise InputError(
             f"train.global_batch_size={total}: not divisible by the {device_count} devices; "
-            f"choose {near} or {near + device_count}"
+            f"choose {near} or {near + device_count}, or use fewer devices, as with "
+            "CUDA_VISIBLE_DEVICES=0"
         )
     return total

@@ -98,8 +98,11 @@ def discriminator_loss(
 
     if losses.gan.gradient_penalty:
         mixture = jax.vmap(jax.random.uniform)(keys)
+        # Changed as the target is, so that both have one source.
+        like_target = _seen(losses, _TARGET, keys, share, pair, fake)
         penalty = gradient_penalty(
-            lambda *images: critic_value(answer(*images)), pair.judged_source, target, fake, mixture
+            lambda *images: critic_value(answer(*images)),
+            *(seen_target.source, seen_target.image, like_target.image, mixture),
         )
         loss += losses.gradient_penalty_weight * penalty
         metrics["d_loss_penalty"] = penalty

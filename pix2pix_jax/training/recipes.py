@@ -104,7 +104,14 @@ def choose_recipe(pairs: int) -> Recipe:
 
 
 def recipe_settings(
-    recipe: Recipe, pairs: int, *, epochs: int = 0, steps: int = 0, batch_size: int = 0
+    recipe: Recipe,
+    pairs: int,
+    *,
+    epochs: int = 0,
+    steps: int = 0,
+    batch_size: int = 0,
+    global_batch_size: int = 0,
+    devices: int = 1,
 ) -> dict[str, int | float | str | tuple[str, ...]]:
     """Return the keys that a recipe sets, with their values.
 
@@ -114,9 +121,11 @@ def recipe_settings(
         epochs: Length of the run if the user has chosen one; 0: that of the recipe.
         steps: Its length in steps if the user has chosen that; 0: as `epochs` says.
         batch_size: Batch size if the user has chosen one; 0: that of the recipe.
+        global_batch_size: Pairs of a step if the user has chosen that; 0: `batch_size` per device.
+        devices: Number of devices.
     """
     batch_size = batch_size or recipe.batch_size
-    steps_of_epoch = max(pairs // batch_size, 1)
+    steps_of_epoch = max(pairs // (global_batch_size or batch_size * devices), 1)
     epochs = math.ceil(steps / steps_of_epoch) if steps else epochs or recipe.epochs(pairs)
     between = min(math.ceil(_STEPS_BETWEEN_EVALUATIONS / steps_of_epoch), epochs)
     return {

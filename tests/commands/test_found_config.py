@@ -15,6 +15,8 @@ from pix2pix_jax.core.config_files import load_config, save_json
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.images import files as image_files
 
+pytestmark = pytest.mark.usefixtures("one_device")
+
 
 def find(root, **given):
     """Return the configuration, and the lines by topic; `data__split="1,0,0"` gives a key."""
@@ -270,6 +272,68 @@ def test_black_and_white_masks_are_no_class_indices(tmp_path):
     assert "from A, files such as 0.jpg, to B, files such as 0_mask.png" in lines["direction"]
 
 
+def test_palettes_that_differ_are_no_classes(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (4, 3), np.uint8)
+    for differ in (False, True):
+        root = tmp_path / str(differ)
+        for number in range(3):
+            noise(root / "B" / f"{number}.png", 32, 32, 3)
+            (root / "A").mkdir(exist_ok=True)
+            order = np.roll(np.arange(4), number if differ else 0)
+            indices = np.random.default_rng(number).integers(0, 4, (32, 32), np.uint8)
+            image = Image.fromarray(np.argsort(order).astype(np.uint8)[indices])
+            image.putpalette(colours[order].tobytes())
+            image.save(root / "A" / f"{number}.png")
+        config, _ = find(root)
+        assert config.data.source_classes == (0 if differ else 4)
+        assert config.data.source_channels == 3
+        first = image_files.read_picture(root / "A" / "1.png").pixels
+        indices = np.random.default_rng(1).integers(0, 4, (32, 32), np.uint8)
+        np.testing.assert_array_equal(first, colours[indices])
+
+
+def test_a_dark_photo_has_no_classes_and_a_label_map_of_many_has(tmp_path):
+    rows, columns = np.indices((64, 64))
+    images = {"photo": rows * 25 // 64 + columns % 16, "labels": rows // 16 * 8 + columns // 8}
+    for name, image in images.items():
+        for number in range(3):
+            noise(tmp_path / name / "A" / f"{number}.png", 64, 64, 3)
+            path = noise(tmp_path / name / "B" / f"{number}.png", 64, 64, 1)
+            image_files.write(path, image.astype(np.uint8)[..., None])
+    assert find(tmp_path / "photo")[0].data.target_classes == 0
+    assert find(tmp_path / "labels")[0].data.target_classes == 32
+
+
+def test_of_large_images_fewer_are_held_in_memory(pairs, monkeypatch):
+    read = []
+    plain = image_files.read_picture
+    monkeypatch.setattr(
+        image_files, "read_picture", lambda path, **more: read.append(path) or plain(path, **more)
+    )
+    monkeypatch.setattr("pix2pix_jax.data.preparation.survey._PIXELS", 5 * 64 * 128)
+    assert find(pairs)[0].data.source == "side_by_side"
+    assert len(read) == 5
+
+
+def test_a_file_that_is_no_pair_is_named_and_changes_no_proportions(tmp_path):
+    for number in range(19):
+        noise(tmp_path / f"{number}.png", 64, 256, 3)
+    noise(tmp_path / "preview.png", 64, 64, 3)
+    config, lines = find(tmp_path)
+    assert "as 95% of 20 images are at least twice as wide as high; preview.png: cut" in (
+        lines["layout"].replace(f"{tmp_path}/", "")
+    )
+    assert config.data.image_size == (64, 128)
+
+
+def test_steps_and_decay_follow_the_global_batch(pairs):
+    given = {"train__steps": "1000", "train__global_batch_size": "5", "data__load_size": "64"}
+    config, lines = find(pairs, **given)
+    # Two steps in an epoch of ten pairs.
+    assert (config.train.epochs, config.lr.decay_epochs) == (500, 250)
+    assert "batch size 5 over all devices" in lines["recipe"]
+
+
 def test_bands_keep_their_number(tmp_path):
     for number in range(2):
         noise(tmp_path / "A" / f"{number}.tif", 16, 16, 5, most=60000, dtype=np.uint16)
@@ -305,6 +369,29 @@ def test_single_images_ask_for_derive(tmp_path, kind):
     assert config.data.source == "single"
     assert config.data.source_channels == (3 if kind == "blur" else 1)
     assert "direction" not in lines
+
+
+def test_wide_photos_are_single_images_if_their_other_side_is_derived(tmp_path):
+    for number in range(3):
+        noise(tmp_path / f"{number}.png", 32, 64, 3)
+    config, lines = find(tmp_path, derive__kind="gray")
+    assert (config.data.source, config.data.image_size) == ("single", (32, 64))
+    assert "as derive.kind makes the other side" in lines["layout"]
+
+
+def test_what_no_side_can_be_derived_from_is_refused_before_training(tmp_path):
+    noise(tmp_path / "deep" / "a.png", 32, 32, 1, dtype=np.uint16)
+    noise(tmp_path / "bands" / "a.npy", 32, 32, 5)
+    noise(tmp_path / "clear" / "a.png", 32, 32, 4)
+    for name, kind, message in (
+        ("deep", "edges", "1 x uint16, .*: --derive edges needs 8 bits"),
+        ("deep", "lab", "--derive lab needs 8 bits"),
+        ("bands", "gray", "5 x uint8, .*: --derive gray needs gray or RGB"),
+    ):
+        with pytest.raises(InputError, match=message):
+            find(tmp_path / name, derive__kind=kind)
+    config, _ = find(tmp_path / "clear", derive__kind="edges")
+    assert (config.data.source_channels, config.data.target_channels) == (1, 3)
 
 
 def test_one_side_only_is_named_with_what_is_missing(tmp_path):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pix2pix_jax.core.config import default_config
 from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.derive import DERIVATIONS, Derivation
 
 needs_opencv = pytest.mark.skipif(
@@ -205,6 +207,17 @@ def test_the_hole_is_gray_or_the_mean_of_the_rest_which_is_unchanged(dtype):
     fill = {np.uint8: 128, np.uint16: 32768, np.float32: image[rest].mean(axis=0)}[dtype]
     assert np.ptp(image[rest].mean(axis=0)) > 1e-3  # the channels differ
     np.testing.assert_allclose(source[~rest] / fill, 1, rtol=1e-6)
+
+
+def test_the_hole_has_the_middle_of_the_range_that_networks_see():
+    config = default_config()
+    config.derive.kind = "mask"
+    for side in ("source", "target"):
+        config.data[f"{side}_dtype"], config.data[f"{side}_range"] = "uint16", (0.0, 4095.0)
+    form = format_of(config)
+    source, _ = form.derivation(np.zeros((40, 30, 3), np.uint16), "a.png")
+    assert np.unique(source).tolist() == [0, 2048]
+    assert abs(form.source.to_network(source)).max() <= 1
 
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.6, 0.9])

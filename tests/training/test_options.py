@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,6 +119,37 @@ def test_what_only_a_discriminator_can_use_is_refused_without_one(
     tiny_config.loss[key] = value
     with pytest.raises(InputError, match=message):
         prepare_run(tiny_config, tmp_path)
+
+
+def test_an_adaptive_share_of_changes_needs_a_discriminator_that_decides(tiny_config, tmp_path):
+    tiny_config.loss.gan = "wgangp"
+    tiny_config.loss.diffaugment, tiny_config.loss.diffaugment_target = ("color",), 0.6
+    with pytest.raises(InputError, match=r"loss\.diffaugment_target=0\.6 with loss\.gan='wgangp'"):
+        prepare_run(tiny_config, tmp_path)
+
+
+def test_the_gradient_penalty_is_on_what_the_critic_sees():
+    """The gradient of half a square is the image: its norm is less where pixels are cut out."""
+
+    class Critic(nn.Module):
+        @nn.compact
+        def __call__(self, source, image, *, train):
+            return (((image**2).sum((1, 2, 3), keepdims=True) / 2, ()),)
+
+    rng = np.random.default_rng(0)
+    source, target = (jnp.asarray(rng.uniform(-1, 1, (3, 8, 8, 1))) for _ in range(2))
+    keys = jax.random.split(jax.random.key(1), 3)
+    found = []
+    for kinds in ((), ("cutout",)):
+        losses = losses_of("wgangp", gradient_penalty_weight=1.0, diffaugment=kinds)
+        # Fakes are the targets, so that all mixtures of both are the same.
+        _, (_, metrics) = discriminator_loss(
+            Critic(), losses, {}, {}, Examples(source, target), target, keys
+        )
+        found.append(float(metrics["d_loss_penalty"]))
+    norms = np.sqrt(np.square(target).sum((1, 2, 3)))
+    assert found[0] == pytest.approx(np.mean((norms - 1) ** 2), rel=1e-5)
+    assert found[1] < found[0]
 
 
 @pytest.mark.parametrize("gan", ["hinge", "wgangp"])

@@ -51,6 +51,10 @@ def test_what_the_user_chooses_decides_the_rest():
     assert recipe_settings(recipe, 100, epochs=20)["lr.decay_epochs"] == 10
     settings = recipe_settings(recipe, 100, steps=1000, batch_size=4)
     assert (settings["train.epochs"], settings["eval.every_epochs"]) == (40, 16)
+    assert recipe_settings(recipe, 100, steps=1000, global_batch_size=4) == settings | {
+        "train.batch_size": 1
+    }
+    assert recipe_settings(recipe, 100, steps=1000, devices=4) == settings | {"train.batch_size": 1}
 
 
 def test_the_page_on_data_quotes_the_table():

@@ -17,6 +17,7 @@ from pix2pix_jax.data.preparation.output import (
     check_output,
     copy_file,
     find_named,
+    find_tables,
     in_threads,
     join_sides,
     suffixes_for,
@@ -121,7 +122,7 @@ def split(
 ) -> dict[str, int]:
     """Divide all files of a data set into train, val and test, as `data.split` does.
 
-    Pairs in folders A and B stay pairs, in `<split>/A` and `<split>/B`.
+    Pairs in A and B stay pairs, in `<split>/A` and `<split>/B`. A table of numbers comes along.
 
     Args:
         root: Folder of the data set.
@@ -146,7 +147,7 @@ def split(
             f"--counts {counts}: asks for {sum(parts)} pairs, there are {len(names)} in {root}"
         )
     chosen = {part: choose_split(names, parts, part, seed) for part in SPLITS}
-    jobs: list[tuple[pathlib.Path, str]] = []
+    jobs = [(path, path.name) for path in find_tables(root)]
     for part, indices in chosen.items():
         for index in indices:
             jobs += _targets(part, names[index], sides[names[index]])

@@ -7,9 +7,9 @@ import operator
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from pix2pix_jax.core.errors import InputError
+from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import refuse_no_folder
-from pix2pix_jax.data.layouts import find_sides, find_split_folders
+from pix2pix_jax.data.layouts import find_sides, find_split_folders, find_twins
 from pix2pix_jax.data.names import USUAL, Names
 from pix2pix_jax.data.pairing import find_folder_pairs, match, relative_names
 from pix2pix_jax.data.selection import spread_evenly
@@ -206,13 +206,36 @@ def pool_files(root: str) -> dict[str, dict[str, pathlib.Path]]:
                 f"{root}: the folder {left_out} has files, but not one for each pair; if these are "
                 "masks, add the missing ones, otherwise move them out of the data set"
             )
+        if others := [path for path in found if path not in used]:
+            raise InputError(
+                f"{root}: {len(others)} images belong to no pair ({some_of(others)}); move them "
+                "out of the data set"
+            )
         letters = (*letters_of(find_sides(root)), *([mask] if mask else []))
         return {
             name: {f"{letter}/": path for letter, path in zip(letters, paths, strict=True)}
             for name, paths in pairs.items()
         }
+    _refuse_torn_pairs(root, found)
     names = relative_names(pathlib.Path(root), tuple(found))
     return {name: {"": path} for name, path in zip(names, found, strict=True)}
+
+
+def _refuse_torn_pairs(root: str, found: Sequence[pathlib.Path]) -> None:
+    """Raise InputError if files that are no pairs by their folders are pairs by their names."""
+    if twins := find_twins(root):
+        raise InputError(
+            f"{root}: the folders {twins[0]} and {twins[1]} hold files of the same names; if they "
+            "are pairs, call these folders A and B, otherwise give each a folder of its own"
+        )
+    by_stem: dict[pathlib.Path, pathlib.Path] = {}
+    for path in found:
+        other = by_stem.setdefault(path.with_suffix(""), path)
+        if other != path:
+            raise InputError(
+                f"{root}: {other.name} and {path.name} have the same name; if they are a pair, put "
+                "the files of one side into a folder A and the others into B, otherwise rename one"
+            )
 
 
 def _find_items(root: pathlib.Path, names: Names) -> list[Item]:
@@ -231,14 +254,17 @@ def spread(items: Sequence[Item], most: int) -> list[Item]:
     return [items[number] for number in spread_evenly(len(items), most)]
 
 
-def wide_share(items: Sequence[Item]) -> tuple[float, int]:
-    """Return the share of files that are wide enough for a pair, and how many were looked at."""
-    wide, readable = 0, 0
+def wide_share(items: Sequence[Item]) -> tuple[float, int, tuple[pathlib.Path, ...]]:
+    """Return the share of files that are wide enough for a pair, of how many, and the others."""
+    wide, narrow = 0, []
     for item in spread(items, _MEASURED):
         try:
             height, width = image_files.size_of(item.paths[0])
         except InputError:
             continue
-        readable += 1
-        wide += width >= _WIDE * height
-    return wide / max(readable, 1), readable
+        if width >= _WIDE * height:
+            wide += 1
+        else:
+            narrow.append(item.paths[0])
+    readable = wide + len(narrow)
+    return wide / max(readable, 1), readable, tuple(narrow)

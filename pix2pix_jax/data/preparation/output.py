@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from pix2pix_jax.core.errors import InputError, some_of
 from pix2pix_jax.core.files import atomic_path, refuse_inside
+from pix2pix_jax.data.numbers import find_usual
 from pix2pix_jax.data.preparation.record import OutputRecord
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images import pixels as images
@@ -26,6 +27,12 @@ from pix2pix_jax.images.pixels import Picture, Stored
 T = TypeVar("T")
 WRITTEN = (".png", ".tif", ".jpg")  # suffixes of the files that `write_image` writes
 _JPEG_CHANNELS = (1, 3)
+
+
+def find_tables(root: str) -> list[pathlib.Path]:
+    """Return the table of numbers beside the pairs, if there is one of the usual name."""
+    table = find_usual(pathlib.Path(root))
+    return [pathlib.Path(root, table)] if table else []
 
 
 def check_output(

@@ -13,7 +13,7 @@ from pix2pix_jax.data.preparation.layout import Layout, spread
 from pix2pix_jax.data.values import Values, measure, merge
 from pix2pix_jax.images import no_data
 from pix2pix_jax.images.carried import can_hold, read_no_data
-from pix2pix_jax.images.label_files import read_labels
+from pix2pix_jax.images.label_files import read_colours, read_labels
 from pix2pix_jax.images.masked import read_mask_of
 from pix2pix_jax.images.pixels import WITH_ALPHA, Picture, Stored, white
 
@@ -25,6 +25,8 @@ _IF_PAIRS = (
     "--config.data.folder_b"
 )
 _MOST_CLASSES = 64  # more values are hardly class indices
+_MANY_GRAYS = 16  # values without a palette that plain areas must show to be classes
+_PLAIN = 0.7  # share of pixels like the one to their right, in label maps
 _ROWS = 64  # of an image, in which plain areas are measured
 _SAME = 0.0125  # of the range: about 3 of 255, which JPEG files add to plain areas
 
@@ -163,18 +165,30 @@ def _plain_share(image: Stored) -> float:
 
 
 def _count_classes(number: int, layout: Layout, masked: bool) -> int:
-    """Count the classes of a side if its files are label maps; 0 if they are not."""
+    """Count the classes of a side if its files are label maps; 0 if they are not.
+
+    They are not if an index has another colour in another file, as in pictures whose palettes a
+    program has chosen; nor if there are many gray levels and few plain areas, as in dark photos.
+    """
     found: set[int] = set()
+    colours: dict[int, tuple[int, ...]] = {}
+    plain: list[float] = []
     for item in spread(layout.items, _LABELLED):
         try:
             labels = read_labels(item.paths[number])
+            own = read_colours(item.paths[number])
+            plain += [] if own else [_plain_share(labels)]
             if masked and item.mask is not None:
                 labels = labels[read_mask_of(labels, item.mask) > 0]
         except InputError:
+            return 0
+        if any(colours.setdefault(index, colour) != colour for index, colour in own.items()):
             return 0
         found |= set(np.unique(labels).tolist())
         classes = found - {_VOID}
         if classes and (min(classes) < 0 or max(classes) >= _MOST_CLASSES):
             return 0
     classes = found - {_VOID}
+    if len(classes) > _MANY_GRAYS and plain and statistics.fmean(plain) < _PLAIN:
+        return 0
     return max(classes) + 1 if len(classes) > 1 else 0

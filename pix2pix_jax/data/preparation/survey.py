@@ -1,6 +1,8 @@
 """Find out what a data set is from some of its files: layout, kinds of image, values, sizes."""
 
+import contextlib
 import dataclasses
+import math
 import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,7 @@ from pix2pix_jax.images.pixels import Picture, finite
 
 Size = tuple[int, int]
 _MEASURED = 256  # pairs whose sizes are read, which needs their headers only
+_PIXELS = 2**27  # of all images that are in memory at once
 _MIXED = 0.1  # share of files from which a second layout is no accident
 
 
@@ -130,7 +133,7 @@ def _explain(root: str, layout: Layout, names: Names) -> str:
             f"are A and B of pairs, say so with --config.data.folder_a={twins[0]} "
             f"--config.data.folder_b={twins[1]}, otherwise with --config.data.source=single"
         )
-    share, count = wide_share(layout.items)
+    share, count, narrow = wide_share(layout.items)
     if _MIXED < share < 1 - _MIXED:
         raise InputError(
             f"{root}: {share:.0%} of {count} images are at least twice as wide as high, as pairs "
@@ -138,7 +141,8 @@ def _explain(root: str, layout: Layout, names: Names) -> str:
             "--config.data.source=side_by_side or single"
         )
     if layout.source == "side_by_side":
-        return f"as {share:.0%} of {count} images are at least twice as wide as high"
+        halved = f"; {some_of(narrow)}: cut in halves like the others" if narrow else ""
+        return f"as {share:.0%} of {count} images are at least twice as wide as high{halved}"
     return (
         f"as no two belong together by their names, and {share:.0%} of {count} are at least twice "
         "as wide as high"
@@ -162,7 +166,17 @@ def _look(layout: Layout, max_pixels: int, target: int) -> list[tuple[Picture, .
         return tuple(pictures)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(read, spread(layout.items, LOOKED_AT)))
+        return list(pool.map(read, _few_enough(spread(layout.items, LOOKED_AT))))
+
+
+def _few_enough(items: list[Item]) -> list[Item]:
+    """Return as many of some pairs as memory should hold at once, at least two."""
+    pixels = 0
+    for item in items:
+        for path in item.paths:
+            with contextlib.suppress(InputError):  # it is reported when it is read
+                pixels += math.prod(image_files.size_of(path))
+    return spread(items, max(len(items) * _PIXELS // max(pixels, _PIXELS), 2))
 
 
 def _read(path: pathlib.Path, mask: pathlib.Path | None, max_pixels: int) -> Picture:

@@ -248,6 +248,32 @@ def test_split_takes_masks_with_their_pairs(folders, tmp_path):
     assert not check(str(root)).layout.elsewhere
 
 
+def test_split_refuses_what_would_tear_pairs_apart(folders, tmp_path):
+    root = tmp_path / "set"
+    for side, name in (("A", "labels_of"), ("B", "pictures_of")):
+        shutil.copytree(tmp_path / side, root / name)
+    with pytest.raises(InputError, match="labels_of and pictures_of hold files of the same names"):
+        split(str(root), str(tmp_path / "out"), (1, 1, 1))
+    together = tmp_path / "together"
+    shutil.copytree(tmp_path / "A", together)
+    shutil.copytree(tmp_path / "B", together, dirs_exist_ok=True)
+    with pytest.raises(InputError, match=r"have the same name; if they are a pair, put"):
+        split(str(together), str(tmp_path / "out"), (1, 1, 1))
+    for name in ("labels_of", "pictures_of"):
+        (root / name).rename(root / {"l": "A", "p": "B"}[name[0]])
+    shutil.copytree(tmp_path / "A", root / "C")
+    with pytest.raises(InputError, match="3 images belong to no pair"):
+        split(str(root), str(tmp_path / "out"), (1, 1, 1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_split_takes_the_table_of_numbers_along(root, tmp_path):
+    (root / "conditions.csv").write_text("name,age\n0.png,3\n")
+    split(str(root), str(tmp_path / "out"), (10, 5, 5))
+    copy = tmp_path / "out" / "conditions.csv"
+    assert copy.read_bytes() == (root / "conditions.csv").read_bytes()
+
+
 def test_split_into_more_pairs_than_there_are_is_an_error(root, tmp_path):
     with pytest.raises(InputError, match="asks for 21 pairs, there are 20"):
         split(str(root), str(tmp_path / "out"), (20, 1, 0))

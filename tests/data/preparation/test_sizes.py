@@ -19,6 +19,7 @@ from pix2pix_jax.models.sizes import unet_levels
         ([(20, 40)], (16, 32)),
         ([(3, 3)], (16, 16)),
         ([(200, 400), (400, 200), (300, 300)], (256, 256)),  # no common proportions
+        ([(64, 128)] * 19 + [(64, 32)], (64, 128)),  # one of twenty decides nothing
     ],
 )
 def test_networks_see_a_size_that_they_take(sizes, chosen):
