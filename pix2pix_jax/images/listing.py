@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import functools
 import logging
+import operator
 import os
 import pathlib
 import stat
@@ -140,7 +141,8 @@ def list_images(path: str | os.PathLike) -> Listing:
             left_out.append((found, why))
         else:
             files.append(found)
-    return Listing(root, tuple(sorted(files)), tuple(sorted(left_out)))
+    in_order = sorted(files, key=operator.attrgetter("parts"))  # as paths are, but much faster
+    return Listing(root, tuple(in_order), tuple(sorted(left_out)))
 
 
 def has_images(folder: str | os.PathLike) -> bool:
@@ -207,9 +209,9 @@ def _walk(root: pathlib.Path) -> Iterator[tuple[pathlib.Path, str]]:
                 continue
             folders.append(link)
             read.add(real)
-        for path, is_folder in _entries(folders.pop()):
+        for path, is_folder, is_regular in _entries(folders.pop()):
             if not is_folder:
-                yield path, _why_left_out(path)
+                yield path, _why_left_out(path, is_regular=is_regular)
             elif not is_data((path.name, "")):
                 yield path, _FOLDER
             elif path.is_symlink():
@@ -223,14 +225,21 @@ def _walk(root: pathlib.Path) -> Iterator[tuple[pathlib.Path, str]]:
                     folders.append(path)
 
 
-def _entries(folder: pathlib.Path) -> list[tuple[pathlib.Path, bool]]:
-    """Return what is in a folder, in order, and whether it is a folder itself.
+def _entries(folder: pathlib.Path) -> Iterator[tuple[pathlib.Path, bool, bool]]:
+    """Yield what is in a folder, in order, and whether it is a folder, or surely a regular file.
+
+    Only links need a look at the disk for each: it makes the difference for 100,000 files.
 
     Raises:
         InputError: The folder cannot be read.
     """
     try:
-        return [(path, path.is_dir()) for path in sorted(folder.iterdir())]
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=operator.attrgetter("name"))
+        for entry in entries:
+            path = folder / entry.name
+            is_folder = path.is_dir() if entry.is_symlink() else entry.is_dir()
+            yield path, is_folder, entry.is_file(follow_symlinks=False)
     except OSError as error:
         raise _unreadable(folder, error) from None
 
@@ -243,12 +252,19 @@ def _unreadable(folder: str | os.PathLike, error: OSError) -> InputError:
     )
 
 
-def _why_left_out(path: pathlib.Path) -> str:
-    """Return why a file is not taken for an image; '' if it is."""
+def _why_left_out(path: pathlib.Path, *, is_regular: bool = False) -> str:
+    """Return why a file is not taken for an image; '' if it is.
+
+    Args:
+        path: The file.
+        is_regular: Whether it is surely a regular file.
+    """
     if path.name.startswith("."):
         return _HIDDEN
     if not is_image(path):
         return path.suffix.lower() or _NO_SUFFIX
+    if is_regular:
+        return ""
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:

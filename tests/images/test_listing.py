@@ -96,14 +96,14 @@ def test_a_folder_that_may_not_be_read_is_named_by_the_system(tmp_path):
 
 def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(tmp_path, monkeypatch):
     fill(tmp_path, "0.png", "closed/1.png")
-    scan = pathlib.Path.iterdir
+    scan = os.scandir
 
     def refuse(folder):
-        if folder.name == "closed":
+        if pathlib.Path(folder).name == "closed":
             raise PermissionError(13, "Permission denied", str(folder))
         return scan(folder)
 
-    monkeypatch.setattr(pathlib.Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match="closed: cannot be read"):
         find(tmp_path)
 
