@@ -235,7 +235,10 @@ def run(main: Callable[[], int | None], *, prints_results: bool = True) -> NoRet
         with messages_on_terminal():
             status = main() or 0
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 0
+        if end.code is not None and not isinstance(end.code, int):  # a text, of own code
+            ending.print_error(str(end.code))
+            ending.leave(2, reported=True)
+        status = end.code or 0
     except KeyboardInterrupt as error:
         if not isinstance(error, interrupts.Interrupted):
             print("interrupted", file=sys.stderr)

@@ -23,8 +23,10 @@ from pix2pix_jax.core.validation import resolve
 from pix2pix_jax.models.build import build_networks
 from pix2pix_jax.models.reference_layers import Architecture
 from pix2pix_jax.models.reference_weights import configure, recognise, to_variables
+from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.lock import RunLock
 from pix2pix_jax.training.state import TrainState, create_train_state
 
 Network = tuple[Architecture, tuple[Any, Any]]
@@ -105,16 +107,21 @@ def main() -> None:
     """Read the weights and write the run's folder."""
     flags = parse_arguments()
     workdir = pathlib.Path(flags.workdir)
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        if checkpoints.steps:
-            raise InputError(f"--workdir {workdir}: holds checkpoints already; choose another")
+    folder = RunFolder(workdir)
+    if steps_in(folder.checkpoints):
+        raise InputError(f"--workdir {workdir}: holds checkpoints already; choose another")
+    if folder.config_file.exists():
+        raise InputError(f"--workdir {workdir}: holds a run or a bundle already; choose another")
     generator = load(flags.weights, "generator")
     discriminator = load(flags.discriminator, "discriminator") if flags.discriminator else None
     config = build_config(flags, generator[0], None if discriminator is None else discriminator[0])
     state = build_state(resolve(config), generator, discriminator)
-    RunFolder(workdir).record_start(config, first_step=0, command=cli.command_line())
-    with Checkpoints(workdir) as checkpoints:
-        meta = {"imported": True, "direction": flags.direction}
-        checkpoints.save(0, state.items(), meta, None)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with RunLock(folder.lock_file) as lock:
+        lock.take()
+        with Checkpoints(workdir) as checkpoints:
+            meta = {"imported": True, "direction": flags.direction}
+            checkpoints.save(0, state.items(), meta, None)
+        folder.record_start(config, first_step=0, command=cli.command_line())
     command = f"pix2pix-jax sample --workdir {workdir} --input PHOTOS --output OUT"
     say(f"{workdir}: ready; sample with {command}")

@@ -7,11 +7,13 @@ import pathlib
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError, shown
 
+_READING_UMASK = threading.Lock()
 _LONGEST_NAME = 245  # bytes: file systems take 255, and a temporary file's name has 10 more
 
 
@@ -64,9 +66,7 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[p
     try:
         yield temporary
         # mkstemp makes private files; the result gets the permissions of any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_umask())
         if durable:
             sync(temporary)
         temporary.replace(path)
@@ -78,6 +78,14 @@ def atomic_path(path: str | os.PathLike, *, durable: bool = False) -> Iterator[p
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Return the permissions that new files lack: it can only be read by setting it."""
+    with _READING_UMASK:
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
 
 
 @contextlib.contextmanager

@@ -210,7 +210,8 @@ def describe_failure_in(file: str, error: BaseException) -> str:
     """
     text = str(error)
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == file]
+    path = pathlib.Path(file).absolute()
+    lines = [frame.lineno for frame in frames if pathlib.Path(frame.filename).absolute() == path]
     if isinstance(error, SyntaxError):
         file, text, lines = error.filename or file, error.msg, [error.lineno]
     where = f"{file}, line {lines[-1]}" if lines and lines[-1] else file

@@ -50,7 +50,8 @@ class Entry:
             raise ValueError("sha256 is not a hash")
         windows, posix = pathlib.PureWindowsPath(self.path), pathlib.PurePosixPath(self.path)
         absolute = windows.is_absolute() or posix.is_absolute()
-        if not absolute or ".." in windows.parts or not self.path.isprintable():
+        control = any(ord(letter) < 32 or ord(letter) == 127 for letter in self.path)
+        if not absolute or ".." in windows.parts or control:
             raise ValueError(f"path {self.path!r} is not an absolute path")
 
 

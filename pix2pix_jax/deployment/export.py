@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from pix2pix_jax.core.errors import InputError, shown
-from pix2pix_jax.core.files import atomic_folder, atomic_path, no_empty_folders
+from pix2pix_jax.core.files import atomic_folder, atomic_path, no_empty_folders, read_json_object
 from pix2pix_jax.core.own_code import is_own
 from pix2pix_jax.deployment import bundle_folder, onnx_file, stablehlo_file
 from pix2pix_jax.deployment.about import Translate, describe, in_float32
@@ -126,6 +126,8 @@ def export(
     """
     form = FORMATS[kind]
     form.check_path(path)
+    if form.tells_beside:
+        _refuse_foreign(path.with_suffix(".json"))
     about = describe(folder, generator)
     generator = in_float32(generator) if form.in_float32 else generator
     content = Content(folder, generator, about, weights)
@@ -142,6 +144,15 @@ def export(
             if form.tells_beside:
                 _write_about(path.with_suffix(".json"), content.about)
     return found
+
+
+def _refuse_foreign(path: pathlib.Path) -> None:
+    """Raise InputError if a file that is to be replaced is no metadata of an export."""
+    if path.exists() and "weights_sha256" not in read_json_object(path):
+        raise InputError(
+            f"--output: {path} would be replaced by the metadata, and is something else; choose "
+            "another name"
+        )
 
 
 def _write_about(path: pathlib.Path, about: dict[str, Any]) -> None:

@@ -52,6 +52,11 @@ def check_output(output: pathlib.Path) -> None:
     It can be if the folder does not exist, is empty, or holds an older page and nothing else.
     """
     refuse_unwritable(output)
+    here = pathlib.Path.cwd()
+    if here.is_relative_to(output.absolute()) or output.resolve() in (here, *here.parents):
+        raise InputError(f"--output {output}: you are in this folder; choose one inside it")
+    if output.is_mount():
+        raise InputError(f"--output {output}: another disk begins here; choose a folder inside it")
     if not output.is_dir():
         return
     there = {path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir()}

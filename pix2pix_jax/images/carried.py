@@ -19,6 +19,12 @@ _GEO = {
     **dict.fromkeys((GEO_TEXTS, GDAL_NODATA), _TEXT),
     GEO_KEYS: _SHORT,
 }
+_COUNTS = {  # how many values a tag has
+    PIXEL_SCALE: lambda count: count == 3,
+    TIEPOINT: lambda count: count % 6 == 0,
+    TRANSFORMATION: lambda count: count == 16,
+    GEO_KEYS: lambda count: count % 4 == 0,
+}
 _RASTER_IS_POINT = (1025, 0, 1, 2)  # an entry of the keys
 _ICC, _ORIENTATION = 34675, 274
 _MOST_BYTES = 2**24  # of a profile or of one tag, as a file may claim anything
@@ -183,6 +189,8 @@ def _sound_tag(tag: Any) -> Tag | None:
     values = tag.value if isinstance(tag.value, tuple) else (tag.value,)
     kinds = int if dtype == _SHORT else (int, float)
     if len(values) != count or not all(isinstance(value, kinds) for value in values):
+        return None
+    if not _COUNTS.get(code, lambda _: True)(count):
         return None
     return code, dtype, count, values if count > 1 else values[0], True
 

@@ -53,7 +53,8 @@ def load_picture(file: Opened, max_pixels: int, *, indices: bool = False) -> Pic
     opaque = picture.format == "TGA" and not _has_alpha_bits(file)
     with reader():
         factor = _STRETCHED.get(_raw_mode(picture)[:3], 1)
-        ImageOps.exif_transpose(picture, in_place=True)  # a copy would take as long as decoding
+        if orientation_of(picture) != 1:  # not one that only comes after the pixels of a PNG
+            ImageOps.exif_transpose(picture, in_place=True)  # a copy would take as long as decoding
         if not indices and opaque and picture.mode in ("LA", "RGBA"):
             return _from_pillow(picture.convert("L" if picture.mode == "LA" else "RGB"))
         if not indices:

@@ -74,7 +74,7 @@ class VideoReader:
         """
         self.path, self._av = pathlib.Path(path), require("av", "video")
         try:
-            self._container = self._av.open(str(path))
+            self._container = self._av.open(str(self.path.absolute()))  # "a:b.mp4" would be a URL
         except (self._av.FFmpegError, OSError) as error:
             raise InputError(f"{path}: cannot be read as a video ({reason(error)})") from None
         with contextlib.ExitStack() as failing:

@@ -1,7 +1,9 @@
 """New video files, frame by frame, with the sound of another one."""
 
 import contextlib
+import errno
 import os
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,12 @@ _QUALITY = {
     "vp9": {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"},
     "mpeg4": {"qmin": "1", "qmax": "3"},
 }
+_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _BT709, _LIMITED = 1, 1  # colours of HD video, as H.273 numbers them, in levels from 16 to 235
+
+
+class SoundError(Exception):
+    """The container cannot hold a sound track."""
 
 
 class VideoWriter:
@@ -41,19 +48,28 @@ class VideoWriter:
 
         Raises:
             InputError: This FFmpeg has no encoder for the container.
-            ValueError: The container cannot hold one of the sound tracks.
+            SoundError: The container cannot hold one of the sound tracks.
         """
         self._av, self._size = require("av", "video"), size
-        self._file = self._av.open(str(path), "w", format=container)
+        self._path, self._frames = pathlib.Path(path), like.rate if container == "avi" else None
+        # An AVI has a frame at each multiple of one length, which must not be too short.
+        self._own_base = 1 / like.rate if self._frames else like.time_base
+        self._last = -1
+        self._file = self._av.open(str(self._path.absolute()), "w", format=container)
         with contextlib.ExitStack() as failing:
             failing.callback(self._file.close)
             self._stream = self._add_stream(like, container)
-            self._sounds = {
-                each.index: self._file.add_stream_from_template(each) for each in sounds
-            }
+            self._add_sounds(sounds)
             self._begin(sounds)
             failing.pop_all()
         self._time_base = like.time_base
+
+    def _add_sounds(self, sounds: list[Any]) -> None:
+        add = self._file.add_stream_from_template
+        try:
+            self._sounds = {each.index: add(each) for each in sounds}
+        except (self._av.FFmpegError, ValueError) as error:
+            raise SoundError(reason(error)) from None
 
     def _add_stream(self, like: VideoReader, container: str) -> Any:
         codec = self._file.default_video_codec
@@ -69,7 +85,7 @@ class VideoWriter:
         height, width = self._size
         stream.height, stream.width = height + height % 2, width + width % 2
         stream.pix_fmt = "yuv420p"
-        stream.time_base = stream.codec_context.time_base = like.time_base
+        stream.time_base = stream.codec_context.time_base = self._own_base
         if like.aspect:
             stream.codec_context.sample_aspect_ratio = like.aspect
         context = stream.codec_context
@@ -82,9 +98,17 @@ class VideoWriter:
         try:
             self._file.start_encoding()
         except self._av.FFmpegError as error:
-            if not sounds:
-                raise
-            raise ValueError(reason(error)) from None
+            if sounds:
+                raise SoundError(reason(error)) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> InputError:
+        height, width = self._size
+        return InputError(
+            f"{self._path.name}: FFmpeg cannot write such a video of {height} x {width} pixels "
+            f"(height, width) ({reason(error)}); choose another suffix for --output: "
+            f"{', '.join(CONTAINERS)}"
+        )
 
     def add(self, frame: Frame, time: int) -> None:
         """Add a frame.
@@ -99,8 +123,16 @@ class VideoWriter:
         picture = picture.reformat(
             format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )
-        picture.pts, picture.time_base = time, self._time_base
-        self._file.mux(self._stream.encode(picture))
+        if self._frames:
+            time = max(round(time * self._time_base * self._frames), self._last + 1)
+        self._last = time
+        picture.pts, picture.time_base = time, self._own_base
+        try:
+            self._file.mux(self._stream.encode(picture))
+        except self._av.FFmpegError as error:
+            if isinstance(error, OSError) and error.errno in _OF_DISK:
+                raise
+            raise self._failure(error) from None
 
     def add_sound(self, packet: Any) -> None:
         """Copy a packet of a sound track; it is left out if its track is not copied."""

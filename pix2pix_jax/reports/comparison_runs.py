@@ -93,8 +93,9 @@ class ComparedRun:
 
 
 def _seconds(record: Record) -> float | None:
+    # 0 is what earlier versions wrote at a start without a step.
     at_end = record.total("seconds_per_1000_steps")
-    return record.newest("seconds_per_1000_steps") if at_end is None else at_end
+    return at_end or record.newest("seconds_per_1000_steps") or None
 
 
 def _hardware(record: Record) -> str:

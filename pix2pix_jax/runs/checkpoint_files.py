@@ -10,6 +10,7 @@ import functools
 import hashlib
 import itertools
 import json
+import logging
 import math
 import os
 import pathlib
@@ -21,6 +22,9 @@ from typing import Any
 
 from pix2pix_jax.core.errors import InputError, first_line, shown
 from pix2pix_jax.core.files import read_json, sync, write_json
+from pix2pix_jax.core.processes import is_main, wait_for_all
+
+logger = logging.getLogger(__name__)
 
 META = "meta"
 _META_FILE = "metadata"  # Orbax's name for the file of a JSON item
@@ -209,6 +213,22 @@ def by_rank(metas: Mapping[int, Meta]) -> list[int]:
     ranks = {step: rank_of(meta) for step, meta in metas.items()}
     scored = [(rank, -step) for step, rank in ranks.items() if rank is not None]
     return [-step for _, step in sorted(scored)]
+
+
+def set_aside(checkpoints: pathlib.Path, after: int, folder: pathlib.Path) -> None:
+    """Move the checkpoints after a step out of the way; nothing is deleted.
+
+    Args:
+        checkpoints: Their folder.
+        after: The step.
+        folder: Where they are put, under their steps.
+    """
+    for step in steps_in(checkpoints) if is_main() else ():
+        if step > after:
+            place = free_place(folder, str(step))
+            (checkpoints / str(step)).rename(place)
+            logger.warning("the damaged checkpoint %d is kept in %s", step, place)
+    wait_for_all("checkpoints set aside")
 
 
 def candidates(metas: Mapping[int, Meta], steps: Sequence[int], which: str) -> list[int]:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import pathlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from pix2pix_jax.runs.digests import digest_of, named_leaves
 
 Arrays = dict[str, np.ndarray]
 
+# States of optimisers that clip were once a level deeper.
+_CLIPPED = re.compile(r"^([gd]_opt_state)\.1\.([01])\.")
 # Part of what TensorStore says if a file may be whole, but cannot be read now.
 _NOT_NOW = ("RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "Too many open files", "Permission denied")
 
@@ -117,7 +120,7 @@ def restore_item(item: pathlib.Path, abstract: PyTree, digest: str | None) -> Py
         DamagedError: It is not what was saved.
         InputError: It cannot be read now, or its arrays have other shapes; the message says which.
     """
-    arrays = read_item(item, digest)
+    arrays = {_CLIPPED.sub(r"\1.\2.", name): leaf for name, leaf in read_item(item, digest).items()}
     asked = named_leaves(abstract)
     _refuse_other_shapes(item, arrays, asked)
     leaves = [_as_asked(arrays[name], leaf) for name, leaf in asked.items()]

@@ -252,21 +252,6 @@ class Checkpoints:
             self._delete_superseded()
         wait_for_all("checkpoints swept")
 
-    def set_aside(self, after: int, folder: pathlib.Path) -> None:
-        """Move the checkpoints after a step out of the way; nothing is deleted.
-
-        Args:
-            after: The step.
-            folder: Where they are put, under their steps.
-        """
-        for step in [step for step in self.steps if step > after]:
-            del self._metas[step]
-            if is_main():
-                place = files.free_place(folder, str(step))
-                (self._folder / str(step)).rename(place)
-                logger.warning("the damaged checkpoint %d is kept in %s", step, place)
-        wait_for_all("checkpoints set aside")
-
     def restore_meta(self, step: int) -> Meta:
         """Return what was saved as `meta`, with `metrics` and `digests`.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pix2pix_jax.core.devices import out_of_memory_as
 from pix2pix_jax.core.errors import InputError
 from pix2pix_jax.core.files import no_empty_folders
+from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.images import files as image_files
 from pix2pix_jax.images.carried import NOTHING, Carried, is_geotiff
 from pix2pix_jax.runs.blending import Blend
@@ -106,7 +107,8 @@ class Results:
         """
         with contextlib.suppress(InputError):
             in_tiles = self._generator.fit == "tile"
-            if is_geotiff(source) or (in_tiles and _is_tiff_or_large(source)):
+            scale = self._generator.form.scale
+            if is_geotiff(source) or (in_tiles and _is_tiff_or_large(source, scale)):
                 return ".tif"
         return self.suffix
 
@@ -146,8 +148,9 @@ class Results:
         self.written.append(given.target)
 
 
-def _is_tiff_or_large(source: pathlib.Path) -> bool:
-    return image_files.is_tiff(source) or math.prod(image_files.size_of(source)) > _MOST_IN_PNG
+def _is_tiff_or_large(source: pathlib.Path, scale: float) -> bool:
+    size = scaled(image_files.size_of(source), scale)
+    return image_files.is_tiff(source) or math.prod(size) > _MOST_IN_PNG
 
 
 def _deviation_of(target: pathlib.Path) -> pathlib.Path:

@@ -18,7 +18,7 @@ from pix2pix_jax.core.scales import scaled
 from pix2pix_jax.data.pair_format import PairFormat
 from pix2pix_jax.images.stacked import StackedEncoding
 from pix2pix_jax.images.video_files import CONTAINERS, Moment, VideoReader, sound_name
-from pix2pix_jax.images.video_writing import VideoWriter
+from pix2pix_jax.images.video_writing import SoundError, VideoWriter
 from pix2pix_jax.runs.batch_sizes import choose_batch_size
 from pix2pix_jax.runs.blending import Blend
 from pix2pix_jax.runs.fitting import fitted_size
@@ -238,7 +238,7 @@ def _open(path: pathlib.Path, container: str, video: VideoReader, frame: Image) 
         logger.info("%s has an odd side; the last row or column is repeated", video.path)
     try:
         return VideoWriter(path, container, video, size, video.sounds)
-    except ValueError as error:
+    except SoundError as error:
         codecs = ", ".join(map(sound_name, video.sounds))
         logger.warning(
             "the sound (%s) is left out: %s cannot hold it (%s)", codecs, container, error

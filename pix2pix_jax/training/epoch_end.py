@@ -193,9 +193,8 @@ def log_halt(
 ) -> Scores:
     """Write a halt's row into the tables, and log its line; return the row."""
     losses, speed = progress.epoch(), progress.images_per_second
-    timing = {"images_per_second": speed, "seconds_per_1000_steps": progress.seconds_per_step * 1e3}
     at = position(run, step, writer.plateaus.rate_factor)
-    row = {**at, **progress.row(), **scores, **timing}
+    row = {**at, **progress.row(), **scores, **progress.timing}
     writer.scalars(step, row)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
     speed_now = f"{speed:.1f} img/s, {progress.data_wait:.0%} waiting for data"
@@ -235,8 +234,7 @@ def summarise(
         "steps": step,
         "epochs": run.timeline.epochs_done(step),
         **({"ended_by": plateau} if step < run.halts.stop else {}),
-        "images_per_second": round(progress.images_per_second, 2),
-        "seconds_per_1000_steps": round(progress.seconds_per_step * 1e3, 2),
+        **{name: round(value, 2) for name, value in progress.timing.items()},
         "data_wait_share": round(progress.data_wait, 4),
         "peak_resident_gigabytes": round(peak_resident_gigabytes(), 2),
         **sides,

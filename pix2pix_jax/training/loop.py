@@ -108,8 +108,9 @@ def train_and_evaluate(
     callbacks = Callbacks(on_step, on_epoch)
     config = from_values(config)
     enable_compilation_cache(config.compilation_cache)
-    with RunLock(RunFolder(workdir).lock_file) as lock:
-        if is_main() and pathlib.Path(workdir).is_dir():
+    folder = RunFolder(workdir)
+    with RunLock(folder.lock_file) as lock:
+        if is_main() and folder.path.is_dir():
             lock.take()
         # The order is important: nothing is written before the run is known to be possible.
         run = prepare_run(config, workdir, allow_change=allow_change, trust_code=trust_code)
@@ -161,8 +162,8 @@ def _train(
     run: Run, checkpoints: Checkpoints, writer: WatchingWriter, stop: StopRequest, *, profile: bool
 ) -> Result:
     """Take the run's steps, with everything that happens between them."""
-    state, step, last = first_state(run, checkpoints), run.first_step, run.halts.stop
-    baselines, progress = baseline_scores(run), Progress(run)
+    state, step = first_state(run, checkpoints, writer.plateaus.rate_factor), run.first_step
+    baselines, progress, last = baseline_scores(run), Progress(run), run.halts.stop
     scores = _before_the_steps(run, checkpoints, writer, state, progress)
 
     # Compiled after the first evaluation, so that the two do not need memory at the same time.

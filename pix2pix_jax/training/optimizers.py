@@ -194,7 +194,16 @@ def build_optimizer(
         The optimiser.
     """
     adam = optax.chain(scale_by_adam(b1, b2, 1e-8), optax.scale_by_learning_rate(schedule))
-    return optax.chain(optax.clip_by_global_norm(clip_norm), adam) if clip_norm else adam
+    if not clip_norm:
+        return adam
+    clip = optax.clip_by_global_norm(clip_norm)
+
+    def update(grads: Any, state: Any, params: Any = None) -> Any:
+        clipped, _ = clip.update(grads, optax.EmptyState())
+        return adam.update(clipped, state, params)
+
+    # Not a chain, whose state would have another form: a run may begin to clip when it goes on.
+    return optax.GradientTransformation(adam.init, update)
 
 
 def move_average(average: PyTree, new: PyTree, decay: float, step: Int[Array, ""]) -> PyTree:

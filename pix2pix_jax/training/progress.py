@@ -63,7 +63,7 @@ class Progress:
         self._global_batch = run.timeline.global_batch
         self.shown = ShownProgress(run.first_step, run.halts.stop, self._global_batch)
         self._step = run.first_step
-        self._names_of = run.names_of
+        self._names_of, self._first = run.names_of, run.timeline.first_step
         self._told = run.callbacks.step
         self._pending: deque[tuple[int, int, CallMetrics]] = deque()
         self._since_row = MeanLosses(run.unfinished.get("row"))
@@ -152,6 +152,14 @@ class Progress:
         return self._timed_seconds / max(self._timed_steps, 1)
 
     @property
+    def timing(self) -> Losses:
+        """Speed and time per 1,000 steps, for tables; empty if no step was timed."""
+        if not self._timed_steps:
+            return {}
+        seconds = self.seconds_per_step * 1e3
+        return {"images_per_second": self.images_per_second, "seconds_per_1000_steps": seconds}
+
+    @property
     def data_wait(self) -> float:
         """Share of the time of training that was spent waiting for data, in [0, 1]."""
         return self._waited_seconds / max(self._timed_seconds, 1e-9)
@@ -168,7 +176,8 @@ class Progress:
             name = next(name for name, value in losses.items() if not math.isfinite(value))
             # A pair can spoil the networks in its own step, and the losses only in the next one.
             pairs = some_of(self._names_of(step))
-            before = f", after {some_of(self._names_of(step - 1))}" if step > 1 else ""
+            known = step - 1 > self._first  # those before had other pairs
+            before = f", after {some_of(self._names_of(step - 1))}" if known else ""
             raise NonFiniteError(
                 f"step {step}: {name} is {losses[name]} on {pairs}{before}. "
                 "Nothing was saved since the last checkpoint; lower optimizer.learning_rate, or "

@@ -6,7 +6,7 @@ import jax
 
 from pix2pix_jax.core.devices import hold, on_cpu
 from pix2pix_jax.core.errors import InputError
-from pix2pix_jax.runs.checkpoint_files import steps_in
+from pix2pix_jax.runs.checkpoint_files import set_aside, steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.lock import RunLock
@@ -44,13 +44,19 @@ def write_start(run: Run, lock: RunLock, command: str) -> None:
 def open_checkpoints(run: Run) -> Checkpoints:
     """Open a run's checkpoints. Those after the one it goes on from are damaged: kept aside."""
     options, folder = run.config.checkpoint, run.folder
-    found = Checkpoints(folder.path, keep=options.keep, keep_period=options.keep_period_epochs)
-    found.set_aside(run.first_step, folder.damaged)
-    return found
+    # Before any is opened, as they would count among those that are kept.
+    set_aside(folder.checkpoints, run.first_step, folder.damaged)
+    return Checkpoints(folder.path, keep=options.keep, keep_period=options.keep_period_epochs)
 
 
-def first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
-    """Restore the newest checkpoint, or create the state of step 0."""
+def first_state(run: Run, checkpoints: Checkpoints, rate_factor: float) -> TrainState:
+    """Restore the newest checkpoint, or create the state of step 0.
+
+    Args:
+        run: The run.
+        checkpoints: Its checkpoints.
+        rate_factor: Factor of its learning rates, for the log.
+    """
     init_from = run.config.train.init_from
     if run.first_step == 0:
         state = run.create_state()
@@ -66,7 +72,7 @@ def first_state(run: Run, checkpoints: Checkpoints) -> TrainState:
         run.first_step,
         run.timeline.epoch(run.first_step) + 1,
         run.halts.epochs,
-        float(run.schedule(run.first_step)),
+        float(run.schedule(run.first_step)) * rate_factor,
     )
     # A seed that was changed with --allow_change holds from here on.
     state = state.replace(rng=jax.random.key(run.config.seed))

@@ -15,6 +15,7 @@ from pix2pix_jax.data.order import Timeline
 from pix2pix_jax.models.build import Networks
 from pix2pix_jax.models.sizes import halvings
 from pix2pix_jax.models.unet import UNet
+from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.runs.folder import RunFolder
 from pix2pix_jax.runs.generator import restore_discriminator, restore_generator
@@ -122,9 +123,7 @@ def _adapts(config: ConfigDict) -> bool:
 
 
 def adopt_levels(folder: RunFolder, config: ConfigDict) -> ConfigDict:
-    """Give a U-Net the levels of the one that it starts with, where the image size decides them.
-
-    Another image size alone makes no other generator: a run at 256 pixels goes on at 512.
+    """Give a U-Net the levels of the one that it starts with: a run at 256 pixels goes on at 512.
 
     Args:
         folder: The run's own folder, which may hold the run already.
@@ -138,7 +137,7 @@ def adopt_levels(folder: RunFolder, config: ConfigDict) -> ConfigDict:
     """
     if not config.train.init_from or config.model.levels or config.model.generator != "unet":
         return config
-    if folder.config_file.exists():
+    if steps_in(folder.checkpoints):
         levels = folder.config.model.levels
     else:
         other = RunFolder(config.train.init_from, trust_code=folder.code.trusts)

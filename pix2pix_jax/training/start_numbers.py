@@ -15,6 +15,7 @@ from pix2pix_jax.data.build import build_source
 from pix2pix_jax.data.conditions import Table
 from pix2pix_jax.data.configured_format import format_of
 from pix2pix_jax.data.numbers import KEYS, Numbers, numbers_of, read_numbers, values_of
+from pix2pix_jax.runs.checkpoint_files import steps_in
 from pix2pix_jax.runs.folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ def adopt_numbers(folder: RunFolder, config: ConfigDict) -> ConfigDict:
     if not data.condition and not data.condition_names:
         _refuse_without_table(config)
         return config
-    theirs = folder.settings.data if folder.config_file.exists() else None
+    # Without a checkpoint, nothing was trained with what an earlier start has measured.
+    theirs = folder.settings.data if steps_in(folder.checkpoints) else None
     recorded = numbers_of(theirs) if theirs is not None else None
     if theirs is not None and theirs.condition and not data.condition:
         raise InputError(

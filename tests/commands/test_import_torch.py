@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from support.generators import drawn_bundle
 from support.imported_runs import GENERATOR, import_twins
 from support.scripts import refused, run_script
 from support.torch_twins import make_twin, nchw, nhwc
@@ -28,6 +29,7 @@ def imported(tmp_path_factory):
     out = import_twins(folder)
     assert "G.pth: U-Net of 5 levels, batch norm, 8 features, 3 -> 3 channels" in out
     assert "pix2pix-jax sample --workdir run --input" in out
+    drawn_bundle(folder / "bundle")
     return folder
 
 
@@ -83,6 +85,10 @@ def test_a_generator_alone_of_another_size_is_a_run(imported, tmp_path):
         (["--weights", "none.pth", "--workdir", "new"], "none.pth: there is no such file"),
         (["--weights", "D.pth", "--workdir", "new"], "D.pth: holds a discriminator"),
         (["--weights", "G.pth", "--workdir", "run"], "--workdir run: holds checkpoints already"),
+        (
+            ["--weights", "G.pth", "--workdir", "bundle"],
+            "bundle: holds a run or a bundle",
+        ),
         (
             ["--weights", "G.pth", "--workdir", "new", "--image_size", "40"],
             "multiples of 32",

@@ -581,3 +581,13 @@ def test_a_number_of_a_config_has_pythons_syntax():
     config = default_config()
     override(config, "train.epochs", "1_000")
     assert config.train.epochs == 1000
+
+
+def test_a_config_that_fails_is_named_with_its_line_however_its_path_is_given(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "mine.py").write_text("def get_config():\n    raise ValueError('boom')\n")
+    monkeypatch.chdir(tmp_path)
+    for path in ("mine.py", "./mine.py", str(tmp_path / "mine.py")):
+        with pytest.raises(InputError, match=r"mine\.py, line 2: ValueError: boom"):
+            load_config(path)

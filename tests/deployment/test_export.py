@@ -29,6 +29,7 @@ from pix2pix_jax.images.encoding import PHOTO
 from pix2pix_jax.models.unet import UNet
 from pix2pix_jax.runs.digests import digest_of
 from pix2pix_jax.runs.folder import RunFolder
+from pix2pix_jax.runs.generator import generator_of
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "exporting.md"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
@@ -295,3 +296,12 @@ def test_a_missing_package_is_named_with_its_extra(run, tmp_path, monkeypatch, m
     ):
         export(RunFolder(run), load_generator(run), tmp_path / "a.onnx", "onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_json_file_that_is_no_metadata_is_not_replaced(run, tmp_path):
+    (tmp_path / "pairs.json").write_text("{}")
+    folder = RunFolder(run)
+    with pytest.raises(InputError, match=r"pairs\.json would be replaced by the metadata"):
+        export(folder, generator_of(folder), tmp_path / "pairs.stablehlo", "stablehlo")
+    assert (tmp_path / "pairs.json").read_text() == "{}"
+    assert not (tmp_path / "pairs.stablehlo").exists()

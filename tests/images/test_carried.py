@@ -89,3 +89,23 @@ def test_a_result_says_what_marks_its_own_missing_pixels(tmp_path):
     assert NOTHING.marking("nan") == NOTHING
     write(tmp_path / "a.png", RGB)
     assert read_no_data(tmp_path / "a.png") == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "values"),
+    [
+        (33550, "d", (0.5,)),
+        (33922, "d", (0.0, 0.0, 0.0, 440720.0)),
+        (34264, "d", (1.0, 0.0, 0.0)),
+        (34735, "H", (1,)),
+    ],
+)
+def test_a_tag_of_another_length_is_left_out(code, kind, values):
+    memory = io.BytesIO()
+    tags = [tag for tag in GEO if tag[0] != code]
+    given = values if len(values) > 1 else values[0]
+    tifffile.imwrite(
+        memory, RGB, photometric="rgb", extratags=[*tags, (code, kind, len(values), given, True)]
+    )
+    carried = read_carried(memory).scaled(2.0, 2.0)
+    assert code not in [tag[0] for tag in carried.geo]

@@ -75,3 +75,14 @@ def test_orientation_of_a_16_bit_colour_png_is_applied(tmp_path, orientation):
         found = image_files.read_stored(file)
         np.testing.assert_array_equal(found, UPRIGHT[orientation](pixels))
     assert image_files.size_of(path) == found.shape[:2]
+
+
+def test_an_orientation_after_the_pixels_of_a_png_turns_neither_size_nor_pixels(tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(noise(5, 8)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    late = png_chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    (tmp_path / "a.png").write_bytes(content[:-12] + late + content[-12:])
+    assert image_files.size_of(tmp_path / "a.png") == (5, 8)
+    np.testing.assert_array_equal(image_files.read(tmp_path / "a.png")[..., 0], noise(5, 8))

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from pix2pix_jax import InputError
-from pix2pix_jax.runs.checkpoint_files import DamagedError, by_rank, sealed, superseded
+from pix2pix_jax.runs.checkpoint_files import DamagedError, by_rank, sealed, set_aside, superseded
 from pix2pix_jax.runs.checkpoints import Checkpoints
 from pix2pix_jax.training.state import TrainState
 
@@ -267,8 +267,8 @@ def test_damaged_checkpoints_are_kept_aside_under_names_of_their_own(tmp_path, c
     save_all(tmp_path, {1: None, 2: None, 3: None})
     aside = tmp_path / "damaged"
     (aside / "3").mkdir(parents=True)
+    set_aside(tmp_path / "checkpoints", 1, aside)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.set_aside(1, aside)
         assert checkpoints.steps == [1]
     assert sorted(path.name for path in aside.iterdir()) == ["2", "3", "3_1"]
     assert (aside / "3_1" / "generator").is_dir()
@@ -386,8 +386,7 @@ def test_damaged_checkpoints_do_not_take_the_place_of_a_dead_link(tmp_path):
     aside = tmp_path / "aside"
     aside.mkdir()
     (aside / "1").symlink_to("nowhere")
-    with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.set_aside(0, aside)
+    set_aside(tmp_path / "checkpoints", 0, aside)
     assert sorted(path.name for path in aside.iterdir()) == ["1", "1_1"]
 
 
@@ -408,3 +407,14 @@ def test_a_score_that_is_nan_is_never_the_best():
     }
     assert by_rank(metas) == [3, 4, 5, 1, 2]
     assert superseded(metas, keep=1, keep_period=0) == [1, 2, 4]
+
+
+def test_an_optimizer_state_that_was_a_level_deeper_is_read(tmp_path):
+    state = {"g_opt_state": ({}, ({"mu": jnp.ones(2)}, {"count": jnp.int32(3)}))}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"training": state}, {"pairs": 1}, None)
+    wanted = {"g_opt_state": ({"mu": jnp.zeros(2)}, {"count": jnp.int32(0)})}
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        found = checkpoints.restore(1, {"training": jax.eval_shape(lambda: wanted)})
+    first, second = found["training"]["g_opt_state"]
+    assert (first["mu"].tolist(), int(second["count"])) == ([1, 1], 3)

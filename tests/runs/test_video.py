@@ -1,6 +1,7 @@
 """Videos are translated frame by frame, with their times, their sound and their colours."""
 
 import dataclasses
+import fractions
 import logging
 import re
 import sys
@@ -255,4 +256,36 @@ def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
     clip = write_clip(tmp_path / "clip.mp4", times=TIMES[:1])
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(InputError, match=r"the package av is missing: pip install .*\[video\]"):
+        translate_video(SAME, clip, tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize("base", [(1, 90_000), (1, 15_360)])
+def test_an_avi_has_the_frames_of_the_video_whatever_its_units(tmp_path, base):
+    with av.open(str(tmp_path / "clip.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        unit = fractions.Fraction(*base)
+        stream.time_base = stream.codec_context.time_base = unit
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts, frame.time_base = round(number / 25 / unit), unit
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    assert translate_video(SAME, tmp_path / "clip.mp4", tmp_path / "out.avi") == 6
+    times, frames = read_clip(tmp_path / "out.avi")
+    assert times == [0, 40, 80, 120, 160, 200]
+    assert np.abs(frames[3].astype(int) - picture(3)).mean() < 10
+
+
+def test_a_name_with_a_colon_is_no_address(tmp_path, monkeypatch):
+    write_clip(tmp_path / "clip.mp4")
+    (tmp_path / "clip.mp4").rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert translate_video(SAME, "12:30.mp4", "new:1.mp4") == 12
+    assert (tmp_path / "new:1.mp4").is_file()
+
+
+def test_frames_that_a_codec_cannot_take_are_one_line(tmp_path):
+    clip = write_clip(tmp_path / "clip.mkv", size=(2, 17_000), codec="ffv1", options={}, times=[0])
+    with pytest.raises(InputError, match=r"2 x 17000 pixels .*choose another suffix"):
         translate_video(SAME, clip, tmp_path / "out.mp4")

@@ -334,3 +334,19 @@ def test_a_server_takes_the_numbers_of_each_request(generator):
 def test_a_file_for_pytorch_refuses_networks_with_numbers(network, whole, tmp_path):
     with pytest.raises(InputError, match="the reference's networks take no numbers beside"):
         torch_file.write(RunFolder(whole), "latest", network, tmp_path / "net.npz")
+
+
+def test_numbers_that_nothing_was_trained_with_are_measured_again(root, tmp_path):
+    """A first start that ended before its first checkpoint leaves its configuration."""
+    data = tmp_path / "data"
+    shutil.copytree(root, data)
+    folder, config = RunFolder(tmp_path / "run"), config_of(data)
+    table = (data / "numbers.csv").read_text()
+    first, *rows = table.splitlines()
+    (data / "numbers.csv").write_text("\n".join([first, "0,-99999,7", *rows[1:]]))
+    wrong = adopt_numbers(folder, config)
+    folder.path.mkdir()
+    folder.record_start(wrong, first_step=0, command="")
+    (data / "numbers.csv").write_text(table)
+    again = adopt_numbers(folder, config)
+    assert again.data.condition_low[0] == 0 > wrong.data.condition_low[0]

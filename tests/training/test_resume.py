@@ -249,3 +249,27 @@ def test_the_best_checkpoint_is_chosen_anew_after_a_change_of_what_is_scored(tin
         metas = checkpoints.metas
     assert [meta["metrics"]["part"] for meta in metas.values()] == [0, 0, 6]
     assert load_generator(trained).step == 9
+
+
+def test_a_damaged_newest_checkpoint_does_not_count_among_those_that_are_kept(
+    tiny_config, trained, whole
+):
+    """What the run goes on from must not be deleted as superseded by it."""
+    flip_a_bit_of_the_weights(trained / "checkpoints" / "6")
+    (trained / "summary.json").unlink()
+    tiny_config.checkpoint.keep = 1
+    assert train_and_evaluate(tiny_config, trained).step == 6
+    assert_bit_equal(final_state(trained), final_state(whole))
+
+
+@pytest.mark.parametrize("norms", [(0.0, 1.0), (1.0, 0.0)])
+def test_a_run_may_begin_and_cease_to_clip_when_it_goes_on(tiny_config, tmp_path, norms):
+    for epochs, norm in enumerate(norms, start=1):
+        tiny_config.train.epochs, tiny_config.optimizer.clip_norm = epochs, norm
+        assert train_and_evaluate(tiny_config, tmp_path).step == 3 * epochs
+
+
+def test_a_start_without_a_step_records_no_speed(tiny_config, trained):
+    (trained / "summary.json").unlink()
+    train_and_evaluate(tiny_config, trained)
+    assert "images_per_second" not in json.loads((trained / "summary.json").read_text())

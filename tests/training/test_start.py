@@ -100,8 +100,9 @@ def test_another_image_size_keeps_the_levels_of_the_networks_it_starts_with(
     run = prepare_run(tiny_config, tmp_path / "new")
     assert run.networks.generator.levels == 2
     assert run.given.model.levels == 2
-    # The folder's own config says it once the run has started, wherever the other run is then.
+    # The folder's own config says it once the run has a checkpoint, wherever the other run is then.
     run.folder.record_start(run.given, first_step=0, command="")
+    (run.folder.checkpoints / "1").mkdir(parents=True)
     tiny_config.train.init_from = str(tmp_path / "gone")
     assert adopt_levels(run.folder, tiny_config).model.levels == 2
     set_value(tiny_config, "train.init_from", str(whole))

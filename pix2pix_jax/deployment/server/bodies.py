@@ -96,17 +96,24 @@ async def _read_form(request: Request, chunks: AsyncGenerator[bytes, None], limi
     parser.spool_max_size = limits.body_bytes  # nothing of a client is written to the disk
     try:
         form = await parser.parse()
-    except (MultiPartException, FormParserError) as error:  # its own in old versions
+    except (MultiPartException, FormParserError, UnicodeError) as error:  # its own in old versions
         reason = getattr(error, "message", str(error))
         raise HTTPException(400, f"the form is damaged: {one_line(reason, 200)}") from None
     try:
         files = [value for value in form.values() if isinstance(value, UploadFile)]
         fields = {key: value for key, value in form.items() if isinstance(value, str)}
+        if any(not _is_text(value) for value in fields.values()):  # a charset may make any
+            raise HTTPException(400, "the form is damaged: a field is no text")
         if not files:
             raise HTTPException(400, "the form has no file: add the image as a field with a file")
         return Body(await files[0].read(), fields)
     finally:
         await form.close()
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text has no halves of characters."""
+    return all(not "\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _too_long(limits: Limits) -> HTTPException:

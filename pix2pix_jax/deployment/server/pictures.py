@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import io
+import math
 from collections.abc import Sequence
 
 import jax
@@ -26,6 +27,7 @@ Image = Shaped[np.ndarray, "_ _ _"]  # (height, width, channels)
 # An answer of the network, in [-1, 1]; if images are tiled, what becomes of it.
 Fake = Shaped[np.ndarray, "_ _ _"]
 _MOST_PROGRAMS = 16
+_UNPACKING = 8  # bytes that a pixel takes at most while an image of 8 bits is unpacked
 _NAME = "image"  # what messages call an image
 _LESS_MEMORY = "the image is too large for this server"
 
@@ -96,6 +98,17 @@ class Pictures:
     def media_type(result: bytes) -> str:
         """Return the media type of a result from `close`."""
         return "image/png" if result.startswith(b"\x89PNG") else "image/tiff"
+
+    @property
+    def bytes_of_a_pixel(self) -> int:
+        """How many bytes an image takes for each of its pixels, its result included."""
+        form = self.generator.form
+        source, result = (
+            side.channels * np.dtype(side.dtype).itemsize for side in (form.source, form.written)
+        )
+        # Answers of the network wait in float32; those that are resized are small.
+        waiting = 4 if self.generator.fit == "resize" else 4 * form.target.depth
+        return max(source, _UNPACKING) + math.ceil(form.scale**2 * (waiting + result))
 
     @staticmethod
     def size(content: bytes) -> tuple[int, int]:

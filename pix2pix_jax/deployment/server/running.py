@@ -41,9 +41,10 @@ def bind(host: str, port: int) -> socket.socket:
         # So that a server can be started again at once; a port that is in use stays refused.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"--host {host} --port {port}: cannot be listened on ({error.strerror or error}); "
+            f"--host {host} --port {port}: cannot be listened on ({reason}); "
             "choose another, or --port 0 for any that is free"
         ) from None
     return taken

@@ -21,7 +21,6 @@ from pix2pix_jax.deployment.server.pictures import Fake, Key, Options, Pictures,
 
 logger = logging.getLogger(__name__)
 
-_BYTES_OF_A_PIXEL = 8  # that an image takes at most while it is unpacked
 _NEWEST = 0.2  # weight of the last batch in an average
 _READERS = 2  # threads that unpack and pack images
 
@@ -137,7 +136,7 @@ class Service:
                 f"image: {width} x {height} pixels, more than the {self.limits.pixels} that this "
                 "server takes; make it smaller",
             )
-        held.grow(height * width * _BYTES_OF_A_PIXEL)
+        held.grow(height * width * self.pictures.bytes_of_a_pixel)
 
     async def _unpack(self, content: bytes, options: Options) -> Source:
         try:

@@ -104,8 +104,15 @@ function showOne(job, answer) {
 }
 
 async function compareShown() {
-  const { source, result } = shown;
-  const target = shown.target && find("#target").checked ? await pixelsOf(shown.target, result) : null;
+  const now = shown, { source, result } = now;
+  let target = null;
+  if (now.target && find("#target").checked) {
+    target = await pixelsOf(now.target, result).catch((error) => {
+      fail(`The expected result cannot be shown: ${error.message}`);
+      return null;
+    });
+    if (now !== shown) return; // another picture has been translated meanwhile
+  }
   find(".tag.start").textContent = target ? "expected" : "source";
   compare.show(target ?? inSize(source, result), result);
 }
@@ -242,7 +249,8 @@ function listen() {
   find("#over").addEventListener("click", () => drawing.load(base));
   find("#camera").addEventListener("click", () => (find("#video").hidden ? startCamera() : open(null)));
   find("#target").addEventListener("change", () => { if (shown) compareShown(); });
-  find("#download").addEventListener("click", () => download(shown.result, run.name));
+  find("#download").addEventListener("click", () => download(
+    shown.result, run.name, () => fail("The picture is too large for this browser to save.")));
 }
 
 async function startCamera() {

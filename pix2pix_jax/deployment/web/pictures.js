@@ -32,10 +32,11 @@ export function inSize(image, { width, height }) {
   return context.getImageData(0, 0, width, height);
 }
 
-export function download(image, name) {
+export function download(image, name, tooLarge) {
   const canvas = document.createElement("canvas");
   draw(canvas, image);
   canvas.toBlob((blob) => {
+    if (!blob) return tooLarge();
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = `${name}.png`;

@@ -224,7 +224,9 @@ def test_a_full_queue_says_when_to_come_again():
 
 
 def test_images_that_would_take_too_much_memory_together_are_refused():
-    service = make_service(held_bytes=5 * len(CONTENT))
+    pixels = IMAGE.shape[0] * IMAGE.shape[1]
+    one = len(CONTENT) + pixels * Negatives().bytes_of_a_pixel
+    service = make_service(held_bytes=3 * one)
     answers = asyncio.run(all_of(service, 5))
     statuses = {answer.status_code for answer in answers}
     assert statuses == {200, 503}
@@ -308,3 +310,20 @@ def test_what_is_worth_a_warning_is_a_header_of_the_answer(service, monkeypatch)
     answer = ask(service, "POST", "/", content=CONTENT)
     assert answer.status_code == 200
     assert answer.headers["x-warning"] == r"Gr\xf6\xdfe=9: outside, b, c and 2 more"
+
+
+@pytest.mark.parametrize("charset", ["undefined", "utf-7"])
+def test_a_charset_that_makes_no_text_is_refused(service, charset):
+    fields = (
+        b'--X\r\nContent-Disposition: form-data; name="name"\r\n\r\n+2AA-\r\n'
+        b'--X\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    )
+    kind = f"multipart/form-data; boundary=X; charset={charset}"
+    answer = ask(
+        service,
+        "POST",
+        "/",
+        content=fields + CONTENT + b"\r\n--X--\r\n",
+        headers={"content-type": kind},
+    )
+    assert answer.status_code == 400

@@ -120,3 +120,14 @@ def test_results_keep_what_those_of_sample_keep(generator, tmp_path):
         assert path.read_bytes() == found
         assert pictures.media_type(found) == f"image/{'png' if name == 'a.png' else 'tiff'}"
     assert Image.open(tmp_path / "out" / "a.png").info["icc_profile"] == profile
+
+
+def test_the_memory_of_an_image_grows_with_its_result(generator):
+    def bytes_of(fit="pad", **changes):
+        form = dataclasses.replace(generator.form, **changes)
+        return Pictures(dataclasses.replace(generator, form=form, fit=fit), 1).bytes_of_a_pixel
+
+    assert bytes_of() == 8 + 12 + 3
+    assert bytes_of("resize") == 8 + 4 + 3
+    assert bytes_of(scale=4.0) == 8 + 16 * 15
+    assert bytes_of(source=Encoding(16, "float32", 0.0, 1.0)) == 64 + 15

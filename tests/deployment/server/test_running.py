@@ -215,3 +215,8 @@ def test_whether_others_can_connect_is_known(host, is_open, url):
     with running.bind(host, 0) as taken:
         assert running.is_open_to_others(taken) == is_open
         assert running.address_of(taken).startswith(url)
+
+
+def test_a_host_that_is_no_name_is_one_line():
+    with pytest.raises(InputError, match=r"--host a\.\.b --port 0: cannot be listened on"):
+        running.bind("a..b", 0)
