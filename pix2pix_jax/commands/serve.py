@@ -101,16 +101,18 @@ def main() -> None:
     with StopRequest() as stop:
         stop.listen()
         pictures = Pictures(generator, flags.batch_size)
-        service = Service(pictures, _limits(flags, generator.fit), mode=flags.mode)
+        limits = _limits(flags, generator.fit, generator.form.scale)
+        service = Service(pictures, limits, mode=flags.mode)
         # Clients decide which sizes programs are compiled for: all of them would fill the disk.
         when_ready = (lambda: None) if generator.fit == "resize" else keep_no_more_programs
         running.serve(service, taken, stop, when_ready=when_ready)
 
 
-def _limits(flags: argparse.Namespace, fit: str) -> Limits:
-    """Return what clients are allowed."""
+def _limits(flags: argparse.Namespace, fit: str, scale: float) -> Limits:
+    """Return what clients are allowed: of larger results, no more pixels than of others."""
+    most = int(MOST_PIXELS[fit] / max(scale, 1) ** 2)
     return Limits(
-        pixels=flags.max_pixels or MOST_PIXELS[fit],
+        pixels=flags.max_pixels or most,
         body_bytes=flags.max_bytes,
         held_bytes=flags.max_held_bytes,
         queue=flags.max_queue,
