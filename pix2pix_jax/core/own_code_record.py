@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pathlib
+import re
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ CODE_FOLDER = "code"  # in a run's folder
 RECORD = "code.json"
 _LARGEST = 2**20  # bytes of a record
 _TRUST = "read it, then pass --trust_code (trust_code=True in Python)"
+# Control characters, and halves of characters that do not stand for bytes of a name.
+_NO_PATH = re.compile("[\0-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +53,7 @@ class Entry:
             raise ValueError("sha256 is not a hash")
         windows, posix = pathlib.PureWindowsPath(self.path), pathlib.PurePosixPath(self.path)
         absolute = windows.is_absolute() or posix.is_absolute()
-        control = any(ord(letter) < 32 or ord(letter) == 127 for letter in self.path)
-        if not absolute or ".." in windows.parts or control:
+        if not absolute or ".." in windows.parts or _NO_PATH.search(self.path):
             raise ValueError(f"path {self.path!r} is not an absolute path")
 
 

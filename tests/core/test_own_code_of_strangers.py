@@ -17,6 +17,7 @@ from support.own_code import (
 )
 
 from pix2pix_jax.core.own_code import OwnCode
+from pix2pix_jax.core.own_code_record import Entry
 
 
 def test_a_config_without_a_record_runs_nothing_even_if_trusted(tmp_path, net, ran, monkeypatch):
@@ -213,3 +214,9 @@ def test_what_a_strangers_config_adds_to_the_users_references_is_not_given(tmp_p
     assert OwnCode(folder, given=mine).load(f"{net}:Net", KEY).number == 1
     assert "has no record" in refusal(f"{evil}:Net", folder, given=mine)
     assert times(ran) == 1
+
+
+@pytest.mark.parametrize("folder", ["My\xa0code", "\u3000", "caf\udce9"])
+def test_a_folder_with_an_unusual_name_can_be_recorded(folder):
+    path = str(pathlib.Path("/home/me", folder, "net.py"))
+    assert Entry("model.generator", f"{path}:Net", "file", path, 64 * "a").path == path

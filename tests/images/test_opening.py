@@ -106,8 +106,10 @@ def test_an_interrupt_is_no_broken_file():
 
 
 def test_a_check_goes_on_after_every_kind_of_failure(tmp_path, monkeypatch):
+    turned = Image.Exif()
+    turned[0x0112] = 3
     for number in range(len(RAISED) + 2):
-        save(tmp_path / f"{number:02d}.png")
+        Image.new("RGB", (8, 4)).save(tmp_path / f"{number:02d}.png", exif=turned)
     transpose = ImageOps.exif_transpose
 
     def fail(picture, **options):
