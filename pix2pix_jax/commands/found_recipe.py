@@ -7,12 +7,8 @@ from ml_collections import ConfigDict
 from pix2pix_jax.commands.finding import Finding
 from pix2pix_jax.training.recipes import choose_recipe, recipe_settings
 
-_CHOSEN = (
-    "epochs",
-    "steps",
-    "batch_size",
-    "global_batch_size",
-)  # keys of `train` that decide others
+# Keys of `train` that decide others.
+_CHOSEN = ("epochs", "steps", "batch_size", "global_batch_size")
 
 
 def find_recipe(finding: Finding, pairs: int) -> None:

@@ -21,7 +21,8 @@ class Tally:
     def __init__(self, metrics: Mapping[str, Metric]) -> None:
         self._metrics = metrics
         self._images = 0
-        self._totals: dict[Measure, Measured] = {}
+        counting = (metric for metric in metrics.values() if metric.score is not None)
+        self._totals: dict[Measure, Measured] = dict.fromkeys(map(measure_of, counting), 0)
         self._means = {name: (0.0, 0) for name, metric in metrics.items() if metric.score is None}
 
     def add(self, fake: Images, target: Images) -> dict[str, Float[np.ndarray, " n"]]:
@@ -51,10 +52,11 @@ class Tally:
         Returns:
             One value per image, by metric.
         """
-        for measure, batch in measured.items():
+        for measure, total in self._totals.items():
+            batch = measured[measure]
             # Wider than float32: a sum over many images keeps its digits.
-            total = batch.sum(axis=0, dtype=np.result_type(batch, np.int64))
-            self._totals[measure] = self._totals.get(measure, 0) + total
+            added = batch.sum(axis=0, dtype=np.result_type(batch, np.int64))
+            self._totals[measure] = total + added
         self._images += count
         values = {
             name: np.asarray(metric.value(measured[measure_of(metric)]), np.float64)
